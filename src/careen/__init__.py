@@ -1,0 +1,1 @@
+"""Careen: a container registry that keeps itself clean."""

@@ -1,0 +1,6 @@
+"""``python -m careen``."""
+
+from careen.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Bytes by digest, and the uploads on their way there."""

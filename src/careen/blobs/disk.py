@@ -1,0 +1,260 @@
+"""Blobs in a data folder.
+
+::
+
+    blobs/<algorithm>/<first two hex digits>/<hex>.<generation>    committed bytes
+    uploads/<repository id>/<upload id>                            an upload; the file's size is its offset
+
+A commit is: fdatasync, rename into ``blobs/``, fsync of that directory; a crash between leaves a file that no row names, which
+the sweep finds. Holding an upload is an flock, so it ends with the process that held it.
+
+Hash objects cannot be saved, so an upload that continues in another process is read again once from the start; as long as its
+requests meet the same process, its open file and hash are kept here.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from careen.blobs.store import Stored, UploadBusy, UploadUnknown
+from careen.oci import digest as digests
+
+MAX_WARM_UPLOADS = 256
+"""Uploads whose open file and hash are kept between requests; the least recently used is closed first."""
+
+_READ_BYTES = 1024 * 1024
+
+
+class DiskUpload:
+    """An upload as an open file, its hash and its offset."""
+
+    def __init__(self, store: "DiskBlobStore", key: tuple[int, str], fd: int) -> None:
+        self._store = store
+        self._key = key
+        self._fd = fd
+        self._hasher = digests.hasher()
+        self._offset = 0
+        self._ended = False
+        self.held = False
+
+    @property
+    def offset(self) -> int:
+        """Bytes taken in so far."""
+        return self._offset
+
+    def catch_up(self) -> None:
+        """Hash what another process has appended since this one last wrote; all of it, if this one is new to the upload."""
+        size = os.fstat(self._fd).st_size
+        if size < self._offset:
+            self._hasher, self._offset = digests.hasher(), 0
+        while self._offset < size:
+            piece = os.pread(self._fd, min(_READ_BYTES, size - self._offset), self._offset)
+            self._hasher.update(piece)
+            self._offset += len(piece)
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Append, hashing on the way. When a write fails, the file is cut back to what was taken in."""
+        try:
+            for piece in pieces:
+                view = memoryview(piece)
+                while view:
+                    written = os.pwrite(self._fd, view, self._offset)
+                    self._hasher.update(view[:written])
+                    self._offset += written
+                    view = view[written:]
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._offset)
+            raise
+
+    def flush(self) -> None:
+        """Push what was written to the disk."""
+        os.fdatasync(self._fd)
+
+    def digest(self, algorithm: str) -> str:
+        """The digest of all bytes so far; another algorithm than sha256 costs one more reading."""
+        if algorithm == "sha256":
+            return f"sha256:{self._hasher.hexdigest()}"
+        hasher, at = digests.hasher(algorithm), 0
+        while piece := os.pread(self._fd, _READ_BYTES, at):
+            hasher.update(piece)
+            at += len(piece)
+        return f"{algorithm}:{hasher.hexdigest()}"
+
+    def content(self) -> bytes:
+        """All bytes so far."""
+        return os.pread(self._fd, self._offset, 0)
+
+    def commit(self, digest: str) -> str:
+        """Make the bytes durable under ``digest`` and end the upload. Returns the generation."""
+        generation = secrets.token_hex(8)
+        os.utime(self._fd)  # the sweep must see a young file, however long the upload stood still
+        os.fdatasync(self._fd)
+        target = self._store.path(digest, generation)
+        try:
+            self._store.upload_path(*self._key).rename(target)
+        except FileNotFoundError:  # the first blob with these two digits
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _sync_directory(target.parent.parent)
+            self._store.upload_path(*self._key).rename(target)
+        _sync_directory(target.parent)
+        self._end()
+        return generation
+
+    def release(self) -> None:
+        """Let other requests have the upload; this process keeps it warm. Nothing happens if the upload has ended."""
+        if self._ended:
+            return
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        self.held = False
+
+    def abort(self) -> None:
+        """End the upload and forget its bytes."""
+        self._store.upload_path(*self._key).unlink(missing_ok=True)
+        self._end()
+
+    def close(self) -> None:
+        """Close the file; the upload itself goes on."""
+        os.close(self._fd)
+
+    def still_there(self) -> bool:
+        """Whether the file is still the upload: not committed or aborted by another process."""
+        return os.fstat(self._fd).st_nlink > 0 and self._store.upload_path(*self._key).exists()
+
+    def hold(self) -> None:
+        """Take the upload for one request.
+
+        Raises:
+            UploadBusy: another request, here or in another process, holds it.
+        """
+        if self.held:
+            raise UploadBusy
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UploadBusy from None
+        self.held = True
+
+    def _end(self) -> None:
+        self._ended = True
+        self._store.forget(self._key)
+        self.close()
+
+
+class DiskBlobStore:
+    """Blobs in the folder ``root``. Holding and creating uploads belongs to one thread (the event loop's)."""
+
+    def __init__(self, root: Path) -> None:
+        self._blobs = root / "blobs"
+        self._uploads = root / "uploads"
+        self._warm: OrderedDict[tuple[int, str], DiskUpload] = OrderedDict()
+        for folder in (self._blobs / "sha256", self._blobs / "sha512", self._uploads):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, digest: str, generation: str) -> Path:
+        """Where one generation of a blob lies."""
+        algorithm, _, hexadecimal = digest.partition(":")
+        return self._blobs / algorithm / hexadecimal[:2] / f"{hexadecimal}.{generation}"
+
+    def upload_path(self, repository_id: int, upload_id: str) -> Path:
+        """Where an upload lies. ``upload_id`` is a UUID that the caller has checked: it becomes a file name."""
+        return self._uploads / str(repository_id) / upload_id
+
+    def create_upload(self, repository_id: int, upload_id: str) -> None:
+        """Begin an empty upload."""
+        path = self.upload_path(repository_id, upload_id)
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+        try:
+            fd = os.open(path, flags, 0o644)
+        except FileNotFoundError:
+            path.parent.mkdir(exist_ok=True)
+            fd = os.open(path, flags, 0o644)
+        self._keep_warm((repository_id, upload_id), DiskUpload(self, (repository_id, upload_id), fd))
+
+    def hold_upload(self, repository_id: int, upload_id: str) -> DiskUpload:
+        """Take an upload for this request; see :class:`careen.blobs.store.BlobStore`. ``catch_up`` before writing."""
+        key = (repository_id, upload_id)
+        upload = self._warm.get(key)
+        if upload is None:
+            try:
+                fd = os.open(self.upload_path(*key), os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise UploadUnknown from None
+            upload = DiskUpload(self, key, fd)
+        try:
+            upload.hold()
+        except UploadBusy:
+            if key not in self._warm:
+                upload.close()
+            raise
+        if not upload.still_there():
+            self.forget(key)
+            upload.close()
+            raise UploadUnknown
+        self._keep_warm(key, upload)
+        return upload
+
+    def forget(self, key: tuple[int, str]) -> None:
+        """Keep an upload warm no longer."""
+        self._warm.pop(key, None)
+
+    def open(self, digest: str, generation: str) -> int:
+        """A file descriptor to read the bytes from."""
+        return os.open(self.path(digest, generation), os.O_RDONLY | os.O_CLOEXEC)
+
+    def delete(self, digest: str, generation: str) -> None:
+        """Delete one generation."""
+        self.path(digest, generation).unlink(missing_ok=True)
+
+    def stored(self) -> Iterator[Stored]:
+        """Every generation there is. A file that vanishes while we look is not reported."""
+        now = time.time()
+        for algorithm in ("sha256", "sha512"):
+            for folder in _entries(self._blobs / algorithm):
+                for entry in _entries(Path(folder.path)):
+                    hexadecimal, _, generation = entry.name.partition(".")
+                    with contextlib.suppress(FileNotFoundError):
+                        stat = entry.stat()
+                        yield Stored(
+                            f"{algorithm}:{hexadecimal}", generation, stat.st_size, now - stat.st_mtime
+                        )
+
+    def uploads(self) -> Iterator[tuple[int, str, int, float]]:
+        """Every open upload: repository id, upload id, bytes, seconds since it last grew."""
+        now = time.time()
+        for folder in _entries(self._uploads):
+            for entry in _entries(Path(folder.path)):
+                with contextlib.suppress(FileNotFoundError):
+                    stat = entry.stat()
+                    yield int(folder.name), entry.name, stat.st_size, now - stat.st_mtime
+
+    def _keep_warm(self, key: tuple[int, str], upload: DiskUpload) -> None:
+        self._warm[key] = upload
+        self._warm.move_to_end(key)
+        if len(self._warm) > MAX_WARM_UPLOADS:
+            for old_key, old in self._warm.items():
+                if not old.held:
+                    del self._warm[old_key]
+                    old.close()
+                    break
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except FileNotFoundError:
+        return
+
+
+def _sync_directory(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

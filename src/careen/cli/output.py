@@ -1,0 +1,25 @@
+"""What commands print besides their own tables: errors with what to try, and JSON."""
+
+import sys
+from typing import Any, NoReturn
+
+import msgspec
+
+
+def fail(message: str, hint: str | None = None, code: int = 1) -> NoReturn:
+    """Say on standard error what is wrong and what to try, and end the program.
+
+    Args:
+        message: what is wrong.
+        hint: what to try.
+        code: the exit status: 1 for a refusal, 2 for bad input.
+    """
+    print(f"error: {message}", file=sys.stderr)
+    if hint is not None:
+        print(f"try: {hint}", file=sys.stderr)
+    sys.exit(code)
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document, indented."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -1,0 +1,96 @@
+"""``careen serve``: start the registry, and say what to paste."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from careen.cli.data import load_settings
+from careen.cli.output import fail
+from careen.settings import Settings
+
+if TYPE_CHECKING:
+    from careen.registry.principals import NewKey
+
+
+def serve(
+    *,
+    data: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    workers: int | None = None,
+    create_on_push: Annotated[bool | None, Parameter(negative="--no-create-on-push")] = None,
+) -> None:
+    """Start the registry.
+
+    Every setting may also be given as CAREEN_<NAME> in the environment or in careen.toml.
+
+    Args:
+        data: The data folder; made if it does not exist.
+        host: The address to listen on; 0.0.0.0 for all.
+        port: The port to listen on.
+        workers: HTTP worker processes.
+        create_on_push: Whether a push to a repository that does not exist creates it.
+    """
+    from careen import server
+    from careen.registry import principals
+
+    settings = load_settings(
+        {"data": data, "host": host, "port": port, "workers": workers, "create_on_push": create_on_push}
+    )
+    try:
+        server.prepare(settings)
+        registry = server.open_registry(settings)
+        created = None
+        if registry.root_key is None:
+            created = registry.write_now(principals.create_administrator, registry.master_key)
+        registry.close()
+        status = server.serve(settings, ready=lambda: print(greeting(settings, created), flush=True))
+    except server.CannotStart as error:
+        fail(str(error))
+    sys.exit(status)
+
+
+def address(settings: Settings) -> str:
+    """``localhost:5000``: how a client on this machine names the registry."""
+    host = "localhost" if settings.host in {"127.0.0.1", "0.0.0.0", "::1", "::"} else settings.host  # noqa: S104 compared
+    return f"{host}:{settings.port}"
+
+
+def greeting(settings: Settings, created: "NewKey | None") -> str:
+    """What to paste. The secret is shown at the first start only; `careen key show` shows it again."""
+    at = address(settings)
+    url = f"{'https' if settings.tls_certificate else 'http'}://{at}"
+    lines = [f"Careen serves {url}   (data in {settings.data}, health at {url}/healthz)", ""]
+    if created is not None:
+        lines += [
+            "An administrator's access key was made. Paste this into the shell you work in:",
+            "",
+            f"  export AWS_ENDPOINT_URL_ECR={url} AWS_ENDPOINT_URL_STS={url}",
+            f"  export AWS_ACCESS_KEY_ID={created.access_key_id} AWS_SECRET_ACCESS_KEY={created.secret_access_key}",
+            f"  export AWS_DEFAULT_REGION={settings.region}",
+            "",
+        ]
+    elif settings.access_key_id:
+        lines += [f"The access key of the settings, {settings.access_key_id}, may do everything.", ""]
+    else:
+        lines += [
+            f"Your access keys: careen key list --data {settings.data}   (and `careen key show ID` for what to paste)",
+            "",
+        ]
+    tls = "" if settings.tls_certificate else " --tls-verify=false"
+    lines += [
+        "Log in (docker allows plain HTTP on localhost):",
+        "",
+        f"  aws ecr get-login-password | docker login --username AWS --password-stdin {at}",
+        f"  aws ecr get-login-password | skopeo login{tls} --username AWS --password-stdin {at}",
+        "",
+        "Then try:",
+        "",
+        "  1. aws ecr create-repository --repository-name hello",
+        f"  2. docker tag alpine {at}/hello:1 && docker push {at}/hello:1",
+        "  3. aws ecr put-lifecycle-policy --repository-name hello --lifecycle-policy-text file://examples/keep-ten.json",
+        "",
+        "Stop with Ctrl-C. See also: careen demo, careen policy simulate --help, careen storage.",
+    ]
+    return "\n".join(lines)

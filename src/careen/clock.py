@@ -1,0 +1,73 @@
+"""Time as the registry keeps it: instants, days, and where "now" comes from.
+
+An instant is an integer, microseconds since 1970-01-01T00:00:00Z. It sorts, subtracts and stores the same in Python, SQLite
+and PostgreSQL, and an age test compares integers. Text and datetimes exist only at the edges (wire, command line).
+
+The registry's clock (push times, policy ages, schedules) may be read from a file, so that a test or a demonstration can let
+weeks pass. Security never uses it: signatures and tokens are checked against the system's clock.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Instant = int
+"""Microseconds since the epoch, UTC."""
+
+Clock = Callable[[], Instant]
+"""Answers the present instant."""
+
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+DAY = 86_400 * SECOND
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def system_now() -> Instant:
+    """The system's clock."""
+    return time.time_ns() // 1000
+
+
+def file_clock(path: Path) -> Clock:
+    """A clock whose present is the ISO 8601 time in ``path``, read anew at every call.
+
+    Every reading is one microsecond after the last, so that what happened in an order keeps it while the file stands still.
+    """
+    last = 0
+
+    def now() -> Instant:
+        nonlocal last
+        last = max(last + 1, parse_instant(path.read_text().strip()))
+        return last
+
+    return now
+
+
+def from_datetime(moment: dt.datetime) -> Instant:
+    """The instant of an aware datetime; a naive one is taken as UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def to_datetime(instant: Instant) -> dt.datetime:
+    """The aware UTC datetime of an instant."""
+    return _EPOCH + dt.timedelta(microseconds=instant)
+
+
+def isoformat(instant: Instant) -> str:
+    """``2026-11-22T00:00:00Z``, with a fraction only where there is one."""
+    return to_datetime(instant).isoformat().replace("+00:00", "Z")
+
+
+def parse_instant(value: str | float) -> Instant:
+    """Read ISO 8601 text (naive text is UTC) or epoch seconds, as AWS writes both.
+
+    Raises:
+        ValueError: the text is no time.
+    """
+    if isinstance(value, str):
+        return from_datetime(dt.datetime.fromisoformat(value))
+    return round(value * SECOND)

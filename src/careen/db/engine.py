@@ -1,0 +1,183 @@
+"""The database: one file in WAL mode, read from any thread, written by one.
+
+Rules it keeps:
+
+* **A read is a snapshot and cannot write**: every thread has a connection of its own with ``query_only`` on.
+* **A write that was answered is on the disk** (``synchronous=FULL``). One thread writes; work that waits while a commit is
+  under way shares the next one (group commit), each in a savepoint of its own, so that one caller's failure undoes nothing of
+  another's. Group commit makes a durable write cost what a lazy one does, and it orders writers without lock retries.
+* **Several processes may share the file**; ``version()`` tells a cache that some other connection has committed.
+
+Statements are SQL text with named parameters, run on the driver: building them anew from expressions costs 25 times what
+running them does (docs/adr/0002).
+"""
+
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 30.0
+"""How long a write waits for another process's transaction before it fails."""
+
+GROUP = 64
+"""The most pieces of work that one commit carries."""
+
+
+Connection = sqlite3.Connection
+"""What the functions of this package are handed: a connection inside a transaction."""
+
+_STOP = object()
+
+
+class Database:
+    """A SQLite database file.
+
+    Args:
+        path: the file; its folder must exist. The schema is the business of ``careen.db.schema``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def reader(self) -> sqlite3.Connection:
+        """This thread's read-only connection, outside any transaction: for single hot statements."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only=ON")
+            self._local.connection = connection
+            with self._lock:
+                self._readers.append(connection)
+        return connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A snapshot: all statements inside see the same state. Calls may nest; the outermost snapshot serves them all."""
+        connection = self.reader()
+        if connection.in_transaction:
+            yield connection
+            return
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.execute("ROLLBACK")
+
+    def version(self) -> int:
+        """A number that stands still as long as no other connection commits (SQLite: ``PRAGMA data_version``)."""
+        version: int = self.reader().execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    def write(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Run ``work`` in a transaction on the writer thread.
+
+        Returns:
+            A future that has ``work``'s result once the commit is durable, or the exception that undid it.
+        """
+        future: Future[T] = Future()
+        if self._writer is None:
+            self._start()
+        self._queue.put((work, future))
+        return future
+
+    def close(self) -> None:
+        """Finish the writes that wait, then close every connection."""
+        with self._lock:
+            if self._writer is not None:
+                self._queue.put(_STOP)
+                self._writer.join()
+                self._writer = None
+            for connection in self._readers:
+                connection.close()
+            self._readers.clear()
+        self._local = threading.local()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_loop, name="careen-writer", daemon=True)
+                self._writer.start()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _write_loop(self) -> None:
+        connection = self._connect()
+        try:
+            while True:
+                group = self._next_group()
+                if group[-1] is _STOP:
+                    _commit_group(connection, group[:-1])
+                    return
+                _commit_group(connection, group)
+        finally:
+            connection.close()
+
+    def _next_group(self) -> list[Any]:
+        group = [self._queue.get()]
+        while len(group) < GROUP and group[-1] is not _STOP:
+            try:
+                group.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        return group
+
+
+def _commit_group(
+    connection: sqlite3.Connection, group: list[tuple[Callable[[Connection], Any], "Future[Any]"]]
+) -> None:
+    live = [(work, future) for work, future in group if future.set_running_or_notify_cancel()]
+    if not live:
+        return
+    done: list[tuple[Future[Any], Any]] = []
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for work, future in live:
+            try:
+                done.append((future, _run_in_savepoint(connection, work)))
+            except Exception as error:  # noqa: BLE001 the caller gets it, whatever it is
+                future.set_exception(error)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        # The disk is full, or another process held the lock too long: nobody's work counts.
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        for _, future in live:
+            if not future.done():
+                future.set_exception(error)
+        return
+    for future, result in done:
+        future.set_result(result)
+
+
+def _run_in_savepoint(connection: sqlite3.Connection, work: Callable[[Connection], T]) -> T:
+    connection.execute("SAVEPOINT work")
+    try:
+        result = work(connection)
+    except BaseException:
+        connection.execute("ROLLBACK TO work")
+        connection.execute("RELEASE work")
+        raise
+    connection.execute("RELEASE work")
+    return result

@@ -1,0 +1,284 @@
+"""Manifests, their tags, and what they refer to."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from careen.clock import Instant
+from careen.db.engine import Connection
+
+
+class ImageRow(NamedTuple):
+    """A row of ``manifests``."""
+
+    id: int
+    repository_id: int
+    digest: str
+    media_type: str
+    artifact_type: str | None
+    size: int
+    """Bytes of the manifest itself."""
+    image_size: int
+    """Bytes of config and layers; of an index, of its largest child."""
+    subject: str | None
+    annotations: str | None
+    status: str
+    pushed_at: Instant
+    pulled_at: Instant | None
+    archived_at: Instant | None
+    activated_at: Instant | None
+
+
+class Pullable(NamedTuple):
+    """What a manifest GET answers with."""
+
+    manifest_id: int
+    repository_id: int
+    digest: str
+    media_type: str
+    content: bytes
+
+
+_COLUMNS = ", ".join(f"m.{field}" for field in ImageRow._fields)
+
+_BY_TAG = (
+    "SELECT m.id, m.repository_id, m.digest, m.media_type, c.content FROM repositories r"
+    " JOIN tags t ON t.repository_id = r.id AND t.name = :reference JOIN manifests m ON m.id = t.manifest_id"
+    " JOIN manifest_contents c ON c.manifest_id = m.id WHERE r.name = :repository AND m.status = 'ACTIVE'"
+)
+_BY_DIGEST = (
+    "SELECT m.id, m.repository_id, m.digest, m.media_type, c.content FROM repositories r"
+    " JOIN manifests m ON m.repository_id = r.id AND m.digest = :reference"
+    " JOIN manifest_contents c ON c.manifest_id = m.id WHERE r.name = :repository AND m.status = 'ACTIVE'"
+)
+
+
+def pullable(rows: Connection, repository: str, reference: str) -> Pullable | None:
+    """The active manifest that a tag or digest names, in one statement: the hottest read of all."""
+    statement = _BY_DIGEST if ":" in reference else _BY_TAG
+    row = rows.execute(statement, {"repository": repository, "reference": reference}).fetchone()
+    return None if row is None else Pullable._make(row)
+
+
+def content(rows: Connection, manifest_id: int) -> bytes:
+    """The manifest's bytes."""
+    return bytes(
+        rows.execute(
+            "SELECT content FROM manifest_contents WHERE manifest_id = :id", {"id": manifest_id}
+        ).fetchone()[0]
+    )
+
+
+def insert(rows: Connection, image: ImageRow, data: bytes) -> int:
+    """Add a manifest (its ``id`` is ignored) with its bytes. Returns the new id."""
+    manifest_id = int(
+        rows.execute(
+            "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, size, image_size, subject, annotations,"
+            " status, pushed_at, pulled_at, archived_at, activated_at) VALUES (:repository_id, :digest, :media_type,"
+            " :artifact_type, :size, :image_size, :subject, :annotations, :status, :pushed_at, :pulled_at, :archived_at,"
+            " :activated_at) RETURNING id",
+            image._asdict(),
+        ).fetchone()[0]
+    )
+    rows.execute(
+        "INSERT INTO manifest_contents (manifest_id, content) VALUES (:id, :data)",
+        {"id": manifest_id, "data": data},
+    )
+    return manifest_id
+
+
+def by_digest(rows: Connection, repository_id: int, digest: str) -> ImageRow | None:
+    """The manifest of that digest, whatever its status."""
+    row = rows.execute(
+        f"SELECT {_COLUMNS} FROM manifests m WHERE m.repository_id = :repository_id AND m.digest = :digest",
+        {"repository_id": repository_id, "digest": digest},
+    ).fetchone()
+    return None if row is None else ImageRow._make(row)
+
+
+def by_tag(rows: Connection, repository_id: int, tag: str) -> ImageRow | None:
+    """The manifest that a tag names, whatever its status."""
+    row = rows.execute(
+        f"SELECT {_COLUMNS} FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+        " WHERE t.repository_id = :repository_id AND t.name = :tag",
+        {"repository_id": repository_id, "tag": tag},
+    ).fetchone()
+    return None if row is None else ImageRow._make(row)
+
+
+_SELECTED = {
+    None: "",
+    "TAGGED": " AND EXISTS (SELECT 1 FROM tags s WHERE s.manifest_id = m.id)",
+    "UNTAGGED": " AND NOT EXISTS (SELECT 1 FROM tags s WHERE s.manifest_id = m.id)",
+}
+
+
+def page(
+    rows: Connection, repository_id: int, after: str, limit: int, status: str | None, tag_status: str | None
+) -> list[ImageRow]:
+    """Up to ``limit`` manifests whose digests follow ``after``, by digest; None selects every status."""
+    found = rows.execute(
+        f"SELECT {_COLUMNS} FROM manifests m WHERE m.repository_id = :repository_id AND m.digest > :after"
+        f" AND m.status = coalesce(:status, m.status){_SELECTED[tag_status]} ORDER BY m.digest LIMIT :limit",
+        {"repository_id": repository_id, "after": after, "limit": limit, "status": status},
+    )
+    return [ImageRow._make(row) for row in found]
+
+
+def ids(
+    rows: Connection,
+    repository_id: int,
+    after: tuple[str, str],
+    limit: int,
+    status: str | None,
+    tag_status: str | None,
+) -> list[tuple[str, str]]:
+    """Up to ``limit`` pairs of digest and tag that follow ``after``, in order; the tag of an untagged manifest is empty."""
+    found: list[tuple[str, str]] = rows.execute(
+        "SELECT m.digest, coalesce(t.name, '') FROM manifests m LEFT JOIN tags t ON t.manifest_id = m.id"
+        " WHERE m.repository_id = :repository_id AND m.digest >= :digest AND (m.digest > :digest OR coalesce(t.name, '') > :tag)"
+        f" AND m.status = coalesce(:status, m.status){_SELECTED[tag_status]} ORDER BY m.digest, t.name LIMIT :limit",
+        {
+            "repository_id": repository_id,
+            "digest": after[0],
+            "tag": after[1],
+            "limit": limit,
+            "status": status,
+        },
+    ).fetchall()
+    return found
+
+
+def count(rows: Connection, repository_id: int) -> int:
+    """How many manifests the repository has."""
+    found = rows.execute("SELECT count(*) FROM manifests WHERE repository_id = :id", {"id": repository_id})
+    return int(found.fetchone()[0])
+
+
+def for_lifecycle(rows: Connection, repository_id: int) -> Iterator[tuple[Any, ...]]:
+    """All manifests, as the columns of the statement."""
+    yield from rows.execute(
+        "SELECT id, digest, pushed_at, pulled_at, archived_at, activated_at, status, image_size, media_type, subject"
+        " FROM manifests WHERE repository_id = :id",
+        {"id": repository_id},
+    )
+
+
+def all_tags(rows: Connection, repository_id: int) -> Iterator[tuple[int, str]]:
+    """Every tag of a repository as ``(manifest id, name)``, by name."""
+    yield from rows.execute(
+        "SELECT manifest_id, name FROM tags WHERE repository_id = :id ORDER BY name", {"id": repository_id}
+    )
+
+
+def all_children(rows: Connection, repository_id: int) -> Iterator[tuple[int, str]]:
+    """Every ``(index id, digest of a manifest it lists)`` of a repository."""
+    yield from rows.execute(
+        "SELECT c.manifest_id, m.digest FROM manifests m JOIN manifest_children c ON c.child_id = m.id WHERE m.repository_id = :id",
+        {"id": repository_id},
+    )
+
+
+def tags_of(rows: Connection, manifest_id: int) -> list[str]:
+    """The manifest's tags, by name."""
+    found = rows.execute("SELECT name FROM tags WHERE manifest_id = :id ORDER BY name", {"id": manifest_id})
+    return [row[0] for row in found]
+
+
+def tag_names(rows: Connection, repository_id: int, after: str, limit: int) -> list[str]:
+    """Up to ``limit`` tags of active manifests that follow ``after``, in order."""
+    found = rows.execute(
+        "SELECT t.name FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = :id AND t.name > :after"
+        " AND m.status = 'ACTIVE' ORDER BY t.name LIMIT :limit",
+        {"id": repository_id, "after": after, "limit": limit},
+    )
+    return [row[0] for row in found]
+
+
+def put_tag(rows: Connection, repository_id: int, name: str, manifest_id: int, now: Instant) -> None:
+    """Make a tag name a manifest, moving it if it named another."""
+    rows.execute(
+        "INSERT INTO tags (repository_id, name, manifest_id, tagged_at) VALUES (:repository_id, :name, :manifest_id, :now)"
+        " ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, tagged_at = excluded.tagged_at",
+        {"repository_id": repository_id, "name": name, "manifest_id": manifest_id, "now": now},
+    )
+
+
+def delete_tag(rows: Connection, repository_id: int, name: str) -> bool:
+    """Remove a tag. Returns whether it was there."""
+    statement = "DELETE FROM tags WHERE repository_id = :repository_id AND name = :name"
+    return rows.execute(statement, {"repository_id": repository_id, "name": name}).rowcount > 0
+
+
+def refer_to_blobs(rows: Connection, manifest_id: int, repository_id: int, digests: Iterable[str]) -> None:
+    """Note that a manifest needs these blobs; the foreign key insists that each is linked in the repository."""
+    rows.executemany(
+        "INSERT INTO manifest_blobs (manifest_id, repository_id, digest) VALUES (?, ?, ?)",
+        [(manifest_id, repository_id, digest) for digest in digests],
+    )
+
+
+def refer_to_children(rows: Connection, manifest_id: int, children: Iterable[int]) -> None:
+    """Note that an index lists these manifests; none of them can be deleted before it."""
+    rows.executemany(
+        "INSERT INTO manifest_children (manifest_id, child_id) VALUES (?, ?)",
+        [(manifest_id, child) for child in children],
+    )
+
+
+def parents(rows: Connection, manifest_id: int, status: str | None = None) -> list[str]:
+    """The digests of the indexes that list this manifest; None asks for those of every status."""
+    found = rows.execute(
+        "SELECT m.digest FROM manifest_children c JOIN manifests m ON m.id = c.manifest_id WHERE c.child_id = :id"
+        " AND m.status = coalesce(:status, m.status) ORDER BY m.digest",
+        {"id": manifest_id, "status": status},
+    )
+    return [row[0] for row in found]
+
+
+def referrers(rows: Connection, repository_id: int, subject: str) -> list[ImageRow]:
+    """The manifests whose subject has this digest, oldest first."""
+    found = rows.execute(
+        f"SELECT {_COLUMNS} FROM manifests m WHERE m.repository_id = :repository_id AND m.subject = :subject"
+        " ORDER BY m.pushed_at, m.digest",
+        {"repository_id": repository_id, "subject": subject},
+    )
+    return [ImageRow._make(row) for row in found]
+
+
+def blobs_of(rows: Connection, manifest_id: int) -> list[str]:
+    """The digests of the blobs that a manifest needs."""
+    return [
+        row[0]
+        for row in rows.execute(
+            "SELECT digest FROM manifest_blobs WHERE manifest_id = :id", {"id": manifest_id}
+        )
+    ]
+
+
+def delete(rows: Connection, manifest_id: int) -> None:
+    """Delete a manifest with its tags. The foreign keys refuse it while an index lists it."""
+    rows.execute("DELETE FROM manifests WHERE id = :id", {"id": manifest_id})
+
+
+def set_status(
+    rows: Connection,
+    manifest_id: int,
+    status: str,
+    *,
+    archived_at: Instant | None = None,
+    activated_at: Instant | None = None,
+) -> None:
+    """Move a manifest between storage classes, noting when."""
+    rows.execute(
+        "UPDATE manifests SET status = :status, archived_at = coalesce(:archived_at, archived_at),"
+        " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id",
+        {"id": manifest_id, "status": status, "archived_at": archived_at, "activated_at": activated_at},
+    )
+
+
+def record_pulls(rows: Connection, pulls: Iterable[tuple[int, Instant]]) -> None:
+    """Move pull times of ``(manifest id, instant)`` forward, never back."""
+    rows.executemany(
+        "UPDATE manifests SET pulled_at = ?2 WHERE id = ?1 AND (pulled_at IS NULL OR pulled_at < ?2)",
+        list(pulls),
+    )

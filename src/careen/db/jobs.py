@@ -1,0 +1,94 @@
+"""Durable jobs with leases: what a worker does, once, whichever worker and whatever crashes."""
+
+from typing import NamedTuple
+
+from careen.clock import SECOND, Instant
+from careen.db.engine import Connection
+
+LEASE = 300 * SECOND
+"""How long a claimed job is its worker's before another may take it, unless the lease is extended."""
+
+
+class Job(NamedTuple):
+    """A claimed job."""
+
+    id: int
+    kind: str
+    key: str
+    attempts: int
+    """How often it was claimed, this time included."""
+
+
+def enqueue(rows: Connection, kind: str, key: str, run_at: Instant) -> None:
+    """Ask for a job once: while one of this kind and key waits, another request only brings it forward."""
+    rows.execute(
+        "INSERT INTO jobs (kind, key, run_at, leased_until, attempts) VALUES (:kind, :key, :run_at, 0, 0)"
+        " ON CONFLICT (kind, key) DO UPDATE SET run_at = excluded.run_at WHERE run_at > excluded.run_at",
+        {"kind": kind, "key": key, "run_at": run_at},
+    )
+
+
+def enqueue_if_absent(rows: Connection, kind: str, key: str, run_at: Instant) -> None:
+    """Ask for a job, unless one of this kind and key waits already, for whenever."""
+    rows.execute(
+        "INSERT INTO jobs (kind, key, run_at, leased_until, attempts) VALUES (:kind, :key, :run_at, 0, 0)"
+        " ON CONFLICT (kind, key) DO NOTHING",
+        {"kind": kind, "key": key, "run_at": run_at},
+    )
+
+
+def any_due(rows: Connection, now: Instant) -> bool:
+    """Whether a job could be claimed."""
+    statement = "SELECT 1 FROM jobs WHERE run_at <= :now AND leased_until <= :now LIMIT 1"
+    return rows.execute(statement, {"now": now}).fetchone() is not None
+
+
+def claim(rows: Connection, worker: str, now: Instant) -> Job | None:
+    """Take the job that has been due longest. A lease that ran out is anyone's again.
+
+    While a job is claimed its ``run_at`` is the end of the lease; an earlier one means that it was asked for again meanwhile.
+    """
+    row = rows.execute(
+        "UPDATE jobs SET leased_by = :worker, leased_until = :until, run_at = :until, attempts = attempts + 1 WHERE id ="
+        " (SELECT id FROM jobs WHERE run_at <= :now AND leased_until <= :now ORDER BY run_at, id LIMIT 1)"
+        " RETURNING id, kind, key, attempts",
+        {"worker": worker, "now": now, "until": now + LEASE},
+    ).fetchone()
+    return None if row is None else Job._make(row)
+
+
+def extend(rows: Connection, job: Job, worker: str, now: Instant) -> bool:
+    """Keep the lease. False: another worker has the job now, so stop."""
+    statement = (
+        "UPDATE jobs SET run_at = CASE WHEN run_at = leased_until THEN :until ELSE run_at END, leased_until = :until"
+        " WHERE id = :id AND leased_by = :worker"
+    )
+    return rows.execute(statement, {"id": job.id, "worker": worker, "until": now + LEASE}).rowcount > 0
+
+
+def finish(rows: Connection, job: Job, worker: str) -> None:
+    """The job is done, unless it was asked for again while it ran: then it waits anew."""
+    parameters = {"id": job.id, "worker": worker}
+    rows.execute(
+        "DELETE FROM jobs WHERE id = :id AND leased_by = :worker AND run_at >= leased_until", parameters
+    )
+    rows.execute(
+        "UPDATE jobs SET leased_until = 0, leased_by = NULL, attempts = 0"
+        " WHERE id = :id AND leased_by = :worker",
+        parameters,
+    )
+
+
+def reschedule(rows: Connection, job: Job, run_at: Instant) -> None:
+    """Let a claimed job wait for ``run_at`` when it is finished, instead of being gone."""
+    statement = "UPDATE jobs SET run_at = :run_at, leased_until = :run_at + 1 WHERE id = :id"
+    rows.execute(statement, {"id": job.id, "run_at": run_at})
+
+
+def retry(rows: Connection, job: Job, worker: str, error: str, run_at: Instant) -> None:
+    """The job failed; try again at ``run_at``."""
+    rows.execute(
+        "UPDATE jobs SET leased_until = 0, leased_by = NULL, error = :error, run_at = :run_at"
+        " WHERE id = :id AND leased_by = :worker",
+        {"id": job.id, "worker": worker, "error": error[:2000], "run_at": run_at},
+    )

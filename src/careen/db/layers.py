@@ -1,0 +1,259 @@
+"""Blobs: their rows, the repositories they are linked in, and the marks of the collector."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from careen.clock import Instant
+from careen.db.engine import Connection
+
+
+class Blob(NamedTuple):
+    """A blob as one repository sees it."""
+
+    repository_id: int
+    digest: str
+    size: int
+    """Bytes."""
+    generation: str
+    """Which file or object has the bytes; empty: they are ``content``."""
+    seen_at: Instant
+    content: bytes | None
+
+
+_PULLABLE = (
+    "SELECT l.repository_id, b.digest, b.size, b.generation, l.seen_at, c.content FROM repositories r"
+    " JOIN repository_blobs l ON l.repository_id = r.id AND l.digest = :digest JOIN blobs b ON b.digest = l.digest"
+    " LEFT JOIN blob_contents c ON c.digest = b.digest WHERE r.name = :repository"
+)
+
+
+def linked(rows: Connection, repository: str, digest: str) -> Blob | None:
+    """The blob, if it is linked in the repository of that name, in one statement."""
+    row = rows.execute(_PULLABLE, {"repository": repository, "digest": digest}).fetchone()
+    return None if row is None else Blob._make(row)
+
+
+def size(rows: Connection, repository_id: int, digest: str) -> int | None:
+    """The blob's size in bytes, or None if it is not linked in the repository."""
+    row = rows.execute(
+        "SELECT b.size FROM repository_blobs l JOIN blobs b ON b.digest = l.digest"
+        " WHERE l.repository_id = :id AND l.digest = :digest",
+        {"id": repository_id, "digest": digest},
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def is_referenced(rows: Connection, repository_id: int, digest: str) -> bool:
+    """Whether a manifest of the repository needs the blob."""
+    statement = "SELECT 1 FROM manifest_blobs WHERE repository_id = :id AND digest = :digest LIMIT 1"
+    return rows.execute(statement, {"id": repository_id, "digest": digest}).fetchone() is not None
+
+
+def all_referenced_are_archived(rows: Connection, repository_id: int, digest: str) -> bool:
+    """Whether manifests need the blob, and every one of them is out of the standard storage class."""
+    statement = (
+        "SELECT count(*), sum(m.status = 'ACTIVE') FROM manifest_blobs b JOIN manifests m ON m.id = b.manifest_id"
+        " WHERE b.repository_id = :id AND b.digest = :digest"
+    )
+    needed, active = rows.execute(statement, {"id": repository_id, "digest": digest}).fetchone()
+    return needed > 0 and not active
+
+
+def insert(
+    rows: Connection, digest: str, size: int, generation: str, content: bytes | None, now: Instant
+) -> bool:
+    """Add a blob's row, with its bytes if they are a row too. Returns False if the blob is there already."""
+    statement = (
+        "INSERT INTO blobs (digest, size, generation, created_at) VALUES (:digest, :size, :generation, :now)"
+        " ON CONFLICT (digest) DO NOTHING"
+    )
+    if not rows.execute(
+        statement, {"digest": digest, "size": size, "generation": generation, "now": now}
+    ).rowcount:
+        return False
+    if content is not None:
+        rows.execute(
+            "INSERT INTO blob_contents (digest, content) VALUES (:digest, :content)",
+            {"digest": digest, "content": content},
+        )
+    return True
+
+
+def exists(rows: Connection, digest: str) -> bool:
+    """Whether the registry has the blob, in whatever repository."""
+    return (
+        rows.execute("SELECT 1 FROM blobs WHERE digest = :digest", {"digest": digest}).fetchone() is not None
+    )
+
+
+def link(rows: Connection, repository_id: int, digest: str, now: Instant, review_at: Instant) -> None:
+    """Make a blob readable in a repository and renew its lease; look again at ``review_at`` whether a manifest needs it."""
+    rows.execute(
+        "INSERT INTO repository_blobs (repository_id, digest, seen_at) VALUES (:id, :digest, :now)"
+        " ON CONFLICT (repository_id, digest) DO UPDATE SET seen_at = excluded.seen_at WHERE seen_at < excluded.seen_at",
+        {"id": repository_id, "digest": digest, "now": now},
+    )
+    review(rows, repository_id, [digest], review_at)
+
+
+def renew(rows: Connection, repository_id: int, digest: str, now: Instant) -> bool:
+    """Renew a lease. Returns whether the link is there."""
+    statement = "UPDATE repository_blobs SET seen_at = :now WHERE repository_id = :id AND digest = :digest"
+    return rows.execute(statement, {"id": repository_id, "digest": digest, "now": now}).rowcount > 0
+
+
+def review(rows: Connection, repository_id: int, digests: Iterable[str], due_at: Instant) -> None:
+    """Ask for a review of links at ``due_at``; one that is asked for already keeps the earlier time."""
+    rows.executemany(
+        "INSERT INTO reviews (repository_id, digest, due_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (repository_id, digest) DO UPDATE SET due_at = excluded.due_at WHERE due_at > excluded.due_at",
+        [(repository_id, digest, due_at) for digest in digests],
+    )
+
+
+def review_all(rows: Connection, due_at: Instant) -> None:
+    """Make every review that waits due at ``due_at`` at the latest."""
+    rows.execute("UPDATE reviews SET due_at = :due_at WHERE due_at > :due_at", {"due_at": due_at})
+
+
+class Review(NamedTuple):
+    """A link that may be unreferenced, with all that decides its fate."""
+
+    repository_id: int
+    digest: str
+    seen_at: Instant | None
+    """None: the link is gone already."""
+    referenced: int
+
+
+def due_reviews(rows: Connection, now: Instant, limit: int) -> list[Review]:
+    """Up to ``limit`` reviews that are due, the earliest first."""
+    found = rows.execute(
+        "SELECT v.repository_id, v.digest, l.seen_at,"
+        " EXISTS (SELECT 1 FROM manifest_blobs b WHERE b.repository_id = v.repository_id AND b.digest = v.digest)"
+        " FROM reviews v LEFT JOIN repository_blobs l ON l.repository_id = v.repository_id AND l.digest = v.digest"
+        " WHERE v.due_at <= :now ORDER BY v.due_at LIMIT :limit",
+        {"now": now, "limit": limit},
+    )
+    return [Review._make(row) for row in found]
+
+
+def end_review(rows: Connection, repository_id: int, digest: str) -> None:
+    """The review is done."""
+    rows.execute(
+        "DELETE FROM reviews WHERE repository_id = :id AND digest = :digest",
+        {"id": repository_id, "digest": digest},
+    )
+
+
+def postpone_review(rows: Connection, repository_id: int, digest: str, due_at: Instant) -> None:
+    """Look again later."""
+    rows.execute(
+        "UPDATE reviews SET due_at = :due_at WHERE repository_id = :id AND digest = :digest",
+        {"id": repository_id, "digest": digest, "due_at": due_at},
+    )
+
+
+def unlink(rows: Connection, repository_id: int, digest: str) -> None:
+    """Remove a link. The foreign keys refuse it while a manifest needs the blob."""
+    rows.execute(
+        "DELETE FROM repository_blobs WHERE repository_id = :id AND digest = :digest",
+        {"id": repository_id, "digest": digest},
+    )
+
+
+def condemn_if_unlinked(rows: Connection, digest: str) -> int | None:
+    """Delete the row of a blob that no repository links any more, and mark its bytes for deletion.
+
+    Returns:
+        The bytes that this gives back, or None if a repository still links the blob.
+    """
+    row = rows.execute(
+        "DELETE FROM blobs WHERE digest = :digest AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE digest = :digest)"
+        " RETURNING size, generation",
+        {"digest": digest},
+    ).fetchone()
+    if row is None:
+        return None
+    if row[1]:
+        rows.execute(
+            "INSERT INTO condemned_blobs (digest, generation, size) VALUES (:digest, :generation, :size)",
+            {"digest": digest, "generation": row[1], "size": row[0]},
+        )
+    return int(row[0])
+
+
+def unlinked(rows: Connection, limit: int) -> list[str]:
+    """Blobs that no repository links: left by a deleted repository, or by a crash."""
+    found = rows.execute(
+        "SELECT digest FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = b.digest) LIMIT :limit",
+        {"limit": limit},
+    )
+    return [row[0] for row in found]
+
+
+def condemned(rows: Connection, limit: int) -> list[tuple[str, str, int]]:
+    """Up to ``limit`` generations whose bytes are to be deleted: ``(digest, generation, bytes)``."""
+    return rows.execute(
+        "SELECT digest, generation, size FROM condemned_blobs LIMIT :limit", {"limit": limit}
+    ).fetchall()
+
+
+def forget_condemned(rows: Connection, gone: Iterable[tuple[str, str]]) -> None:
+    """The bytes of these ``(digest, generation)`` are gone."""
+    rows.executemany("DELETE FROM condemned_blobs WHERE digest = ? AND generation = ?", list(gone))
+
+
+def is_known_generation(rows: Connection, digest: str, generation: str) -> bool:
+    """Whether a row names this generation, as a blob or as condemned."""
+    statement = (
+        "SELECT 1 FROM blobs WHERE digest = :digest AND generation = :generation UNION ALL"
+        " SELECT 1 FROM condemned_blobs WHERE digest = :digest AND generation = :generation"
+    )
+    return rows.execute(statement, {"digest": digest, "generation": generation}).fetchone() is not None
+
+
+def digests_in(rows: Connection, repository_id: int) -> list[str]:
+    """Every blob linked in a repository."""
+    found = rows.execute(
+        "SELECT digest FROM repository_blobs WHERE repository_id = :id", {"id": repository_id}
+    )
+    return [row[0] for row in found]
+
+
+class Totals(NamedTuple):
+    """What the rows say is stored. Sizes are bytes."""
+
+    blobs: int
+    blob_bytes: int
+    inline_blobs: int
+    inline_bytes: int
+    referenced_bytes: int
+    """Of blobs that some manifest needs."""
+    manifests: int
+    manifest_bytes: int
+    condemned: int
+    condemned_bytes: int
+
+
+def totals(rows: Connection) -> Totals:
+    """Sums over the whole registry."""
+    values: list[int] = []
+    for statement in (
+        "SELECT count(*), coalesce(sum(size), 0) FROM blobs",
+        "SELECT count(*), coalesce(sum(size), 0) FROM blobs WHERE generation = ''",
+        "SELECT coalesce(sum(size), 0) FROM blobs WHERE digest IN (SELECT digest FROM manifest_blobs)",
+        "SELECT count(*), coalesce(sum(size), 0) FROM manifests",
+        "SELECT count(*), coalesce(sum(size), 0) FROM condemned_blobs",
+    ):
+        values.extend(rows.execute(statement).fetchone())
+    return Totals._make(values)
+
+
+def repository_bytes(rows: Connection) -> list[tuple[str, int, int, int]]:
+    """Per repository, by name: ``(name, manifests, blobs, bytes)``; a blob counts once in each repository that links it."""
+    return rows.execute(
+        "SELECT r.name, (SELECT count(*) FROM manifests m WHERE m.repository_id = r.id), count(b.digest), coalesce(sum(b.size), 0)"
+        " FROM repositories r LEFT JOIN repository_blobs l ON l.repository_id = r.id LEFT JOIN blobs b ON b.digest = l.digest"
+        " GROUP BY r.id, r.name ORDER BY r.name"
+    ).fetchall()

@@ -1,0 +1,318 @@
+"""The schema, as SQLAlchemy metadata: what the migrations must arrive at (a test compares the two).
+
+::
+
+    principals ──< access_keys
+    repositories ──< repository_tags                       resource tags
+         │ ├──< tags >── manifests ── manifest_contents    a tag names one manifest
+         │ ├──< manifests ──< manifest_children >── manifests       index → child: a listed child cannot be deleted
+         │ │        └──< manifest_blobs ──┐                manifest → config, layer
+         │ └──< repository_blobs <────────┘                a blob is readable where it is linked; seen_at is its lease
+         │             └──> blobs ── blob_contents         bytes up to 64 KiB are rows, the rest are files
+         ├──< reviews                                      links that may have become unreferenced, and when to look
+         ├──< lifecycle_previews ──< lifecycle_preview_results
+         └──< lifecycle_runs ──< lifecycle_actions
+    condemned_blobs      bytes whose row is gone, until they are gone too
+    jobs                 what a worker does: one row per thing to do, with a lease
+
+Instants are BIGINT microseconds since the epoch (``careen.clock``), sizes BIGINT bytes, JSON is text. The foreign keys keep
+the promises: a linked blob has its row, a referenced blob its link, a listed child its manifest.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER is SQLite's rowid
+
+
+def _id() -> Column[int]:
+    return Column("id", _Id, primary_key=True, autoincrement=True)
+
+
+def _repository_id() -> Column[int]:
+    return Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False)
+
+
+principals = Table(
+    "principals",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("policy", Text, nullable=False, comment="the managed policy that says what it may do"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column(
+        "id", Text, primary_key=True, comment="AKIA…; its secret is derived from the master key, never stored"
+    ),
+    Column("principal_id", _Id, ForeignKey("principals.id", ondelete="CASCADE"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("tag_mutability", Text, nullable=False),
+    Column("tag_mutability_filters", Text, nullable=False, comment="JSON list of wildcard filters"),
+    Column("scan_on_push", Integer, nullable=False),
+    Column("encryption", Text, nullable=False, comment="JSON encryptionConfiguration"),
+    Column("lifecycle_policy", Text, comment="canonical JSON; NULL: none"),
+    Column("lifecycle_evaluated_at", BigInteger, nullable=False, comment="0: never"),
+    sqlite_autoincrement=True,  # the ids name upload folders and jobs: never again the id of a deleted one
+)
+
+repository_tags = Table(
+    "repository_tags",
+    metadata,
+    _repository_id(),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("repository_id", "key"),
+    sqlite_with_rowid=False,
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    _id(),
+    _repository_id(),
+    Column("digest", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("artifact_type", Text),
+    Column("size", BigInteger, nullable=False, comment="bytes of the manifest itself"),
+    Column("image_size", BigInteger, nullable=False, comment="config and layers; of an index, its largest child"),
+    Column("subject", Text, comment="digest of the manifest this one refers to, present or not"),
+    Column("annotations", Text, comment="JSON, kept only for referrers"),
+    Column("status", Text, nullable=False, comment="ACTIVE, ARCHIVED or ACTIVATING"),
+    Column("pushed_at", BigInteger, nullable=False),
+    Column("pulled_at", BigInteger),
+    Column("archived_at", BigInteger),
+    Column("activated_at", BigInteger),
+    UniqueConstraint("repository_id", "digest"),
+    Index("ix_manifests_repository_id_subject", "repository_id", "subject", sqlite_where=text("subject IS NOT NULL"),
+          postgresql_where=text("subject IS NOT NULL")),
+    sqlite_autoincrement=True,  # a pull time that is on its way must not find a later manifest
+)  # fmt: skip
+
+manifest_contents = Table(
+    "manifest_contents",
+    metadata,
+    Column(
+        "manifest_id",
+        _Id,
+        ForeignKey("manifests.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("content", LargeBinary, nullable=False),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    _repository_id(),
+    Column("name", Text, nullable=False),
+    Column("manifest_id", _Id, ForeignKey("manifests.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("tagged_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("repository_id", "name"),
+    sqlite_with_rowid=False,
+)
+
+manifest_children = Table(
+    "manifest_children",
+    metadata,
+    Column("manifest_id", _Id, ForeignKey("manifests.id", ondelete="CASCADE"), nullable=False),
+    Column("child_id", _Id, ForeignKey("manifests.id"), nullable=False, index=True),
+    PrimaryKeyConstraint("manifest_id", "child_id"),
+    sqlite_with_rowid=False,
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column(
+        "generation",
+        Text,
+        nullable=False,
+        comment="names this life of the bytes; empty: they are in blob_contents",
+    ),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+blob_contents = Table(
+    "blob_contents",
+    metadata,
+    Column("digest", Text, ForeignKey("blobs.digest", ondelete="CASCADE"), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+repository_blobs = Table(
+    "repository_blobs",
+    metadata,
+    _repository_id(),
+    Column("digest", Text, ForeignKey("blobs.digest"), nullable=False, index=True),
+    Column(
+        "seen_at",
+        BigInteger,
+        nullable=False,
+        comment="last upload, mount or HEAD: a lease for the grace period",
+    ),
+    PrimaryKeyConstraint("repository_id", "digest"),
+    sqlite_with_rowid=False,
+)
+
+manifest_blobs = Table(
+    "manifest_blobs",
+    metadata,
+    Column("manifest_id", _Id, ForeignKey("manifests.id", ondelete="CASCADE"), nullable=False),
+    Column("repository_id", _Id, nullable=False),
+    Column("digest", Text, nullable=False),
+    PrimaryKeyConstraint("manifest_id", "digest"),
+    ForeignKeyConstraint(
+        ["repository_id", "digest"], ["repository_blobs.repository_id", "repository_blobs.digest"]
+    ),
+    Index("ix_manifest_blobs_repository_id_digest", "repository_id", "digest"),
+    sqlite_with_rowid=False,
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    _repository_id(),
+    Column("digest", Text, nullable=False),
+    Column("due_at", BigInteger, nullable=False, index=True),
+    PrimaryKeyConstraint("repository_id", "digest"),
+    sqlite_with_rowid=False,
+)
+
+condemned_blobs = Table(
+    "condemned_blobs",
+    metadata,
+    Column("digest", Text, nullable=False),
+    Column("generation", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    PrimaryKeyConstraint("digest", "generation"),
+    sqlite_with_rowid=False,
+)
+
+lifecycle_previews = Table(
+    "lifecycle_previews",
+    metadata,
+    Column(
+        "repository_id",
+        _Id,
+        ForeignKey("repositories.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("policy", Text, nullable=False, comment="as it was sent, white space included"),
+    Column("status", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+)
+
+lifecycle_preview_results = Table(
+    "lifecycle_preview_results",
+    metadata,
+    Column(
+        "repository_id",
+        _Id,
+        ForeignKey("lifecycle_previews.repository_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("position", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("tags", Text, nullable=False, comment="JSON list"),
+    Column("pushed_at", BigInteger, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("rule_priority", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    PrimaryKeyConstraint("repository_id", "position"),
+    sqlite_with_rowid=False,
+)
+
+lifecycle_runs = Table(
+    "lifecycle_runs",
+    metadata,
+    _id(),
+    Column(
+        "repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("policy", Text, nullable=False),
+    Column("evaluated_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("images", Integer, nullable=False, comment="images that were looked at"),
+)
+
+lifecycle_actions = Table(
+    "lifecycle_actions",
+    metadata,
+    Column("run_id", _Id, ForeignKey("lifecycle_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("tags", Text, nullable=False, comment="JSON list"),
+    Column(
+        "size", BigInteger, nullable=False, comment="bytes of the image (imageSizeInBytes), shared or not"
+    ),
+    Column("action", Text, nullable=False),
+    Column("rule_priority", Integer),
+    Column("reason", Text, nullable=False),
+    Column(
+        "outcome",
+        Text,
+        nullable=False,
+        comment="EXPIRED, ARCHIVED, BLOCKED, SKIPPED (changed since the plan)",
+    ),
+    PrimaryKeyConstraint("run_id", "position"),
+    sqlite_with_rowid=False,
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _id(),
+    Column("kind", Text, nullable=False),
+    Column(
+        "key",
+        Text,
+        nullable=False,
+        comment="what it is about, a repository id as a rule; one waiting job per kind and key",
+    ),
+    Column("run_at", BigInteger, nullable=False, index=True),
+    Column("leased_until", BigInteger, nullable=False, comment="0: free"),
+    Column("leased_by", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),
+    UniqueConstraint("kind", "key"),
+)

@@ -1,0 +1,1 @@
+"""The OCI distribution API: HTTP to use case and back. ``app.py`` lists the endpoints."""

@@ -1,0 +1,176 @@
+"""The endpoints of the OCI distribution API 1.1, and the one place that turns refusals into responses.
+
+==========  ======================================  ==========================================
+id          request                                 handler
+==========  ======================================  ==========================================
+end-1       GET /v2/                                ``_ping``
+end-2       GET, HEAD /v2/<name>/blobs/<digest>     ``blobs.get_blob``
+end-3       GET, HEAD /v2/<name>/manifests/<ref>    ``manifests.get_manifest``
+end-4, 11   POST /v2/<name>/blobs/uploads/          ``uploads.start_upload``
+end-5       PATCH /v2/<name>/blobs/uploads/<id>     ``uploads.append_chunk``
+end-6       PUT /v2/<name>/blobs/uploads/<id>       ``uploads.finish_upload``
+end-7       PUT /v2/<name>/manifests/<ref>          ``manifests.put_manifest``
+end-8       GET /v2/<name>/tags/list                ``manifests.list_tags``
+end-9       DELETE /v2/<name>/manifests/<ref>       ``manifests.delete_manifest``
+end-10      DELETE /v2/<name>/blobs/<digest>        ``blobs.delete_blob``
+end-12      GET /v2/<name>/referrers/<digest>       ``manifests.list_referrers``
+end-13      GET /v2/<name>/blobs/uploads/<id>       ``uploads.upload_status``
+==========  ======================================  ==========================================
+
+Beside them: DELETE of an upload, and ``GET /v2/_catalog``.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from careen.distribution import auth, blobs, manifests, uploads
+from careen.distribution.exchange import ClientGone, Exchange, Header, json_header
+from careen.distribution.surface import Surface
+from careen.ecr.errors import EcrError
+from careen.oci.errors import OciError
+from careen.oci.manifest import InvalidManifest
+from careen.registry import layers
+from careen.registry.access import Principal
+from careen.registry.images import ImageReferenced
+from careen.registry.layers import UploadBusy, UploadUnknown
+
+Handler = Callable[[Surface, Exchange, Principal, str, str], Awaitable[None]]
+
+_PATH = re.compile(
+    r"/v2/(?P<name>.+?)/(?:"
+    r"(?P<manifests>manifests)/(?P<reference>[^/]+)|blobs/(?P<uploads>uploads)/(?P<upload>[^/]*)|"
+    r"(?P<blobs>blobs)/(?P<digest>[^/]+)|(?P<tags>tags)/list|(?P<referrers>referrers)/(?P<subject>[^/]+))"
+)
+"""What the last named group is tells the kind of path; names are checked by the handlers."""
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    ("blobs", "GET"): blobs.get_blob,
+    ("blobs", "HEAD"): blobs.get_blob,
+    ("blobs", "DELETE"): blobs.delete_blob,
+    ("manifests", "GET"): manifests.get_manifest,
+    ("manifests", "HEAD"): manifests.get_manifest,
+    ("manifests", "PUT"): manifests.put_manifest,
+    ("manifests", "DELETE"): manifests.delete_manifest,
+    ("uploads", "POST"): uploads.start_upload,
+    ("upload", "GET"): uploads.upload_status,
+    ("upload", "PATCH"): uploads.append_chunk,
+    ("upload", "PUT"): uploads.finish_upload,
+    ("upload", "DELETE"): uploads.cancel_upload,
+    ("tags", "GET"): manifests.list_tags,
+    ("referrers", "GET"): manifests.list_referrers,
+}
+
+OCI_CODES = {
+    "AccessDeniedException": "DENIED",
+    "ImageDigestDoesNotMatchException": "DIGEST_INVALID",
+    "ImageNotFoundException": "MANIFEST_UNKNOWN",
+    "ImageTagAlreadyExistsException": "TAG_INVALID",
+    "InvalidParameterException": "UNSUPPORTED",
+    "LayersNotFoundException": "MANIFEST_BLOB_UNKNOWN",
+    "ReferencedImagesNotFoundException": "MANIFEST_BLOB_UNKNOWN",
+    "RepositoryNotFoundException": "NAME_UNKNOWN",
+}
+"""What the use cases raise, in this API's words."""
+
+log = structlog.get_logger()
+
+
+class DistributionApp:
+    """The ASGI application for everything under ``/v2``."""
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        exchange = Exchange(scope, receive, send)
+        try:
+            await self._dispatch(exchange)
+        except ClientGone:
+            pass
+        except auth.Unauthenticated:
+            await auth.challenge(exchange)
+        except Exception as error:
+            if exchange.started:
+                raise  # the server closes the connection: the client must not take what it has for the whole
+            await _refuse(exchange, error)
+
+    async def _dispatch(self, exchange: Exchange) -> None:
+        surface = self._surface
+        match = _PATH.fullmatch(exchange.path)
+        kind, argument = ("", "") if match is None else _kind(match)
+        if (
+            kind == "blobs"
+            and match is not None
+            and auth.may_download(surface.registry, exchange, match["name"], argument)
+        ):
+            await blobs.get_granted_blob(surface, exchange, match["name"], argument)
+            return
+        principal = auth.authenticate(surface.registry, surface.fresh, exchange)
+        if match is not None:
+            handler = HANDLERS.get((kind, exchange.method))
+            if handler is None:
+                raise OciError("UNSUPPORTED", f"{exchange.method} is not supported here")
+            await handler(surface, exchange, principal, match["name"], argument)
+        elif exchange.path in {"/v2/", "/v2"}:
+            await exchange.respond(200, [json_header()], b"{}")
+        elif exchange.path == "/v2/_catalog":
+            await manifests.list_catalog(surface, exchange, principal)
+        else:
+            raise OciError("UNSUPPORTED", "no such endpoint", status=404)
+
+
+def _kind(match: re.Match[str]) -> tuple[str, str]:
+    group = match.lastgroup
+    if group == "reference":
+        return "manifests", match["reference"]
+    if group == "digest":
+        return "blobs", match["digest"]
+    if group == "upload":
+        return ("upload" if match["upload"] else "uploads"), match["upload"]
+    if group == "subject":
+        return "referrers", match["subject"]
+    return "tags", ""
+
+
+async def _refuse(exchange: Exchange, error: Exception) -> None:
+    """Write a refusal in the specification's envelope."""
+    refusal = _in_oci_words(error)
+    headers: list[Header] = [json_header()]
+    if isinstance(refusal, uploads.OutOfOrder):
+        headers += refusal.headers
+    if refusal.status >= 500:
+        log.error("request failed", method=exchange.method, path=exchange.path, exc_info=error)
+    if refusal.status == 413 or refusal.status >= 500:
+        headers.append((b"connection", b"close"))  # the rest of the body is not waited for
+    await exchange.respond(refusal.status, headers, refusal.body())
+
+
+def _in_oci_words(error: Exception) -> OciError:
+    match error:
+        case OciError():
+            return error
+        case EcrError():
+            return OciError(OCI_CODES.get(error.code, "UNSUPPORTED"), error.message)
+        case ImageReferenced():
+            return OciError("UNSUPPORTED", str(error))
+        case InvalidManifest():
+            return OciError(
+                "MANIFEST_INVALID",
+                f"Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{error}'",
+            )
+        case UploadUnknown():
+            return OciError(
+                "BLOB_UPLOAD_UNKNOWN", "there is no such upload: it was finished, cancelled or abandoned"
+            )
+        case UploadBusy():
+            return OciError("BLOB_UPLOAD_INVALID", "another request is writing to this upload", status=409)
+        case layers.DigestMismatch():
+            return OciError("DIGEST_INVALID", "the digest does not match the uploaded bytes")
+        case layers.BlobTooLarge():
+            return OciError("SIZE_INVALID", "the blob is larger than the registry allows", status=413)
+        case _:
+            return OciError("UNSUPPORTED", "the registry failed; its log says why", status=500)

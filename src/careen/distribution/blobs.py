@@ -1,0 +1,144 @@
+"""Blobs: end-2 and end-10 of the distribution specification: pull, check, range, delete."""
+
+import os
+import re
+
+from careen.distribution.exchange import Exchange, Header
+from careen.distribution.surface import Surface
+from careen.oci import digest as digests
+from careen.oci.errors import OciError
+from careen.registry import layers
+from careen.registry.access import Action, Principal
+from careen.registry.layers import Blob
+
+PIECE_BYTES = 256 * 1024
+"""How much is read at a time where the server cannot send files itself."""
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+async def get_blob(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, digest: str
+) -> None:
+    """end-2: GET or HEAD of a blob, whole or one range of it (RFC 9110, section 14)."""
+    action = (
+        Action.BATCH_CHECK_LAYER_AVAILABILITY
+        if exchange.method == "HEAD"
+        else Action.GET_DOWNLOAD_URL_FOR_LAYER
+    )
+    surface.require(principal, action, name)
+    await get_granted_blob(surface, exchange, name, digest)
+
+
+async def get_granted_blob(surface: Surface, exchange: Exchange, name: str, digest: str) -> None:
+    """The same for a caller whose right is established."""
+    head = exchange.method == "HEAD"
+    blob = layers.find(surface.registry.single_read(), name, digest)
+    if blob is None or (head and not await layers.lease(surface.registry, blob)):
+        _check_digest(digest)
+        surface.repository(name)
+        raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=digest)
+    await send_blob(surface, exchange, blob)
+
+
+async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> None:
+    """Answer with a blob's bytes."""
+    etag = f'"{blob.digest}"'
+    headers: list[Header] = [
+        (b"content-type", b"application/octet-stream"),
+        (b"docker-content-digest", blob.digest.encode()),
+        (b"etag", etag.encode()),
+        (b"accept-ranges", b"bytes"),
+    ]
+    if exchange.header(b"if-none-match") == etag:
+        await exchange.respond(304, headers[1:])
+        return
+    status, start, count = 200, 0, blob.size
+    wanted = exchange.header(b"range")
+    if wanted is not None and exchange.header(b"if-range") in {None, etag}:
+        status, start, count = _range(wanted, blob.size)
+        if status == 206:
+            headers.append((b"content-range", b"bytes %d-%d/%d" % (start, start + count - 1, blob.size)))
+    headers.append((b"content-length", b"%d" % count))
+    if exchange.method == "HEAD":
+        await exchange.respond_head(headers)
+    elif blob.content is not None:
+        await exchange.begin(status, headers)
+        await exchange.send_body(blob.content[start : start + count], more=False)
+    else:
+        await _send_file(surface, exchange, blob, status, headers, start, count)
+
+
+async def _send_file(
+    surface: Surface,
+    exchange: Exchange,
+    blob: Blob,
+    status: int,
+    headers: list[Header],
+    start: int,
+    count: int,
+) -> None:
+    try:
+        fd = surface.registry.blobs.open(blob.digest, blob.generation)
+    except FileNotFoundError:  # the collector was between our statement and this line
+        raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=blob.digest) from None
+    try:
+        sendfile = await exchange.begin(status, headers)
+        if sendfile is not None:
+            await sendfile(fd, start, count)
+        else:
+            end = start + count
+            while start < end:
+                piece = await surface.registry.in_thread(os.pread, fd, min(PIECE_BYTES, end - start), start)
+                start += len(piece)
+                await exchange.send_body(piece, more=True)
+        await exchange.send_body(b"", more=False)
+    finally:
+        os.close(fd)
+
+
+async def delete_blob(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, digest: str
+) -> None:
+    """end-10: DELETE. A blob that a manifest of the repository needs is not deleted."""
+    surface.require(principal, Action.BATCH_DELETE_IMAGE, name)
+    _check_digest(digest)
+    surface.repository(name)
+    try:
+        deleted = await surface.registry.write(layers.delete, name, digest)
+    except layers.BlobInUse:
+        raise OciError(
+            "UNSUPPORTED", "a manifest of the repository needs this blob: delete the image", detail=digest
+        ) from None
+    if not deleted:
+        raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=digest)
+    await exchange.respond(202)
+
+
+def _check_digest(digest: str) -> None:
+    if not digests.is_digest(digest):
+        raise OciError("DIGEST_INVALID", f"'{digest}' is not a digest")
+
+
+def _range(header: str, size: int) -> tuple[int, int, int]:
+    """Status, first byte and number of bytes. Several ranges, or other units, are ignored, as RFC 9110 allows.
+
+    Raises:
+        OciError: a range outside the blob, or one that ends before it begins (416).
+    """
+    match = _RANGE.fullmatch(header.replace(" ", ""))
+    if match is None or match[0] == "bytes=-":
+        return 200, 0, size
+    first, last = match.groups()
+    if not first:
+        start, end = max(size - int(last), 0), size
+    else:
+        start, end = int(first), min(int(last), size - 1) + 1 if last else size
+    if start >= size or end <= start:
+        raise OciError(
+            "SIZE_INVALID",
+            f"the blob has {size} bytes; '{header}' is outside",
+            status=416,
+            detail={"size": size},
+        )
+    return 206, start, end - start

@@ -1,0 +1,133 @@
+"""One request and its response, on bare ASGI.
+
+Every push and pull passes here, so this is as thin as it can be: a manifest GET has a budget of some tens of microseconds, of
+which a general request and response object would take half.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qs
+
+from careen.oci.errors import OciError
+
+Header = tuple[bytes, bytes]
+
+API_VERSION: Header = (b"docker-distribution-api-version", b"registry/2.0")
+
+STALL_SECONDS = 60.0
+"""How long a client may send nothing in the middle of a body before it is given up."""
+
+
+class ClientGone(Exception):
+    """The client closed the connection, or stopped in the middle of its body."""
+
+
+class Exchange:
+    """A request being answered."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.started = False
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of that (lower-case) name."""
+        for key, value in self._scope["headers"]:
+            if key == name:
+                return str(value, "latin-1")
+        return None
+
+    @cached_property
+    def query(self) -> dict[str, list[str]]:
+        """The query's parameters, each with all its values."""
+        return parse_qs(self._scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    def parameter(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else None
+
+    @property
+    def base_url(self) -> str:
+        """``http://host:port``, as the client addressed us."""
+        return f"{self._scope['scheme']}://{self.header(b'host') or ''}"
+
+    @property
+    def content_length(self) -> int | None:
+        """The declared length of the body in bytes; None if it is streamed."""
+        value = self.header(b"content-length")
+        return int(value) if value is not None and value.isdigit() else None
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The body, as it arrives.
+
+        Raises:
+            ClientGone: it stopped before its end.
+        """
+        more = True
+        while more:
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    message = await self._receive()
+            except TimeoutError:
+                raise ClientGone from None
+            if message["type"] != "http.request":
+                raise ClientGone
+            more = message.get("more_body", False)
+            if message["body"]:
+                yield message["body"]
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            OciError: it has more than ``limit`` bytes (413).
+            ClientGone: it stopped before its end.
+        """
+        declared = self.content_length
+        parts: list[bytes] = []
+        size = 0
+        if declared is None or declared <= limit:
+            async for part in self.body():
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    break
+            else:
+                return b"".join(parts)
+        raise OciError("SIZE_INVALID", f"the body has more than {limit} bytes", status=413)
+
+    async def respond(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> None:
+        """Answer. A HEAD is answered with the length of ``body`` and nothing more."""
+        await self._start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+
+    async def respond_head(self, headers: Iterable[Header]) -> None:
+        """Answer a HEAD whose headers, the length among them, are known already."""
+        await self._start(200, headers)
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def begin(self, status: int, headers: Iterable[Header]) -> Any:
+        """Begin an answer whose body comes from a file. Returns the server's sendfile, or None where there is none."""
+        await self._start(status, headers)
+        return self._scope.get("extensions", {}).get("careen.sendfile")
+
+    async def send_body(self, body: bytes, *, more: bool) -> None:
+        """Send a part of the body of an answer that was begun."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _start(self, status: int, headers: Iterable[Header]) -> None:
+        self.started = True
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": [API_VERSION, *headers]}
+        )
+
+
+def json_header(media_type: bytes = b"application/json") -> Header:
+    """A content type."""
+    return (b"content-type", media_type)

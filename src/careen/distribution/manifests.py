@@ -1,0 +1,143 @@
+"""Manifests, tags and referrers: end-3, 7, 8, 9 and 12 of the distribution specification."""
+
+import msgspec
+
+from careen.distribution.exchange import Exchange, Header, json_header
+from careen.distribution.surface import Surface, encoded, page_size
+from careen.oci import digest as digests
+from careen.oci import manifest as manifests
+from careen.oci import media_types, names
+from careen.oci.errors import OciError
+from careen.registry import images, repositories
+from careen.registry.access import Action, Principal
+from careen.registry.images import Pullable
+
+REMEMBERED_BYTES = 64 * 1024
+"""A larger manifest is read from its row every time."""
+
+
+def _is_small(found: Pullable | None) -> bool:
+    return found is not None and len(found.content) <= REMEMBERED_BYTES
+
+
+async def get_manifest(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
+) -> None:
+    """end-3: GET or HEAD of a manifest by tag or digest."""
+    surface.require(principal, Action.BATCH_GET_IMAGE, name)
+    found = surface.fresh.get(
+        (name, reference), lambda: images.pullable(surface.registry.single_read(), name, reference), _is_small
+    )
+    if found is None:
+        _check_reference(reference)
+        surface.repository(name)
+        raise OciError("MANIFEST_UNKNOWN", "Requested image not found")
+    digest = found.digest.encode()
+    headers = [
+        (b"content-type", found.media_type.encode()),
+        (b"docker-content-digest", digest),
+        (b"etag", b'"%b"' % digest),
+    ]
+    if exchange.header(b"if-none-match") == f'"{found.digest}"':
+        await exchange.respond(304, headers[1:])
+        return
+    if exchange.method == "GET":
+        surface.pulls.record(found.manifest_id)
+    await exchange.respond(200, headers, found.content)
+
+
+async def put_manifest(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
+) -> None:
+    """end-7: PUT of a manifest by tag or digest. Answers ``OCI-Subject`` when the manifest has one (spec 1.1)."""
+    surface.require(principal, Action.PUT_IMAGE, name)
+    _check_reference(reference)
+    data = await exchange.read(manifests.MAX_BYTES)
+    repository = await surface.repository_for_push(principal, name)
+    digest, tag = (reference, None) if ":" in reference else (None, reference)
+    put = await surface.registry.write(
+        images.put, repository, data, media_type=exchange.header(b"content-type"), digest=digest, tag=tag
+    )
+    row = put.image.row
+    headers: list[Header] = [
+        (b"location", encoded(f"/v2/{name}/manifests/{row.digest}")),
+        (b"docker-content-digest", row.digest.encode()),
+    ]
+    if row.subject is not None:
+        headers.append((b"oci-subject", row.subject.encode()))
+    await exchange.respond(201, headers)
+
+
+async def delete_manifest(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
+) -> None:
+    """end-9: DELETE. A tag loses its name only; a digest loses the manifest, all its tags and its referrers."""
+    surface.require(principal, Action.BATCH_DELETE_IMAGE, name)
+    _check_reference(reference)
+    repository = surface.repository(name)
+    if ":" in reference:
+        done = bool(await surface.registry.write(images.delete_by_digest, repository, reference))
+    else:
+        done = await surface.registry.write(images.untag, repository, reference)
+    if not done:
+        raise OciError("MANIFEST_UNKNOWN", "Requested image not found")
+    await exchange.respond(202)
+
+
+async def list_tags(surface: Surface, exchange: Exchange, principal: Principal, name: str, _: str) -> None:
+    """end-8: tags in lexical order; ``n`` and ``last`` page, and a Link header leads on."""
+    surface.require(principal, Action.LIST_IMAGES, name)
+    size = page_size(exchange)
+    found = surface.registry.read(images.tag_names, name, exchange.parameter("last") or "", size + 1)
+    page = found[:size]
+    headers = [json_header()]
+    if len(found) > size and page:
+        headers.append((b"link", encoded(f'</v2/{name}/tags/list?n={size}&last={page[-1]}>; rel="next"')))
+    await exchange.respond(200, headers, msgspec.json.encode({"name": name, "tags": page}))
+
+
+async def list_referrers(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, digest: str
+) -> None:
+    """end-12: an index of the manifests whose subject is ``digest``.
+
+    Whether the subject or even the repository is there makes no difference: this endpoint never answers 404 (spec 1.1).
+    """
+    surface.require(principal, Action.BATCH_GET_IMAGE, name)
+    if not digests.is_digest(digest):
+        raise OciError("DIGEST_INVALID", f"'{digest}' is not a digest")
+    wanted = exchange.parameter("artifactType")
+    found = surface.registry.read(images.active_referrers, name, digest)
+    listed = [
+        manifests.referrer(
+            row.digest, row.size, row.media_type, row.artifact_type,
+            msgspec.json.decode(row.annotations, type=dict[str, str]) if row.annotations else None,
+        )
+        for row in found
+        if wanted is None or row.artifact_type == wanted
+    ]  # fmt: skip
+    headers = [json_header(media_types.OCI_INDEX.encode())]
+    if wanted is not None:
+        headers.append((b"oci-filters-applied", b"artifactType"))
+    body = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": listed}
+    await exchange.respond(200, headers, msgspec.json.encode(body))
+
+
+async def list_catalog(surface: Surface, exchange: Exchange, principal: Principal) -> None:
+    """``GET /v2/_catalog``: repository names in order. Not in the OCI specification; Docker's registry and ECR have it."""
+    surface.require(principal, Action.DESCRIBE_REPOSITORIES, None)
+    size = page_size(exchange)
+    found = surface.registry.read(repositories.catalog, exchange.parameter("last") or "", size + 1)
+    page = found[:size]
+    headers = [json_header()]
+    if len(found) > size and page:
+        headers.append((b"link", encoded(f'</v2/_catalog?n={size}&last={page[-1]}>; rel="next"')))
+    await exchange.respond(200, headers, msgspec.json.encode({"repositories": page}))
+
+
+def _check_reference(reference: str) -> None:
+    if ":" in reference:
+        if not digests.is_digest(reference):
+            raise OciError("DIGEST_INVALID", f"'{reference}' is not a digest")
+    elif not names.is_tag(reference):
+        raise OciError("TAG_INVALID", f"'{reference}' is not a tag")

@@ -1,0 +1,70 @@
+"""What the handlers of this surface share: the registry, its fresh answers, its pull times, and the questions all of them ask."""
+
+from dataclasses import dataclass
+
+from careen.distribution.exchange import Exchange
+from careen.ecr.arn import RepositoryArn
+from careen.oci import names
+from careen.oci.errors import OciError
+from careen.registry import access, repositories
+from careen.registry.access import Action, Principal
+from careen.registry.fresh import Fresh
+from careen.registry.pulls import PullTimes
+from careen.registry.registry import Registry
+from careen.registry.repositories import Repository
+
+MAX_PAGE = 10_000
+"""The most names or tags in one answer; a Link header leads on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The distribution API of one registry, in one worker process."""
+
+    registry: Registry
+    fresh: Fresh
+    pulls: PullTimes
+
+    def require(self, principal: Principal, action: Action, name: str | None) -> None:
+        """Let the call pass, or raise ECR's refusal. ``name`` is the repository; None asks for the whole registry."""
+        if not access.may(principal, action):
+            resource = (
+                "*" if name is None else str(RepositoryArn(self.registry.region, self.registry.id, name))
+            )
+            access.require(principal, action, resource)
+
+    def may(self, principal: Principal, action: Action, name: str) -> bool:
+        """Whether the call may pass, for a repository that the client only proposes."""
+        return names.is_repository_name(name) and access.may(principal, action)
+
+    def repository(self, name: str) -> Repository:
+        """The repository of that name, or NAME_INVALID or NAME_UNKNOWN."""
+        if not names.is_repository_name(name):
+            raise OciError("NAME_INVALID", f"'{name}' is not a repository name")
+        return self.fresh.get(("repository", name), lambda: self.registry.read(repositories.require, name))
+
+    async def repository_for_push(self, principal: Principal, name: str) -> Repository:
+        """The repository to push to; made now if the registry creates on push and the caller may create."""
+        if not names.is_repository_name(name):
+            raise OciError("NAME_INVALID", f"'{name}' is not a repository name")
+        found = self.fresh.get(("for push", name), lambda: self.registry.read(repositories.find, name))
+        if found is not None:
+            return found
+        if self.registry.limits.create_on_push:
+            self.require(principal, Action.CREATE_REPOSITORY, name)
+        return await self.registry.write(repositories.require_for_push, name)
+
+
+def page_size(exchange: Exchange) -> int:
+    """The ``n`` of a listing, at most :data:`MAX_PAGE`."""
+    text = exchange.parameter("n")
+    if text is None:
+        return MAX_PAGE
+    if not (text.isascii() and text.isdigit()):
+        raise OciError("PAGINATION_NUMBER_INVALID", f"n is a number of entries, not '{text}'")
+    return min(int(text), MAX_PAGE)
+
+
+def encoded(text: str) -> bytes:
+    """A header value made of names we have checked."""
+    return text.encode("ascii")

@@ -1,0 +1,154 @@
+"""Uploads: end-4, 5, 6, 11 and 13 of the distribution specification, and the cancel that clients send.
+
+An upload may come in one POST, as POST and PUT, in chunks, or streamed; it may be resumed and may meet another worker process
+at every request. What a chunk says about its place must fit what is there: 416 tells the client where to go on.
+"""
+
+import re
+
+from careen.distribution.exchange import Exchange, Header
+from careen.distribution.surface import Surface, encoded
+from careen.oci import digest as digests
+from careen.oci.errors import OciError
+from careen.registry import layers
+from careen.registry.access import Action, Principal
+from careen.registry.layers import INLINE_BYTES, Upload
+from careen.registry.repositories import Repository
+
+_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/.*)?")
+
+
+async def start_upload(surface: Surface, exchange: Exchange, principal: Principal, name: str, _: str) -> None:
+    """end-4a, 4b and 11: begin an upload; take a whole blob at once (``digest``); link one of another repository (``mount``)."""
+    surface.require(principal, Action.INITIATE_LAYER_UPLOAD, name)
+    repository = await surface.repository_for_push(principal, name)
+    mount, source = exchange.parameter("mount"), exchange.parameter("from")
+    readable = surface.may(principal, Action.GET_DOWNLOAD_URL_FOR_LAYER, name if source is None else source)
+    if mount and readable and await surface.registry.write(layers.mount, repository, mount, source):
+        await _created(exchange, name, mount)
+        return
+    digest = exchange.parameter("digest")
+    if digest is not None:
+        await _take_whole(surface, exchange, repository, digest)
+        return
+    upload_id = layers.begin(surface.registry, repository)
+    await exchange.respond(202, _place(name, upload_id, 0))
+
+
+async def upload_status(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, upload_id: str
+) -> None:
+    """end-13: how far the upload has come."""
+    surface.require(principal, Action.UPLOAD_LAYER_PART, name)
+    with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
+        await surface.registry.in_thread(upload.catch_up)
+        await exchange.respond(204, _place(name, upload_id, upload.offset))
+
+
+async def append_chunk(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, upload_id: str
+) -> None:
+    """end-5: PATCH, a chunk with its Content-Range or a stream without."""
+    surface.require(principal, Action.UPLOAD_LAYER_PART, name)
+    with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
+        await surface.registry.in_thread(upload.catch_up)
+        _check_place(exchange, upload, name, upload_id)
+        await layers.append(surface.registry, upload, exchange.body())
+        await exchange.respond(202, _place(name, upload_id, upload.offset))
+
+
+async def finish_upload(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, upload_id: str
+) -> None:
+    """end-6: PUT with the digest, and with the last or the only bytes."""
+    surface.require(principal, Action.COMPLETE_LAYER_UPLOAD, name)
+    digest = _digest(exchange.parameter("digest"))
+    repository = surface.repository(name)
+    with layers.held(surface.registry, repository, upload_id) as upload:
+        length = exchange.content_length
+        if (
+            upload.offset == 0
+            and length
+            and length <= INLINE_BYTES
+            and exchange.header(b"content-range") is None
+        ):
+            await layers.complete_small(
+                surface.registry, repository, upload, await exchange.read(INLINE_BYTES), digest
+            )
+        else:
+            await surface.registry.in_thread(upload.catch_up)
+            _check_place(exchange, upload, name, upload_id)
+            await layers.append(surface.registry, upload, exchange.body())
+            await layers.complete(surface.registry, repository, upload, digest)
+    await _created(exchange, name, digest)
+
+
+async def cancel_upload(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, upload_id: str
+) -> None:
+    """DELETE of an upload: forget its bytes."""
+    surface.require(principal, Action.UPLOAD_LAYER_PART, name)
+    with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
+        upload.abort()
+    await exchange.respond(204)
+
+
+async def _take_whole(surface: Surface, exchange: Exchange, repository: Repository, digest: str) -> None:
+    """end-4b: the POST carries the blob."""
+    _digest(digest)
+    upload_id = layers.begin(surface.registry, repository)
+    with layers.held(surface.registry, repository, upload_id) as upload:
+        try:
+            await layers.append(surface.registry, upload, exchange.body())
+            await layers.complete(surface.registry, repository, upload, digest)
+        except BaseException:
+            upload.abort()  # nobody knows its id
+            raise
+    await _created(exchange, repository.name, digest)
+
+
+def _digest(text: str | None) -> str:
+    if text is None or not digests.is_digest(text):
+        raise OciError(
+            "DIGEST_INVALID",
+            "the digest parameter is missing" if text is None else f"'{text}' is not a digest",
+        )
+    return text
+
+
+def _check_place(exchange: Exchange, upload: Upload, name: str, upload_id: str) -> None:
+    """A chunk that says where it belongs must belong where the upload stands."""
+    header = exchange.header(b"content-range")
+    if header is None:
+        return
+    match = _CONTENT_RANGE.fullmatch(header)
+    if match is None:
+        raise OciError("BLOB_UPLOAD_INVALID", f"Content-Range '{header}' is not <first>-<last>")
+    first, last = int(match[1]), int(match[2])
+    if first != upload.offset or last < first:
+        place = _place(name, upload_id, upload.offset)
+        raise OutOfOrder(f"the upload has {upload.offset} bytes; a chunk at {first} does not follow", place)
+    length = exchange.content_length
+    if length is not None and length != last - first + 1:
+        raise OciError("SIZE_INVALID", f"Content-Range '{header}' and Content-Length {length} do not agree")
+
+
+class OutOfOrder(OciError):
+    """416, with the headers that tell the client where to go on."""
+
+    def __init__(self, message: str, headers: list[Header]) -> None:
+        super().__init__("BLOB_UPLOAD_INVALID", message, status=416)
+        self.headers = headers
+
+
+def _place(name: str, upload_id: str, offset: int) -> list[Header]:
+    return [
+        (b"location", encoded(f"/v2/{name}/blobs/uploads/{upload_id}")),
+        (b"range", b"0-%d" % max(offset - 1, 0)),
+        (b"docker-upload-uuid", upload_id.encode()),
+    ]
+
+
+async def _created(exchange: Exchange, name: str, digest: str) -> None:
+    location = encoded(f"/v2/{name}/blobs/{digest}")
+    await exchange.respond(201, [(b"location", location), (b"docker-content-digest", digest.encode())])

@@ -1,0 +1,71 @@
+"""How a registry, its repositories and its principals are named: registry ids, ARNs, repository URIs.
+
+::
+
+    arn:aws:ecr:eu-west-1:123456789012:repository/team/app
+    arn:aws:iam::123456789012:user/alice
+    localhost:5000/team/app
+"""
+
+import re
+from typing import NamedTuple
+
+from careen.ecr.errors import InvalidParameter
+from careen.oci.names import is_repository_name
+
+_REGISTRY_ID = re.compile(r"[0-9]{12}")
+_REPOSITORY_ARN = re.compile(
+    r"arn:(?P<partition>aws(?:-[a-z]+)*):ecr:(?P<region>[a-z0-9-]{2,25}):(?P<registry_id>[0-9]{12})"
+    r":repository/(?P<repository>.+)"
+)
+
+
+class RepositoryArn(NamedTuple):
+    """The Amazon Resource Name of a repository."""
+
+    region: str
+    registry_id: str
+    """Twelve digits: the AWS account on Amazon, the registry here."""
+    repository: str
+    partition: str = "aws"
+
+    def __str__(self) -> str:
+        """``arn:aws:ecr:<region>:<registry id>:repository/<name>``."""
+        return f"arn:{self.partition}:ecr:{self.region}:{self.registry_id}:repository/{self.repository}"
+
+
+def parse_repository_arn(text: str) -> RepositoryArn:
+    """The repository an ARN names; whether it exists, and in this registry, is for the caller to say.
+
+    Raises:
+        InvalidParameter: not the ARN of a repository; at ``resourceArn``, the member that carries ARNs.
+    """
+    match = _REPOSITORY_ARN.fullmatch(text)
+    if match is None or not is_repository_name(match["repository"]):
+        raise InvalidParameter("resourceArn", "Invalid ARN")
+    return RepositoryArn(**match.groupdict())
+
+
+def is_registry_id(text: str) -> bool:
+    """Whether ``text`` is twelve digits."""
+    return _REGISTRY_ID.fullmatch(text) is not None
+
+
+def repository_uri(host: str, repository: str) -> str:
+    """What a client pulls from, tag or digest to be added.
+
+    Args:
+        host: the registry's host and, where it is not the scheme's own, port.
+        repository: the repository's name.
+    """
+    return f"{host}/{repository}"
+
+
+def user_arn(registry_id: str, user: str) -> str:
+    """The ARN of an IAM user."""
+    return f"arn:aws:iam::{registry_id}:user/{user}"
+
+
+def root_arn(registry_id: str) -> str:
+    """The ARN of the account itself, which its root keys act as."""
+    return f"arn:aws:iam::{registry_id}:root"

@@ -1,0 +1,344 @@
+"""Amazon ECR's exceptions: the code, the sentence and the HTTP status a client is answered with.
+
+One class per situation, named after the exception without its suffix; whoever refuses writes
+``raise errors.RepositoryNotFound(name, registry_id)`` and one place in each surface turns it into an answer
+(``careen.ecr.wire.write_error`` for AWS JSON; the distribution API maps :attr:`EcrError.code` to its own
+codes).
+
+Sentences marked *observed* are Amazon's, seen in public issues or recorded by moto's authors; where Amazon's
+wording is not known, the sentence is ours and the code is still Amazon's. Statuses are those of AWS's JSON
+services: 400 for every refusal, 500 for the one exception that the service model marks as a fault. What is
+refused before an operation is reached is in ``careen.ecr.common_errors``.
+
+This module imports nothing, botocore least of all.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any, ClassVar
+
+
+class EcrError(Exception):
+    """A refusal in ECR's words.
+
+    Attributes:
+        code: the exception's name in the service model, or that of one of AWS's common errors.
+        status: the HTTP status it is sent with over AWS JSON.
+        message: the sentence for the client.
+        members: further members of the modelled exception, by their wire names.
+    """
+
+    code: str
+    status: ClassVar[int] = 400
+
+    def __init__(self, message: str, **members: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.members: dict[str, Any] = members
+
+
+# Repositories.
+class RepositoryNotFound(EcrError):
+    """No repository of this name. Observed: ECR user guide, "common errors with pull through cache"."""
+
+    code = "RepositoryNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(_repository(repository, "does not exist in the registry", registry_id))
+
+
+class RepositoryAlreadyExists(EcrError):
+    """CreateRepository on a name that is taken. Observed (moto)."""
+
+    code = "RepositoryAlreadyExistsException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(_repository(repository, "already exists in the registry", registry_id))
+
+
+class RepositoryNotEmpty(EcrError):
+    """DeleteRepository without force while images remain. Observed (moto)."""
+
+    code = "RepositoryNotEmptyException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(
+            f"The repository with name '{repository}' in registry with id '{registry_id}' "
+            "cannot be deleted because it still contains images"
+        )
+
+
+# Images.
+class ImageNotFound(EcrError):
+    """No image of this digest or tag; an absent half of the identifier reads 'null'. Observed (moto)."""
+
+    code = "ImageNotFoundException"
+
+    def __init__(
+        self, repository: str, registry_id: str, *, digest: str | None = None, tag: str | None = None
+    ) -> None:
+        image_id = f"{{imageDigest:'{digest or 'null'}', imageTag:'{tag or 'null'}'}}"
+        super().__init__(
+            f"The image with imageId {image_id} does not exist within {_in(repository, registry_id)}"
+        )
+
+
+class ImageAlreadyExists(EcrError):
+    """PutImage that would change nothing: the tag is on this digest already. Observed (moto)."""
+
+    code = "ImageAlreadyExistsException"
+
+    def __init__(self, repository: str, registry_id: str, digest: str, tag: str | None) -> None:
+        super().__init__(
+            f"Image with digest '{digest}' and tag '{tag or 'null'}' already exists in the repository "
+            f"with name '{repository}' in registry with id '{registry_id}'"
+        )
+
+
+class ImageTagAlreadyExists(EcrError):
+    """PutImage onto an immutable tag. Observed: osscontainertools/kaniko#204, moby/buildkit#3776."""
+
+    code = "ImageTagAlreadyExistsException"
+
+    def __init__(self, repository: str, tag: str) -> None:
+        super().__init__(
+            f"The image tag '{tag}' already exists in the '{repository}' repository "
+            "and cannot be overwritten because the tag is immutable."
+        )
+
+
+class ImageDigestDoesNotMatch(EcrError):
+    """PutImage whose imageDigest is not the manifest's."""
+
+    code = "ImageDigestDoesNotMatchException"
+
+    def __init__(self, given: str, calculated: str) -> None:
+        super().__init__(f"The image digest '{given}' does not match the manifest's digest '{calculated}'")
+
+
+class ReferencedImagesNotFound(EcrError):
+    """PutImage of an index whose children are not here. Observed in the logs of multi-architecture pushes."""
+
+    code = "ReferencedImagesNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str, digests: Iterable[str]) -> None:
+        super().__init__(_required("Images", digests, repository, registry_id))
+
+
+class ImageStorageClassUpdateNotSupported(EcrError):
+    """UpdateImageStorageClass on an image that cannot be archived or restored as it is."""
+
+    code = "ImageStorageClassUpdateNotSupportedException"
+
+
+# Layers and uploads.
+class LayersNotFound(EcrError):
+    """PutImage of a manifest whose layers are not here; worded like ECR's sentence for missing images."""
+
+    code = "LayersNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str, digests: Iterable[str]) -> None:
+        super().__init__(_required("Layers", digests, repository, registry_id))
+
+
+class LayerNotFound(EcrError):
+    """GetDownloadUrlForLayer on an unknown digest. Observed: monken/aws-ecr-public#11."""
+
+    code = "LayersNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str, digest: str) -> None:
+        super().__init__(
+            f"The layer with digest '{digest}' does not exist within {_in(repository, registry_id)}"
+        )
+
+
+class LayerInaccessible(EcrError):
+    """GetDownloadUrlForLayer on a layer that no image refers to."""
+
+    code = "LayerInaccessibleException"
+
+    def __init__(self, repository: str, registry_id: str, digest: str) -> None:
+        super().__init__(
+            f"The layer with digest '{digest}' is not available in {_in(repository, registry_id)} "
+            "because it is not associated with an image"
+        )
+
+
+class LayerAlreadyExists(EcrError):
+    """CompleteLayerUpload of a layer that is here already."""
+
+    code = "LayerAlreadyExistsException"
+
+    def __init__(self, repository: str, registry_id: str, digest: str) -> None:
+        super().__init__(
+            f"The layer with digest '{digest}' already exists within {_in(repository, registry_id)}"
+        )
+
+
+class InvalidLayer(EcrError):
+    """CompleteLayerUpload whose layerDigests do not contain the digest of what was uploaded."""
+
+    code = "InvalidLayerException"
+
+    def __init__(self, given: str, calculated: str) -> None:
+        super().__init__(
+            f"The layer digest '{given}' does not match the uploaded layer's digest '{calculated}'"
+        )
+
+
+class EmptyUpload(EcrError):
+    """CompleteLayerUpload before any part."""
+
+    code = "EmptyUploadException"
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(f"The upload with id '{upload_id}' does not contain any layer parts")
+
+
+class LayerPartTooSmall(EcrError):
+    """CompleteLayerUpload after a part, other than the last, of less than 5 MiB."""
+
+    code = "LayerPartTooSmallException"
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(f"Every part of upload '{upload_id}' but the last must be at least 5 MiB in size")
+
+
+class InvalidLayerPart(EcrError):
+    """UploadLayerPart that does not follow on from the last byte received.
+
+    The client may go on after ``last_valid_byte``, which the answer carries.
+    """
+
+    code = "InvalidLayerPartException"
+
+    def __init__(
+        self, repository: str, registry_id: str, upload_id: str, *, last_valid_byte: int, reason: str
+    ) -> None:
+        super().__init__(
+            f"Layer part refused in upload '{upload_id}': {reason}",
+            registryId=registry_id,
+            repositoryName=repository,
+            uploadId=upload_id,
+            lastValidByteReceived=last_valid_byte,
+        )
+
+
+class UploadNotFound(EcrError):
+    """No such upload in this repository, or no longer."""
+
+    code = "UploadNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str, upload_id: str) -> None:
+        super().__init__(
+            f"The upload with id '{upload_id}' does not exist within {_in(repository, registry_id)}"
+        )
+
+
+# Lifecycle policies.
+class LifecyclePolicyNotFound(EcrError):
+    """The repository has no lifecycle policy. Observed (moto)."""
+
+    code = "LifecyclePolicyNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(f"Lifecycle policy does not exist for {_in(repository, registry_id)}")
+
+
+class LifecyclePolicyPreviewNotFound(EcrError):
+    """No preview was started for the repository."""
+
+    code = "LifecyclePolicyPreviewNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(f"There is no dry run for {_in(repository, registry_id)}")
+
+
+class LifecyclePolicyPreviewInProgress(EcrError):
+    """A preview is running already; one at a time for a repository."""
+
+    code = "LifecyclePolicyPreviewInProgressException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(
+            f"The previous lifecycle policy preview has not completed for {_in(repository, registry_id)}"
+        )
+
+
+# Parameters, tags, limits.
+class InvalidParameter(EcrError):
+    """A parameter that fails a constraint, of the model or of ECR's own checks. Observed everywhere."""
+
+    code = "InvalidParameterException"
+
+    def __init__(self, parameter: str, constraint: str) -> None:
+        super().__init__(f"Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'")
+
+
+class Validation(EcrError):
+    """The newer operations' word for what is wrong with a request as a whole."""
+
+    code = "ValidationException"
+
+
+class InvalidTagParameter(EcrError):
+    """A resource tag with a bad key or value, or given twice."""
+
+    code = "InvalidTagParameterException"
+
+
+class TooManyTags(EcrError):
+    """More resource tags than a repository may carry (50, by the service model's documentation)."""
+
+    code = "TooManyTagsException"
+
+    def __init__(self, most: int = 50) -> None:
+        super().__init__(f"A repository can have at most {most} tags")
+
+
+class LimitExceeded(EcrError):
+    """A quota of the registry."""
+
+    code = "LimitExceededException"
+
+
+class ServerFault(EcrError):
+    """Our failure, not the client's: the only exception of the model that is a fault, and is retried."""
+
+    code = "ServerException"
+    status = 500
+
+    def __init__(self, message: str = "The registry failed to answer. Try again later.") -> None:
+        super().__init__(message)
+
+
+class OperationNotServed(EcrError):
+    """An operation of the model that this registry does not serve yet.
+
+    ServerException, which every operation declares, is the wrong answer: SDKs retry a 500, Terraform for
+    minutes. So it is a 400, shown at once, and one that the operation declares, so that an answer is always
+    of the model: InvalidParameterException for all but one operation, ValidationException for that one
+    (DeleteSigningConfiguration).
+
+    Args:
+        operation: the operation's name.
+        declared: the codes of the errors that the operation declares.
+    """
+
+    def __init__(self, operation: str, declared: Collection[str]) -> None:
+        super().__init__(f"The operation {operation} is not served by this registry yet")
+        self.code = InvalidParameter.code if InvalidParameter.code in declared else Validation.code
+
+
+def _repository(repository: str, predicate: str, registry_id: str) -> str:
+    return f"The repository with name '{repository}' {predicate} with id '{registry_id}'"
+
+
+def _in(repository: str, registry_id: str) -> str:
+    return f"the repository with name '{repository}' in the registry with id '{registry_id}'"
+
+
+def _required(kind: str, digests: Iterable[str], repository: str, registry_id: str) -> str:
+    return (
+        f"{kind} with digests '[{', '.join(digests)}]' required for pushing image into repository "
+        f"with name '{repository}' in the registry with id '{registry_id}' do not exist"
+    )

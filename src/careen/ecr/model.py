@@ -1,0 +1,92 @@
+"""The service models, and the one place that knows how botocore keeps them.
+
+botocore promises clients nothing about ``botocore.model``; it has been stable for a decade, is used like
+this by moto and LocalStack, and is pinned by our lock file. What we use of it is here and in ``parser`` and
+``writer``, which walk shapes.
+
+A :class:`Service` is all the wire needs to serve a model. ECR's comes with botocore; a model of our own in
+the same JSON format becomes one through :func:`service`, and so will ECR Public's.
+
+Importing this takes botocore's model and loader, not its sessions or credentials: nothing is read from the
+environment or from the operator's home.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel
+
+from careen.ecr.common_errors import UnknownOperation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Service:
+    """One service of AWS JSON 1.1, as its model describes it."""
+
+    model: ServiceModel
+    """botocore's view: operations and shapes."""
+
+    description: Mapping[str, Any]
+    """The raw model: what ``model`` hides, such as which exceptions are faults."""
+
+    target_prefix: str
+    """What stands before the operation in X-Amz-Target: ``AmazonEC2ContainerRegistry_V20150921``."""
+
+    signing_name: str
+    """The service in the credential scope of a signature: ``ecr``."""
+
+    def operation(self, name: str) -> OperationModel:
+        """The operation of this name; always the same object for the same name.
+
+        Raises:
+            UnknownOperation: the model has none.
+        """
+        if name not in self.description["operations"]:
+            raise UnknownOperation(name)
+        return self.model.operation_model(name)
+
+    def targeted(self, target: str) -> OperationModel:
+        """The operation that an X-Amz-Target header names: ``<target prefix>.<operation>``.
+
+        Raises:
+            UnknownOperation: another service's prefix, or no operation of this one.
+        """
+        prefix, _, name = target.partition(".")
+        if prefix != self.target_prefix:
+            raise UnknownOperation(target)
+        return self.operation(name)
+
+
+def service(description: Mapping[str, Any], name: str) -> Service:
+    """The service that a model in botocore's ``service-2.json`` format describes.
+
+    Args:
+        description: the parsed JSON.
+        name: what botocore calls the service: ``ecr``.
+    """
+    model = ServiceModel(description, name)
+    metadata = description["metadata"]
+    return Service(model, description, metadata["targetPrefix"], model.signing_name)
+
+
+@cache
+def ecr() -> Service:
+    """Amazon ECR, 2015-09-21, as the installed botocore describes it.
+
+    botocore looks into ``~/.aws/models`` before its own data, for users who add models to the AWS CLI. What
+    a registry serves must not depend on who started it, so only botocore's own data is searched.
+    """
+    loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    return service(loader.load_service_model("ecr", "service-2"), "ecr")
+
+
+def operation(name: str) -> OperationModel:
+    """ECR's operation of this name.
+
+    Raises:
+        UnknownOperation: ECR has none.
+    """
+    return ecr().operation(name)

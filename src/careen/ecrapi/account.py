@@ -1,0 +1,29 @@
+"""The registry's account: authorization tokens, and who is calling."""
+
+import base64
+from typing import Any
+
+from careen.clock import system_now
+from careen.ecrapi.call import Call
+from careen.registry import access
+from careen.registry.access import Principal
+
+Parameters = dict[str, Any]
+Result = dict[str, Any]
+
+
+async def get_authorization_token(call: Call, parameters: Parameters) -> Result:
+    """GetAuthorizationToken: what ``docker login`` takes, valid for twelve hours. ``registryIds`` does not change its scope."""
+    expires_at = system_now() + call.registry.limits.token_ttl
+    password = access.mint_authorization(call.registry, call.principal, expires_at)
+    data = {
+        "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
+        "expiresAt": expires_at,
+        "proxyEndpoint": call.base_url,
+    }
+    return {"authorizationData": [data for _ in parameters.get("registryIds", [None])]}
+
+
+def get_caller_identity(principal: Principal) -> dict[str, str]:
+    """STS GetCallerIdentity."""
+    return {"Arn": principal.arn, "UserId": principal.access_key_id, "Account": principal.registry_id}

@@ -1,0 +1,28 @@
+"""One call of an operation: who asks, where, and how we are addressed."""
+
+from dataclasses import dataclass
+
+from careen.ecr.arn import RepositoryArn
+from careen.registry.access import Principal
+from careen.registry.pulls import PullTimes
+from careen.registry.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What every operation is handed beside its parameters."""
+
+    registry: Registry
+    pulls: PullTimes
+    principal: Principal
+    base_url: str
+    """``http://localhost:5000``, as the client addressed us: goes into repository URIs and proxy endpoints."""
+
+    @property
+    def host(self) -> str:
+        """``localhost:5000``."""
+        return self.base_url.partition("://")[2]
+
+    def arn(self, repository: str) -> str:
+        """The ARN of a repository of this registry."""
+        return str(RepositoryArn(self.registry.region, self.registry.id, repository))

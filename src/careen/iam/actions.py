@@ -1,0 +1,88 @@
+"""The actions that policies allow and surfaces ask for.
+
+ECR's action is ``ecr:`` and the operation's name, for all operations but one; three more stand for what the
+registry does by itself on someone's behalf (Service Authorization Reference, "Actions defined by Amazon
+Elastic Container Registry").
+"""
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """An action of ECR; the name is the operation's, the value is what stands in a policy."""
+
+    BATCH_CHECK_LAYER_AVAILABILITY = "ecr:BatchCheckLayerAvailability"
+    BATCH_DELETE_IMAGE = "ecr:BatchDeleteImage"
+    BATCH_GET_IMAGE = "ecr:BatchGetImage"
+    BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION = "ecr:BatchGetRepositoryScanningConfiguration"
+    BATCH_IMPORT_UPSTREAM_IMAGE = "ecr:BatchImportUpstreamImage"
+    COMPLETE_LAYER_UPLOAD = "ecr:CompleteLayerUpload"
+    CREATE_PULL_THROUGH_CACHE_RULE = "ecr:CreatePullThroughCacheRule"
+    CREATE_REPOSITORY = "ecr:CreateRepository"
+    CREATE_REPOSITORY_CREATION_TEMPLATE = "ecr:CreateRepositoryCreationTemplate"
+    DELETE_LIFECYCLE_POLICY = "ecr:DeleteLifecyclePolicy"
+    DELETE_PULL_THROUGH_CACHE_RULE = "ecr:DeletePullThroughCacheRule"
+    DELETE_REGISTRY_POLICY = "ecr:DeleteRegistryPolicy"
+    DELETE_REPOSITORY = "ecr:DeleteRepository"
+    DELETE_REPOSITORY_CREATION_TEMPLATE = "ecr:DeleteRepositoryCreationTemplate"
+    DELETE_REPOSITORY_POLICY = "ecr:DeleteRepositoryPolicy"
+    DELETE_SIGNING_CONFIGURATION = "ecr:DeleteSigningConfiguration"
+    DEREGISTER_PULL_TIME_UPDATE_EXCLUSION = "ecr:DeregisterPullTimeUpdateExclusion"
+    DESCRIBE_IMAGE_REPLICATION_STATUS = "ecr:DescribeImageReplicationStatus"
+    DESCRIBE_IMAGE_SCAN_FINDINGS = "ecr:DescribeImageScanFindings"
+    DESCRIBE_IMAGE_SIGNING_STATUS = "ecr:DescribeImageSigningStatus"
+    DESCRIBE_IMAGES = "ecr:DescribeImages"
+    DESCRIBE_PULL_THROUGH_CACHE_RULES = "ecr:DescribePullThroughCacheRules"
+    DESCRIBE_REGISTRY = "ecr:DescribeRegistry"
+    DESCRIBE_REPLICATION_BACKFILL_RESULTS = "ecr:DescribeReplicationBackfillResults"
+    DESCRIBE_REPOSITORIES = "ecr:DescribeRepositories"
+    DESCRIBE_REPOSITORY_CREATION_TEMPLATES = "ecr:DescribeRepositoryCreationTemplates"
+    GET_ACCOUNT_SETTING = "ecr:GetAccountSetting"
+    GET_AUTHORIZATION_TOKEN = "ecr:GetAuthorizationToken"  # noqa: S105 - the name of an action
+    GET_DOWNLOAD_URL_FOR_LAYER = "ecr:GetDownloadUrlForLayer"
+    GET_IMAGE_COPY_STATUS = "ecr:GetImageCopyStatus"
+    GET_LIFECYCLE_POLICY = "ecr:GetLifecyclePolicy"
+    GET_LIFECYCLE_POLICY_PREVIEW = "ecr:GetLifecyclePolicyPreview"
+    GET_REGISTRY_POLICY = "ecr:GetRegistryPolicy"
+    GET_REGISTRY_SCANNING_CONFIGURATION = "ecr:GetRegistryScanningConfiguration"
+    GET_REPOSITORY_POLICY = "ecr:GetRepositoryPolicy"
+    GET_SIGNING_CONFIGURATION = "ecr:GetSigningConfiguration"
+    INITIATE_LAYER_UPLOAD = "ecr:InitiateLayerUpload"
+    LIST_IMAGES = "ecr:ListImages"
+    LIST_PULL_TIME_UPDATE_EXCLUSIONS = "ecr:ListPullTimeUpdateExclusions"
+    LIST_REPLICATION_BACKFILLS = "ecr:ListReplicationBackfills"
+    LIST_TAGS_FOR_RESOURCE = "ecr:ListTagsForResource"
+    PUT_ACCOUNT_SETTING = "ecr:PutAccountSetting"
+    PUT_IMAGE = "ecr:PutImage"
+    PUT_IMAGE_SCANNING_CONFIGURATION = "ecr:PutImageScanningConfiguration"
+    PUT_IMAGE_TAG_MUTABILITY = "ecr:PutImageTagMutability"
+    PUT_LIFECYCLE_POLICY = "ecr:PutLifecyclePolicy"
+    PUT_REGISTRY_POLICY = "ecr:PutRegistryPolicy"
+    PUT_REGISTRY_SCANNING_CONFIGURATION = "ecr:PutRegistryScanningConfiguration"
+    PUT_REPLICATION_CONFIGURATION = "ecr:PutReplicationConfiguration"
+    PUT_SIGNING_CONFIGURATION = "ecr:PutSigningConfiguration"
+    REGISTER_PULL_TIME_UPDATE_EXCLUSION = "ecr:RegisterPullTimeUpdateExclusion"
+    REPLICATE_IMAGE = "ecr:ReplicateImage"
+    SET_REPOSITORY_POLICY = "ecr:SetRepositoryPolicy"
+    START_IMAGE_SCAN = "ecr:StartImageScan"
+    START_LIFECYCLE_POLICY_PREVIEW = "ecr:StartLifecyclePolicyPreview"
+    START_REPLICATION_BACKFILL = "ecr:StartReplicationBackfill"
+    STOP_REPLICATION_BACKFILL = "ecr:StopReplicationBackfill"
+    TAG_RESOURCE = "ecr:TagResource"
+    UNTAG_RESOURCE = "ecr:UntagResource"
+    UPDATE_IMAGE_STORAGE_CLASS = "ecr:UpdateImageStorageClass"
+    UPDATE_PULL_THROUGH_CACHE_RULE = "ecr:UpdatePullThroughCacheRule"
+    UPDATE_REPOSITORY_CREATION_TEMPLATE = "ecr:UpdateRepositoryCreationTemplate"
+    UPLOAD_LAYER_PART = "ecr:UploadLayerPart"
+    VALIDATE_PULL_THROUGH_CACHE_RULE = "ecr:ValidatePullThroughCacheRule"
+
+
+def action_of(operation: str) -> Action:
+    """The action that an operation of ECR's API needs.
+
+    ListImageReferrers has none of its own and needs BatchGetImage's (the service model's documentation says
+    so).
+    """
+    if operation == "ListImageReferrers":
+        return Action.BATCH_GET_IMAGE
+    return Action(f"ecr:{operation}")

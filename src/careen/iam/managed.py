@@ -1,0 +1,90 @@
+"""AWS's managed policies for ECR, and what they allow.
+
+Four policies cover the ways a registry is used: pull, look, push, own. Their actions are AWS's (AWS managed
+policy reference, AmazonEC2ContainerRegistry…), so that an access key means here what it means on Amazon.
+Note that a power user can push but neither delete images nor write lifecycle policies.
+
+Policies that users write are another matter, and another module's.
+"""
+
+from enum import StrEnum
+
+from careen.ecr.common_errors import AccessDenied
+from careen.iam.actions import Action
+
+_PULL_ONLY = frozenset(
+    {
+        Action.GET_AUTHORIZATION_TOKEN,
+        Action.BATCH_GET_IMAGE,
+        Action.GET_DOWNLOAD_URL_FOR_LAYER,
+        Action.BATCH_IMPORT_UPSTREAM_IMAGE,
+    }
+)
+_READ_ONLY = frozenset(
+    {
+        Action.GET_AUTHORIZATION_TOKEN,
+        Action.BATCH_CHECK_LAYER_AVAILABILITY,
+        Action.GET_DOWNLOAD_URL_FOR_LAYER,
+        Action.GET_REPOSITORY_POLICY,
+        Action.DESCRIBE_REPOSITORIES,
+        Action.LIST_IMAGES,
+        Action.DESCRIBE_IMAGES,
+        Action.BATCH_GET_IMAGE,
+        Action.GET_LIFECYCLE_POLICY,
+        Action.GET_LIFECYCLE_POLICY_PREVIEW,
+        Action.LIST_TAGS_FOR_RESOURCE,
+        Action.DESCRIBE_IMAGE_SCAN_FINDINGS,
+    }
+)
+_POWER_USER = _READ_ONLY | {
+    Action.INITIATE_LAYER_UPLOAD,
+    Action.UPLOAD_LAYER_PART,
+    Action.COMPLETE_LAYER_UPLOAD,
+    Action.PUT_IMAGE,
+}
+
+
+class ManagedPolicy(StrEnum):
+    """A managed policy, by AWS's name."""
+
+    PULL_ONLY = "AmazonEC2ContainerRegistryPullOnly"
+    READ_ONLY = "AmazonEC2ContainerRegistryReadOnly"
+    POWER_USER = "AmazonEC2ContainerRegistryPowerUser"
+    FULL_ACCESS = "AmazonEC2ContainerRegistryFullAccess"
+
+    @property
+    def arn(self) -> str:
+        """``arn:aws:iam::aws:policy/<name>``."""
+        return f"arn:aws:iam::aws:policy/{self}"
+
+
+ALLOWED: dict[ManagedPolicy, frozenset[Action]] = {
+    ManagedPolicy.PULL_ONLY: _PULL_ONLY,
+    ManagedPolicy.READ_ONLY: _READ_ONLY,
+    ManagedPolicy.POWER_USER: _POWER_USER,
+    ManagedPolicy.FULL_ACCESS: frozenset(Action),  # its statement says ecr:*
+}
+"""The actions of ECR that each policy allows, on every resource."""
+
+
+def allows(policy: str, action: Action) -> bool:
+    """Whether a managed policy allows an action.
+
+    Args:
+        policy: the policy's name; a name that is none of AWS's four allows nothing.
+        action: what is asked for.
+    """
+    return policy in ALLOWED and action in ALLOWED[ManagedPolicy(policy)]
+
+
+def denied(principal_arn: str, action: Action, resource: str) -> AccessDenied:
+    """The refusal when none of the principal's policies allows an action.
+
+    Args:
+        principal_arn: who asked.
+        action: what for.
+        resource: the repository's ARN, or ``*`` for actions that are the whole registry's.
+    """
+    return AccessDenied(
+        principal_arn, action, resource, f"no identity-based policy allows the {action} action"
+    )

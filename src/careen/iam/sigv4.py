@@ -1,0 +1,258 @@
+"""Verify AWS Signature Version 4, the ``Authorization`` header of every AWS API request.
+
+The client names the headers it signed; we put the request into the same canonical form, which is botocore's
+own (:class:`botocore.auth.SigV4Auth`), sign that with the key's secret and compare. What botocore leaves to
+a client, a server has to insist on:
+
+- ``host`` and every ``x-amz-*`` header must be signed: ``x-amz-target`` names the operation.
+- The headers signed are those the client says, not botocore's own choice, which leaves out a few.
+- The body is hashed here; a client's ``x-amz-content-sha256`` must agree with it and is never believed.
+- The scope must be this service, this region and the day of the timestamp, which is at most 15 minutes off.
+- An unknown key costs what a wrong secret costs: the signature is computed and compared all the same.
+- Whatever the bytes, the answer is a verdict: one of AWS's authentication errors, with AWS's sentences where
+  they are known.
+
+Sources: AWS IAM user guide, "Create a signed AWS API request"; AWS general reference, "Troubleshoot Signature
+Version 4". Query-string signatures (presigned URLs) are not accepted.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
+from botocore.credentials import ReadOnlyCredentials
+
+from careen.clock import SECOND, Instant, parse_instant, to_datetime
+from careen.ecr.common_errors import (
+    IncompleteSignature,
+    InvalidSignature,
+    MissingAuthenticationToken,
+    UnrecognizedClient,
+)
+
+SKEW_MINUTES = 15
+_SKEW = SKEW_MINUTES * 60 * SECOND
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_PARAMETERS = ("Credential", "Signature", "SignedHeaders")
+_STAMP = "%Y%m%dT%H%M%SZ"
+_TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
+_ACCESS_KEY_ID = re.compile(r"\w{1,128}", re.ASCII)
+"""IAM API reference, AccessKey, less its lower limit: no odd character reaches a database."""
+_TARGET = re.compile(r"/[!\"$-~]*")
+"""A request target: visible ASCII, and no fragment, which botocore's URL splitting would drop unsigned."""
+_NO_SECRET = "0" * 40
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Request(NamedTuple):
+    """The parts of an HTTP request that a signature covers, as they were on the wire."""
+
+    method: str
+    target: str
+    """Path and query, percent-encoded as received: ``/?a=b``."""
+    headers: Headers
+    """Names in any case; repeated ones repeated."""
+    body: bytes
+
+
+class Signer(NamedTuple):
+    """Who signed a request, and for what."""
+
+    access_key_id: str
+    region: str
+    service: str
+    signed_at: Instant
+
+
+class _Authorization(NamedTuple):
+    access_key_id: str
+    date: str
+    region: str
+    service: str
+    signed_headers: tuple[str, ...]
+    signature: str
+
+
+class _Canonical(SigV4Auth):
+    """botocore's canonical form, over the headers and the body hash that :func:`verify` has checked."""
+
+    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
+        kept = HTTPHeaders()
+        for name, value in request.context["signed"]:
+            kept[name] = value
+        return kept
+
+    def payload(self, request: AWSRequest) -> str:
+        return str(request.context["body_sha256"])
+
+
+def verify(
+    request: Request,
+    *,
+    service: str,
+    region: str,
+    secret_for: Callable[[str], str | None],
+    now: Instant,
+) -> Signer:
+    """Establish who signed a request.
+
+    Args:
+        request: the request as received.
+        service: the signing name it must be for: ``ecr``, ``sts``.
+        region: the region it must be for.
+        secret_for: the secret of an access key id, or None if there is no such key.
+        now: the system clock's present.
+
+    Raises:
+        MissingAuthenticationToken: there is no Authorization header.
+        IncompleteSignature: the header lacks a part, or the request a header that goes with it.
+        InvalidSignature: the signature is not of this request, this time, this service or with this secret.
+        UnrecognizedClient: there is no such access key, or it comes with a session token, which we never
+            issue.
+    """
+    headers = [(name.decode("latin-1").lower(), _text(value)) for name, value in request.headers]
+    authorization = _authorization(_joined(headers, "authorization"))
+    stamp = _joined(headers, "x-amz-date")
+    signed_at = _signed_at(stamp)
+    _check_time(stamp, signed_at, now)
+    _check_scope(authorization, stamp, service, region)
+    _check_signed_headers(authorization, headers)
+    canonical = _canonical(request, authorization, headers, stamp)
+
+    key_id = authorization.access_key_id
+    secret = secret_for(key_id) if _ACCESS_KEY_ID.fullmatch(key_id) else None
+    expected = _signature(canonical, authorization, secret or _NO_SECRET)
+    # As bytes: compare_digest refuses text that is not ASCII, and the header's text is the client's.
+    matches = hmac.compare_digest(expected.encode(), authorization.signature.encode())
+    if secret is None or _joined(headers, "x-amz-security-token"):
+        raise UnrecognizedClient
+    if not matches:
+        raise InvalidSignature(
+            "The request signature we calculated does not match the signature you provided. Check your AWS "
+            "Secret Access Key and signing method. Consult the service documentation for details."
+        )
+    return Signer(key_id, region, service, signed_at)
+
+
+def _text(value: bytes) -> str:
+    """A header's value as the client signed it: most sign UTF-8, Python's http.client sends Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _joined(headers: list[tuple[str, str]], name: str) -> str:
+    """A header's value, repetitions joined: a second Authorization or X-Amz-Date makes it malformed."""
+    return ",".join(value for key, value in headers if key == name).strip()
+
+
+def _authorization(header: str) -> _Authorization:
+    if not header:
+        raise MissingAuthenticationToken
+    algorithm, _, rest = header.partition(" ")
+    if algorithm != _ALGORITHM:
+        raise IncompleteSignature(f"Unsupported AWS 'algorithm': '{algorithm}'.")
+    fields = dict(_fields(rest))
+    if missing := [name for name in _PARAMETERS if not fields.get(name)]:
+        raise IncompleteSignature(
+            " ".join(f"Authorization header requires '{it}' parameter." for it in missing)
+        )
+    if len(fields) > len(_PARAMETERS):
+        raise IncompleteSignature(f"Authorization header takes only the parameters {', '.join(_PARAMETERS)}.")
+    try:
+        key_id, date, region, service, terminator = fields["Credential"].split("/")
+    except ValueError:
+        terminator = ""
+    if terminator != "aws4_request":
+        raise IncompleteSignature(
+            "Credential must have exactly 5 slash-delimited elements, "
+            "e.g. keyid/date/region/service/aws4_request."
+        )
+    signed_headers = tuple(fields["SignedHeaders"].split(";"))
+    return _Authorization(key_id, date, region, service, signed_headers, fields["Signature"])
+
+
+def _fields(text: str) -> Iterator[tuple[str, str]]:
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        yield name, value
+
+
+def _signed_at(stamp: str) -> Instant:
+    if not stamp:
+        raise IncompleteSignature("Authorization header requires existence of a 'X-Amz-Date' header.")
+    if _TIMESTAMP.fullmatch(stamp):
+        with suppress(ValueError):  # the 31st of June
+            return parse_instant(stamp)
+    raise IncompleteSignature(f"Date must be in ISO-8601 'basic format'. Got '{stamp}'.")
+
+
+def _check_time(stamp: str, signed_at: Instant, now: Instant) -> None:
+    if signed_at < now - _SKEW:
+        raise InvalidSignature(
+            f"Signature expired: {stamp} is now earlier than {_stamp(now - _SKEW)} "
+            f"({_stamp(now)} - {SKEW_MINUTES} min.)"
+        )
+    if signed_at > now + _SKEW:
+        raise InvalidSignature(
+            f"Signature not yet current: {stamp} is still later than {_stamp(now + _SKEW)} "
+            f"({_stamp(now)} + {SKEW_MINUTES} min.)"
+        )
+
+
+def _check_scope(authorization: _Authorization, stamp: str, service: str, region: str) -> None:
+    if authorization.date != stamp[:8]:
+        raise InvalidSignature(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            f"'{authorization.date}' != '{stamp[:8]}', from '{stamp}'."
+        )
+    if authorization.region != region:
+        raise InvalidSignature(
+            f"Credential should be scoped to a valid region, not '{authorization.region}'. "
+        )
+    if authorization.service != service:
+        raise InvalidSignature(f"Credential should be scoped to correct service: '{service}'. ")
+
+
+def _check_signed_headers(authorization: _Authorization, headers: list[tuple[str, str]]) -> None:
+    needed = {"host"} | {name for name, _ in headers if name.startswith("x-amz-")}
+    unsigned = sorted(needed.difference(authorization.signed_headers))
+    if unsigned:
+        raise InvalidSignature(f"'{unsigned[0]}' must be a 'SignedHeader' in the AWS Authorization.")
+
+
+def _canonical(
+    request: Request, authorization: _Authorization, headers: list[tuple[str, str]], stamp: str
+) -> AWSRequest:
+    """The request as botocore signs one, with what :class:`_Canonical` is to use in its context."""
+    if not _TARGET.fullmatch(request.target):
+        raise InvalidSignature("The request target is not a path and query.")
+    body_sha256 = hashlib.sha256(request.body).hexdigest()
+    claimed = _joined(headers, "x-amz-content-sha256")
+    if claimed and claimed != body_sha256:
+        raise InvalidSignature(
+            "The value of 'X-Amz-Content-Sha256' is not the SHA-256 of the request's body."
+        )
+    signed = [header for header in headers if header[0] in authorization.signed_headers]
+    canonical = AWSRequest(method=request.method, url=f"http://host{request.target}")
+    canonical.context.update(timestamp=stamp, signed=signed, body_sha256=body_sha256)
+    return canonical
+
+
+def _signature(request: AWSRequest, authorization: _Authorization, secret: str) -> str:
+    key = ReadOnlyCredentials(authorization.access_key_id, secret, None)
+    signer = _Canonical(key, authorization.service, authorization.region)
+    return signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+
+
+def _stamp(instant: Instant) -> str:
+    return to_datetime(instant).strftime(_STAMP)

@@ -1,0 +1,131 @@
+"""Deciding what a policy does with the images of a repository.
+
+The algorithm is that of ECR's evaluation rules (user guide, LifecyclePolicies):
+
+1. Each rule, whatever its priority, *identifies* the images of its storage class that meet its tag
+   requirement, and finds those *due* among them: all beyond the count, or all older than the age.
+2. By priority, each rule *claims* what it identifies and no higher rule has claimed. It marks what is due and
+   its own; what it claims and keeps is out of reach of all lower rules.
+3. Marks are carried out oldest first (``execution``).
+
+So counting takes no notice of other rules, and an image has one rule that may act on it.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from careen.clock import DAY, Instant
+from careen.lifecycle.execution import Outcome, execute
+from careen.lifecycle.image import Image
+from careen.lifecycle.plan import Action, Decision, Plan
+from careen.lifecycle.policy import LifecyclePolicy
+from careen.lifecycle.roster import Roster, roster
+from careen.lifecycle.rule import CountType, Rule, StorageClass
+from careen.lifecycle.selection import Selector
+
+
+class _Claims(NamedTuple):
+    """What rules say of each image, by number. Columns: they are filled by age, which is not the order of memory."""
+
+    rule: list[Rule | None]
+    """The rule of highest priority that identifies the image."""
+    rank: list[int]
+    """Its place among the images which that rule identifies, 1 for the youngest; 0 if there is no rule."""
+    marked_by: list[Rule | None]
+    """The same rule again, if the image is due."""
+    shielded_from: list[Rule | None]
+    """Else the first of the other rules for which it is due."""
+
+
+def evaluate(policy: LifecyclePolicy, images: Sequence[Image], now: Instant) -> Plan:
+    """Decide what ``policy`` does with ``images`` at ``now``.
+
+    Args:
+        policy: rules that ``policy.parse`` accepts.
+        images: everything in the repository in any order, each digest once; artifacts and children too.
+        now: ages are measured against this instant.
+
+    Returns:
+        A plan with one decision for each image. The order of the images makes no difference to any of them.
+    """
+    repository = roster(images)
+    total = len(images)
+    claims = _Claims([None] * total, array("l", bytes(8 * total)), [None] * total, [None] * total)
+    counts: dict[int, int] = {}
+    for storage_class in StorageClass:
+        rules = [rule for rule in policy.rules if rule.storage_class is storage_class]
+        for rule, identified in zip(rules, _identify(rules, storage_class, repository), strict=True):
+            _claim(rule, identified, _due(rule, identified, repository, now), claims)
+            counts[rule.rule_priority] = len(identified)
+    outcomes = execute(repository, _marks(repository, claims))
+    decisions = list(_decisions(images, claims, outcomes))
+    acted_on = [decisions[number] for number, outcome in outcomes.items() if outcome.blocked_by is None]
+    return Plan(policy, now, decisions, acted_on, counts)
+
+
+def _identify(rules: Sequence[Rule], storage_class: StorageClass, repository: Roster) -> list[list[int]]:
+    """For each rule of a storage class the images it identifies, the youngest first."""
+    identified = [array("l") for _ in rules]
+    if rules:
+        identifying = Selector(rules).identifying
+        by_image = [
+            identifying(image.tags) if where is storage_class else ()
+            for image, where in zip(repository.images, repository.storage_class, strict=True)
+        ]
+        for number in reversed(repository.oldest_first):
+            for rule in by_image[number]:
+                identified[rule].append(number)
+    return identified
+
+
+def _due(rule: Rule, identified: Sequence[int], repository: Roster, now: Instant) -> Sequence[bool]:
+    """Of the images a rule identifies, the youngest first: is each beyond its count, or older than its age?"""
+    limit = rule.selection.count_number
+    before = now - limit * DAY
+    match rule.selection.count_type:
+        case CountType.SINCE_IMAGE_PULLED:
+            return [repository.images[number].used_at < before for number in identified]
+        case CountType.IMAGE_COUNT_MORE_THAN:
+            kept = min(limit, len(identified))
+        case CountType.SINCE_IMAGE_PUSHED | CountType.SINCE_IMAGE_TRANSITIONED:
+            # They are sorted by just this instant: from some image on, all are older.
+            kept = bisect_left(identified, True, key=lambda number: repository.entered_at[number] < before)
+    return [False] * kept + [True] * (len(identified) - kept)
+
+
+def _claim(rule: Rule, identified: Sequence[int], due: Sequence[bool], claims: _Claims) -> None:
+    """Let a rule claim what it identifies and no rule of higher priority has claimed."""
+    claimed_by, ranks, marked_by, shielded_from = claims
+    for rank, (number, is_due) in enumerate(zip(identified, due, strict=True), start=1):
+        if not ranks[number]:
+            claimed_by[number] = rule
+            ranks[number] = rank
+            if is_due:
+                marked_by[number] = rule
+        elif is_due and marked_by[number] is None and shielded_from[number] is None:
+            shielded_from[number] = rule
+
+
+def _marks(repository: Roster, claims: _Claims) -> Iterator[tuple[int, Rule]]:
+    for number in repository.oldest_first:
+        rule = claims.marked_by[number]
+        if rule is not None:
+            yield number, rule
+
+
+def _decisions(
+    images: Sequence[Image], claims: _Claims, outcomes: Mapping[int, Outcome]
+) -> Iterator[Decision]:
+    """What rules said of each image, and what came of it."""
+    keep = Action.KEEP
+    columns = zip(images, claims.rule, claims.rank, claims.shielded_from, strict=True)
+    for number, (image, rule, rank, shielded_from) in enumerate(columns):
+        outcome = outcomes.get(number)
+        if outcome is None:
+            yield Decision(image, keep, None, rule, rank, shielded_from)
+        else:
+            # What no rule identifies was tried because of its subject.
+            priority = outcome.rule.rule_priority if rank else None
+            yield Decision(image, outcome.action, priority, outcome.rule, rank, None, outcome.blocked_by)

@@ -1,0 +1,87 @@
+"""Carrying marks out on paper: in which order, what an index holds back, and what follows its subject.
+
+ECR acts on the oldest image first and refuses to delete or archive an image while an index that lists it is
+there: the attempt fails with ImageReferencedByManifestList, nothing is taken in its stead, and the next
+evaluation tries again (user guide, LifecyclePolicies and logging-using-cloudtrail). Artifacts follow their
+subject (LifecyclePolicies, first evaluation rule).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from careen.lifecycle.image import ImageStatus
+from careen.lifecycle.plan import Action
+from careen.lifecycle.roster import Roster
+from careen.lifecycle.rule import ActionType, Rule
+
+_EXPIRE = ActionType.EXPIRE
+_ACTIONS = {ActionType.EXPIRE: Action.EXPIRE, ActionType.TRANSITION: Action.TRANSITION}
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """How the attempt on an image ended."""
+
+    action: Action
+    rule: Rule
+    """The rule that marks the image, or its subject."""
+    blocked_by: str | None = None
+    """The digest of the index that held it."""
+
+
+def execute(repository: Roster, marks: Iterable[tuple[int, Rule]]) -> Mapping[int, Outcome]:
+    """Carry marks out, in the order given.
+
+    Args:
+        repository: the images as they are.
+        marks: an image's number, and the rule that marks it.
+
+    Returns:
+        The outcome for each image on which something was tried, in the order of trying.
+    """
+    execution = _Execution(repository)
+    for number, rule in marks:
+        followers = execution.attempt(number, rule, _ACTIONS[rule.action.type])
+        if followers:
+            execution.cascade(followers, rule)
+    return execution.outcomes
+
+
+class _Execution:
+    """A repository in the course of one run: what it was, and what has become of it."""
+
+    def __init__(self, repository: Roster) -> None:
+        self._repository = repository
+        self.outcomes: dict[int, Outcome] = {}
+
+    def attempt(self, number: int, rule: Rule, action: Action) -> Sequence[int]:
+        """Act on an image unless an index holds it. Returns what now follows the image."""
+        for index in self._repository.indexes.get(number, ()):
+            if self._holds(index, rule.action.type):
+                held_by = self._repository.images[index].digest
+                self.outcomes[number] = Outcome(Action.BLOCKED, rule, held_by)
+                return ()
+        self.outcomes[number] = Outcome(action, rule)
+        return self._repository.referrers.get(number, ())
+
+    def cascade(self, followers: Sequence[int], rule: Rule) -> None:
+        """Let the followers go where their subject went, each before those that refer to it in turn."""
+        waiting = list(reversed(followers))
+        while waiting:
+            number = waiting.pop()
+            # Digests cannot form a circle, but images read from a file may claim one.
+            if number not in self.outcomes and self._can(number, rule.action.type):
+                waiting += reversed(self.attempt(number, rule, Action.CASCADE))
+
+    def _can(self, number: int, effect: ActionType) -> bool:
+        """Whatever is there can be deleted; only what is active can be archived."""
+        return effect is _EXPIRE or self._repository.images[number].status == ImageStatus.ACTIVE
+
+    def _holds(self, index: int, effect: ActionType) -> bool:
+        """An index holds its children while it is there; in the archive it lets them follow, not be deleted."""
+        outcome = self.outcomes.get(index)
+        done = None if outcome is None or outcome.blocked_by is not None else outcome.rule.action.type
+        if done is _EXPIRE:
+            return False
+        archived = done is not None or self._repository.images[index].status == ImageStatus.ARCHIVED
+        return effect is _EXPIRE or not archived

@@ -1,0 +1,129 @@
+"""Which images a rule identifies, from their tags alone.
+
+untagged: images without a tag. any: all. tagged: images that meet *every* entry of the rule's list, each with
+any of their tags (ECR user guide, LifecyclePolicies). A prefix is literal. In a pattern ``*`` stands for any
+characters or none, everything else for itself; the whole tag must match, and case counts.
+
+All rules ask at once: every entry of every list has a bit, a tag's bits say which entries it meets, and two
+images whose tags meet the same entries are identified by the same rules.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from operator import eq, methodcaller
+from typing import NamedTuple
+
+from careen.lifecycle.rule import Rule, Selection, TagStatus
+
+Test = Callable[[str], bool]
+"""A question to one tag."""
+
+WILDCARD = "*"
+
+
+def prefix_test(prefix: str) -> Test:
+    """Does a tag begin with the prefix?"""
+    return methodcaller("startswith", prefix)
+
+
+def pattern_test(pattern: str) -> Test:
+    """Does a whole tag match the pattern? The answer takes time linear in the tag, whatever the pattern."""
+    head, *rest = pattern.split(WILDCARD)
+    if not rest:
+        return partial(eq, pattern)
+    *middle, tail = rest
+    # Most patterns have one literal. They need no frame of Python.
+    match head, [part for part in middle if part], tail:
+        case head, [], "":
+            return prefix_test(head)
+        case "", [part], "":
+            return methodcaller("__contains__", part)
+        case "", [], tail:
+            return methodcaller("endswith", tail)
+        case head, parts, tail:
+            return partial(_in_order, head, parts, tail)
+
+
+def _in_order(head: str, middle: Sequence[str], tail: str, tag: str) -> bool:
+    """Does the tag begin with the head, end with the tail, and have the rest in between, in this order?"""
+    position, end = len(head), len(tag) - len(tail)
+    if position > end or not tag.startswith(head) or not tag.endswith(tail):
+        return False
+    # Taking the leftmost place for each part leaves the most room for the next: no need to try again.
+    for part in middle:
+        found = tag.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True
+
+
+class _Entry(NamedTuple):
+    """One entry of a rule's list. Tags that meet it begin and end with its first and last character, if any."""
+
+    first: str
+    last: str
+    test: Test
+
+
+def _entries(selection: Selection) -> Iterator[_Entry]:
+    for pattern in selection.tag_pattern_list or ():
+        first, last = pattern[:1].strip(WILDCARD), pattern[-1:].strip(WILDCARD)
+        yield _Entry(first, last, pattern_test(pattern))
+    for prefix in selection.tag_prefix_list or ():
+        yield _Entry(prefix[:1], "", prefix_test(prefix))
+
+
+class Selector:
+    """The rules of one storage class, asked together."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._statuses = [rule.selection.tag_status for rule in rules]
+        self._entries: list[tuple[int, _Entry]] = []
+        self._needs = [self._enter(rule.selection) for rule in rules]
+        self._untagged = self._rules(TagStatus.UNTAGGED, 0)
+        # What a tag's ends and an image's bits lead to, found when first asked for.
+        self._tests: dict[str, list[tuple[int, Test]]] = {}
+        self._tagged: dict[int, tuple[int, ...]] = {}
+
+    def identifying(self, tags: Sequence[str]) -> tuple[int, ...]:
+        """The positions of the rules that identify an image with these tags, in order."""
+        if not tags:
+            return self._untagged
+        met = 0
+        for tag in tags:
+            ends = tag[:1] + tag[-1:]
+            tests = self._tests.get(ends)
+            if tests is None:
+                tests = self._tests[ends] = self._tests_for(ends)
+            for bit, test in tests:
+                if test(tag):
+                    met |= bit
+        rules = self._tagged.get(met)
+        if rules is None:
+            rules = self._tagged[met] = self._rules(TagStatus.TAGGED, met)
+        return rules
+
+    def _enter(self, selection: Selection) -> int:
+        """Give each entry of a rule's list its bit. Returns all of them: what an image needs to meet."""
+        need = 0
+        for entry in _entries(selection):
+            bit = 1 << len(self._entries)
+            self._entries.append((bit, entry))
+            need |= bit
+        return need
+
+    def _tests_for(self, ends: str) -> list[tuple[int, Test]]:
+        """The entries that tags with these ends may meet: usually one or none of many."""
+        first, last = ends[:1], ends[-1:]
+        return [
+            (bit, entry.test)
+            for bit, entry in self._entries
+            if entry.first in ("", first) and entry.last in ("", last)
+        ]
+
+    def _rules(self, status: TagStatus, met: int) -> tuple[int, ...]:
+        """The rules for images with tags or without, whose tags have met these entries."""
+        wanted = (status, TagStatus.ANY)
+        pairs = enumerate(zip(self._statuses, self._needs, strict=True))
+        return tuple(rule for rule, (asked, need) in pairs if asked in wanted and met & need == need)

@@ -1,0 +1,52 @@
+"""The error codes of the distribution specification, with the status each is sent with (spec, "Error Codes").
+
+Handlers raise :class:`OciError`; one place in the surface writes it.
+"""
+
+from typing import Any
+
+import msgspec
+
+STATUS = {
+    "BLOB_UNKNOWN": 404,
+    "BLOB_UPLOAD_INVALID": 400,
+    "BLOB_UPLOAD_UNKNOWN": 404,
+    "DENIED": 403,
+    "DIGEST_INVALID": 400,
+    "MANIFEST_BLOB_UNKNOWN": 404,
+    "MANIFEST_INVALID": 400,
+    "MANIFEST_UNKNOWN": 404,
+    "NAME_INVALID": 400,
+    "NAME_UNKNOWN": 404,
+    "PAGINATION_NUMBER_INVALID": 400,
+    "SIZE_INVALID": 400,
+    "TAG_INVALID": 400,
+    "TOOMANYREQUESTS": 429,
+    "UNAUTHORIZED": 401,
+    "UNSUPPORTED": 405,
+}
+"""Code to HTTP status. TAG_INVALID and UNSUPPORTED are what Amazon ECR answers for an immutable tag and a refused delete."""
+
+
+class OciError(Exception):
+    """A refusal in the distribution API's own words.
+
+    Attributes:
+        code: one of :data:`STATUS`.
+        status: the HTTP status; the code's own unless the situation has a better one (413, 416).
+        detail: what the specification leaves to the registry; any JSON value.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int | None = None, detail: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = STATUS[code] if status is None else status
+        self.detail = detail
+
+    def body(self) -> bytes:
+        """The JSON envelope: ``{"errors": [{"code", "message", "detail"}]}``."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.detail is not None:
+            error["detail"] = self.detail
+        return msgspec.json.encode({"errors": [error]})

@@ -1,0 +1,136 @@
+"""The collector: gives back the bytes that no manifest needs, while pushes and pulls go on.
+
+A blob is reviewed when something may have made it needless: an upload that no manifest followed within the grace period, a
+deleted manifest. The review deletes the link only if no manifest needs it and its lease (``seen_at`` plus the grace) is over;
+foreign keys stand behind that check. A blob without links loses its row in the same transaction, which notes its generation as
+condemned; only then do the bytes go, and only that generation's, so a push of the same digest is never touched. Every step is
+short and picks up where a crash left it; nothing ever waits for the collector.
+"""
+
+import uuid
+from typing import NamedTuple
+
+from careen.blobs.store import UploadBusy, UploadUnknown
+from careen.clock import SECOND, Instant
+from careen.db import layers
+from careen.registry.registry import Registry, Transaction
+
+BATCH = 200
+"""Reviews or files per transaction: a few milliseconds, in which a push may have to wait."""
+
+ORPHAN_AGE = 3600.0
+"""Seconds after which a file without a row is no commit in flight."""
+
+
+class Collected(NamedTuple):
+    """What a collection did."""
+
+    reviewed: int = 0
+    blobs: int = 0
+    """Blobs that are gone."""
+    freed: int = 0
+    """Bytes given back: of rows and of files."""
+    waiting: int = 0
+    """Unneeded blobs whose lease is not over yet."""
+    orphans: int = 0
+    """Files that no row named."""
+    uploads: int = 0
+    """Abandoned uploads."""
+
+    def plus(self, other: "Collected") -> "Collected":
+        """The sum of two collections."""
+        return Collected._make(a + b for a, b in zip(self, other, strict=True))
+
+
+def collect(registry: Registry, *, grace: Instant | None = None) -> Collected:
+    """Review everything that is due and delete what is needless.
+
+    Args:
+        registry: the registry.
+        grace: microseconds to use instead of the registry's own grace period, for all that waits for a review. A client that
+            was told "you have this blob" less than that ago may have its manifest refused and must push the blob again.
+    """
+    if grace is not None:
+        registry.write_now(_bring_forward)
+    total = Collected()
+    while True:
+        step = registry.write_now(_review_step, registry.limits.grace if grace is None else grace)
+        total = total.plus(step)
+        total = total.plus(_delete_condemned(registry))
+        if step.reviewed < BATCH:
+            return total
+
+
+def _bring_forward(tx: Transaction) -> None:
+    layers.review_all(tx.rows, tx.now)
+
+
+def _review_step(tx: Transaction, grace: Instant) -> Collected:
+    reviewed = blobs = freed = waiting = 0
+    for review in layers.due_reviews(tx.rows, tx.now, BATCH):
+        reviewed += 1
+        if review.seen_at is None or review.referenced:
+            layers.end_review(tx.rows, review.repository_id, review.digest)
+        elif review.seen_at + grace > tx.now:
+            waiting += 1
+            layers.postpone_review(tx.rows, review.repository_id, review.digest, review.seen_at + grace)
+        else:
+            layers.end_review(tx.rows, review.repository_id, review.digest)
+            layers.unlink(tx.rows, review.repository_id, review.digest)
+            size = layers.condemn_if_unlinked(tx.rows, review.digest)
+            if size is not None:
+                blobs, freed = blobs + 1, freed + size
+    return Collected(reviewed=reviewed, blobs=blobs, freed=freed, waiting=waiting)
+
+
+def _delete_condemned(registry: Registry) -> Collected:
+    """Delete the bytes whose rows are gone. What a crash left condemned is deleted here too."""
+    while condemned := registry.read(_condemned):
+        for digest, generation, _ in condemned:
+            registry.blobs.delete(digest, generation)
+        registry.write_now(_forget_condemned, [(digest, generation) for digest, generation, _ in condemned])
+    return Collected()
+
+
+def _condemned(tx: Transaction) -> list[tuple[str, str, int]]:
+    return layers.condemned(tx.rows, BATCH)
+
+
+def _forget_condemned(tx: Transaction, gone: list[tuple[str, str]]) -> None:
+    layers.forget_condemned(tx.rows, gone)
+
+
+def sweep(registry: Registry) -> Collected:
+    """Look through the whole store for what no event told of: files without a row, blobs without a link, abandoned uploads."""
+    total = Collected()
+    while found := registry.write_now(_condemn_unlinked):
+        total = total.plus(found)
+    _delete_condemned(registry)
+    for stored in registry.blobs.stored():
+        if stored.age > ORPHAN_AGE and not registry.read(_is_known, stored.digest, stored.generation):
+            registry.blobs.delete(stored.digest, stored.generation)
+            total = total.plus(Collected(orphans=1, freed=stored.size))
+    return total.plus(_abandon_uploads(registry))
+
+
+def _condemn_unlinked(tx: Transaction) -> Collected | None:
+    digests = layers.unlinked(tx.rows, BATCH)
+    freed = sum(layers.condemn_if_unlinked(tx.rows, digest) or 0 for digest in digests)
+    return Collected(blobs=len(digests), freed=freed) if digests else None
+
+
+def _is_known(tx: Transaction, digest: str, generation: str) -> bool:
+    return layers.is_known_generation(tx.rows, digest, generation)
+
+
+def _abandon_uploads(registry: Registry) -> Collected:
+    total = Collected()
+    for repository_id, upload_id, size, age in registry.blobs.uploads():
+        if age * SECOND < registry.limits.upload_ttl:
+            continue
+        try:
+            registry.blobs.hold_upload(repository_id, str(uuid.UUID(upload_id))).abort()
+        except (UploadUnknown, UploadBusy, ValueError):
+            continue
+        total = total.plus(Collected(uploads=1, freed=size))
+    return total

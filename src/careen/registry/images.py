@@ -1,0 +1,343 @@
+"""Images: put, find, list, tag, delete; their referrers; when they were pulled."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from careen.clock import Instant
+from careen.db import images, jobs, layers, repositories
+from careen.db.images import ImageRow as ImageRow
+from careen.db.images import Pullable as Pullable
+from careen.db.repositories import Repository
+from careen.ecr import errors, mutability
+from careen.ecr.mutability import Mutability
+from careen.oci import digest as digests
+from careen.oci import manifest as manifests
+from careen.oci import media_types
+from careen.oci.manifest import Manifest
+from careen.registry import repositories as repository_cases
+from careen.registry.registry import Transaction
+
+ACTIVE = "ACTIVE"
+ARCHIVED = "ARCHIVED"
+ACTIVATING = "ACTIVATING"
+
+
+class Image(NamedTuple):
+    """A manifest with its tags."""
+
+    row: ImageRow
+    tags: list[str]
+
+
+class ImageReferenced(Exception):
+    """An index lists the image, so it stays. The message is ECR's (failure code ``ImageReferencedByManifestList``)."""
+
+    def __init__(self, parents: Iterable[str]) -> None:
+        super().__init__(f"Requested image referenced by manifest list: [{', '.join(parents)}]")
+
+
+class WrongStatus(Exception):
+    """The image is not in the storage class that it should leave."""
+
+    def __init__(self, status: str, needed: str) -> None:
+        super().__init__(
+            f"The image is {status}; only an image that is {needed} can change its storage class this way"
+        )
+
+
+class Put(NamedTuple):
+    """What a put did."""
+
+    image: Image
+    created: bool
+    """Whether the manifest is new to the repository."""
+
+
+def pullable(tx: Transaction, repository: str, reference: str) -> Pullable | None:
+    """The active manifest that a tag or digest names, bytes included."""
+    return images.pullable(tx.rows, repository, reference)
+
+
+def find(
+    tx: Transaction, repository: Repository, *, digest: str | None = None, tag: str | None = None
+) -> ImageRow | None:
+    """The image that a digest, a tag, or both together name; whatever its storage class."""
+    if digest is not None:
+        row = images.by_digest(tx.rows, repository.id, digest)
+        return row if row is None or tag is None or tag in images.tags_of(tx.rows, row.id) else None
+    return images.by_tag(tx.rows, repository.id, tag) if tag is not None else None
+
+
+def with_tags(tx: Transaction, row: ImageRow) -> Image:
+    """The image with its tags, by name."""
+    return Image(row, images.tags_of(tx.rows, row.id))
+
+
+def content(tx: Transaction, row: ImageRow) -> bytes:
+    """The manifest's bytes, as they were pushed."""
+    return images.content(tx.rows, row.id)
+
+
+def page(
+    tx: Transaction,
+    repository: Repository,
+    after: str,
+    limit: int,
+    status: str | None = None,
+    tag_status: str | None = None,
+) -> list[Image]:
+    """Up to ``limit`` images whose digests follow ``after``; None selects every status (``TAGGED``, ``UNTAGGED``)."""
+    return [
+        with_tags(tx, row) for row in images.page(tx.rows, repository.id, after, limit, status, tag_status)
+    ]
+
+
+def ids(
+    tx: Transaction,
+    repository: Repository,
+    after: tuple[str, str],
+    limit: int,
+    status: str | None,
+    tag_status: str | None,
+) -> list[tuple[str, str]]:
+    """Up to ``limit`` pairs of digest and tag that follow ``after``; an untagged image has one pair with an empty tag."""
+    return images.ids(tx.rows, repository.id, after, limit, status, tag_status)
+
+
+def tag_names(tx: Transaction, repository: str, after: str, limit: int) -> list[str]:
+    """Up to ``limit`` tags that follow ``after``, in order."""
+    return images.tag_names(tx.rows, repository_cases.require(tx, repository).id, after, limit)
+
+
+def referrers(tx: Transaction, repository: Repository, subject: str) -> list[ImageRow]:
+    """The manifests that name ``subject`` as theirs, oldest first; whatever their storage class."""
+    return images.referrers(tx.rows, repository.id, subject)
+
+
+def active_referrers(tx: Transaction, name: str, subject: str) -> list[ImageRow]:
+    """The pullable referrers of a subject; none if there is no such repository."""
+    repository = repositories.by_name(tx.rows, name)
+    found = [] if repository is None else images.referrers(tx.rows, repository.id, subject)
+    return [row for row in found if row.status == ACTIVE]
+
+
+def put(
+    tx: Transaction,
+    repository: Repository,
+    data: bytes,
+    *,
+    media_type: str | None = None,
+    digest: str | None = None,
+    tag: str | None = None,
+) -> Put:
+    """Store a manifest and let a tag name it.
+
+    Args:
+        tx: the transaction.
+        repository: where to.
+        data: the manifest's bytes, at most :data:`careen.oci.manifest.MAX_BYTES`.
+        media_type: what the client says it is, if it says so beside the manifest.
+        digest: what the client says its digest is; sha256 is taken if it says nothing.
+        tag: the tag to set.
+
+    Raises:
+        careen.oci.manifest.InvalidManifest: not a manifest we take.
+        careen.ecr.errors.ImageDigestDoesNotMatch: the bytes have another digest.
+        careen.ecr.errors.LayersNotFound: a config or layer is not in the repository.
+        careen.ecr.errors.ReferencedImagesNotFound: an index lists a manifest that is not in the repository.
+        careen.ecr.errors.ImageTagAlreadyExists: the tag may not move.
+    """
+    manifest = manifests.parse(data, media_type)
+    actual = digests.digest_of(data, digests.algorithm(digest) if digest else "sha256")
+    if digest not in {None, actual}:
+        raise errors.ImageDigestDoesNotMatch(digest or "", actual)
+    if tag is not None:
+        _check_mutability(tx, repository, tag)
+    row = images.by_digest(tx.rows, repository.id, actual)
+    created = row is None
+    if row is None:
+        row = _insert(tx, repository, manifest, actual, data)
+    elif (
+        row.status != ACTIVE
+    ):  # pushing an archived image again restores it at once (ECR user guide, "Restoring an image")
+        images.set_status(tx.rows, row.id, ACTIVE, activated_at=tx.now)
+        row = row._replace(status=ACTIVE, activated_at=tx.now)
+    if tag is not None:
+        images.put_tag(tx.rows, repository.id, tag, row.id, tx.now)
+    return Put(with_tags(tx, row), created)
+
+
+def _check_mutability(tx: Transaction, repository: Repository, tag: str) -> None:
+    allowed = mutability.may_move(
+        Mutability(repository.tag_mutability), repositories.filters_of(repository), tag
+    )
+    if not allowed and images.by_tag(tx.rows, repository.id, tag):
+        raise errors.ImageTagAlreadyExists(repository.name, tag)
+
+
+def _insert(
+    tx: Transaction, repository: Repository, manifest: Manifest, digest: str, data: bytes
+) -> ImageRow:
+    sizes, missing = {}, []
+    for blob in manifest.blobs():
+        size = layers.size(tx.rows, repository.id, blob.digest)
+        if size is None:
+            missing.append(blob.digest)
+        else:
+            sizes[blob.digest] = size
+    if missing:
+        raise errors.LayersNotFound(repository.name, tx.registry_id, missing)
+    children = _children(tx, repository, manifest, sizes)
+    row = ImageRow(
+        id=0,
+        repository_id=repository.id,
+        digest=digest,
+        media_type=manifest.media_type,
+        artifact_type=manifest.artifact_type,
+        size=len(data),
+        image_size=max((child.image_size for child in children), default=0)
+        if manifest.is_index
+        else sum(sizes.values()),
+        subject=manifest.subject.digest if manifest.subject else None,
+        annotations=msgspec.json.encode(manifest.annotations).decode()
+        if manifest.subject and manifest.annotations
+        else None,
+        status=ACTIVE,
+        pushed_at=tx.now,
+        pulled_at=None,
+        archived_at=None,
+        activated_at=None,
+    )
+    row = row._replace(id=images.insert(tx.rows, row, data))
+    images.refer_to_blobs(tx.rows, row.id, repository.id, sizes)
+    images.refer_to_children(tx.rows, row.id, [child.id for child in children])
+    return row
+
+
+def _children(
+    tx: Transaction, repository: Repository, manifest: Manifest, sizes: dict[str, int]
+) -> list[ImageRow]:
+    """The manifests an index lists. What it lists that is no manifest is a blob, and is added to ``sizes``."""
+    children, missing = [], []
+    for descriptor in manifest.children:
+        child = images.by_digest(tx.rows, repository.id, descriptor.digest)
+        if child is not None:
+            children.append(child)
+        elif descriptor.media_type not in media_types.MANIFESTS and (
+            size := layers.size(tx.rows, repository.id, descriptor.digest)
+        ):
+            sizes[descriptor.digest] = size
+        else:
+            missing.append(descriptor.digest)
+    if missing:
+        raise errors.ReferencedImagesNotFound(repository.name, tx.registry_id, missing)
+    return children
+
+
+def untag(tx: Transaction, repository: Repository, tag: str) -> bool:
+    """Remove a tag; the image stays, untagged if it was its last. Returns whether the tag was there."""
+    return images.delete_tag(tx.rows, repository.id, tag)
+
+
+def delete_by_digest(tx: Transaction, repository: Repository, digest: str) -> list[Image]:
+    """:func:`delete` by digest. Returns what was deleted, nothing if no image has that digest."""
+    row = images.by_digest(tx.rows, repository.id, digest)
+    return [] if row is None else delete(tx, row)
+
+
+def delete(tx: Transaction, row: ImageRow) -> list[Image]:
+    """Delete an image with its tags, and after it the referrers that have no other purpose than to describe it.
+
+    Amazon ECR removes referrers within 24 hours of their subject; here they go in the same transaction. A referrer that an
+    index lists stays. The blobs are looked at by the collector at once.
+
+    Returns:
+        What was deleted, the image itself first.
+
+    Raises:
+        ImageReferenced: an index of the repository lists the image.
+    """
+    if parents := images.parents(tx.rows, row.id):
+        raise ImageReferenced(parents)
+    return list(_delete_with_referrers(tx, row))
+
+
+def _delete_with_referrers(tx: Transaction, row: ImageRow) -> Iterator[Image]:
+    yield with_tags(tx, row)
+    needed = images.blobs_of(tx.rows, row.id)
+    images.delete(tx.rows, row.id)
+    layers.review(tx.rows, row.repository_id, needed, tx.now)
+    for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
+        if not images.parents(tx.rows, referrer.id):
+            yield from _delete_with_referrers(tx, referrer)
+
+
+def delete_by_tag(tx: Transaction, repository: Repository, tag: str) -> Image | None:
+    """ECR's delete by tag: the tag goes, and the image with it if this was its last tag.
+
+    Returns:
+        The image as it was, or None if no image has the tag.
+
+    Raises:
+        ImageReferenced: it was the last tag, and an index lists the image.
+    """
+    row = images.by_tag(tx.rows, repository.id, tag)
+    if row is None:
+        return None
+    image = with_tags(tx, row)
+    if image.tags == [tag]:
+        delete(tx, row)
+    else:
+        images.delete_tag(tx.rows, repository.id, tag)
+    return image
+
+
+def archive(tx: Transaction, row: ImageRow) -> None:
+    """Move an image to the archive storage class: it cannot be pulled until it is restored."""
+    images.set_status(tx.rows, row.id, ARCHIVED, archived_at=tx.now)
+
+
+def archive_with_referrers(tx: Transaction, row: ImageRow) -> ImageRow:
+    """:func:`archive`, for an image and the active referrers that follow it. Returns the image as it is now.
+
+    Raises:
+        WrongStatus: it is not active.
+        ImageReferenced: an active index lists it.
+    """
+    if row.status != ACTIVE:
+        raise WrongStatus(row.status, ACTIVE)
+    if parents := images.parents(tx.rows, row.id, status=ACTIVE):
+        raise ImageReferenced(parents)
+    archive(tx, row)
+    for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
+        if referrer.status == ACTIVE and not images.parents(tx.rows, referrer.id, status=ACTIVE):
+            archive_with_referrers(tx, referrer)
+    return row._replace(status=ARCHIVED, archived_at=tx.now)
+
+
+def begin_restore(tx: Transaction, row: ImageRow) -> ImageRow:
+    """Begin to bring an archived image and its referrers back; a job ends it. Returns the image as it is now.
+
+    Raises:
+        WrongStatus: it is not archived.
+    """
+    if row.status != ARCHIVED:
+        raise WrongStatus(row.status, ARCHIVED)
+    images.set_status(tx.rows, row.id, ACTIVATING)
+    jobs.enqueue(tx.rows, "restore", str(row.id), tx.now)
+    for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
+        if referrer.status == ARCHIVED:
+            begin_restore(tx, referrer)
+    return row._replace(status=ACTIVATING)
+
+
+def end_restore(tx: Transaction, manifest_id: int) -> None:
+    """The image is pullable again, and counts as pushed now (``lastActivatedAt``)."""
+    images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now)
+
+
+def record_pulls(tx: Transaction, pulls: Iterable[tuple[int, Instant]]) -> None:
+    """Note pull times of ``(manifest id, instant)``; they only move forward."""
+    images.record_pulls(tx.rows, pulls)

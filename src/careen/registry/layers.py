@@ -1,0 +1,251 @@
+"""Layers and other blobs: uploads on their way in, and blobs as repositories see them.
+
+Bytes become durable before the row that names them. An upload belongs to one repository and is held by one request at a time;
+hashing and writing happen in threads, in pieces of a megabyte, while the next piece arrives.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
+from careen.blobs.store import Upload as Upload
+from careen.blobs.store import UploadBusy as UploadBusy
+from careen.blobs.store import UploadUnknown as UploadUnknown
+from careen.db import layers, repositories
+from careen.db.layers import Blob as Blob
+from careen.db.repositories import Repository
+from careen.ecr import errors
+from careen.oci import digest as digests
+from careen.registry import repositories as repository_cases
+from careen.registry.registry import Registry, Transaction
+
+PIECE_BYTES = 1024 * 1024
+"""How much is gathered before a thread hashes and writes it: smaller pieces cost more in hand-overs than they hide."""
+
+FLUSH_BYTES = 16 * 1024 * 1024
+"""How much is written before the disk is asked to begin: at the commit little is left to wait for."""
+
+
+class BlobTooLarge(Exception):
+    """The upload would be larger than the registry's limit."""
+
+
+class DigestMismatch(Exception):
+    """The bytes have another digest than the client said."""
+
+
+class BlobInUse(Exception):
+    """A manifest of the repository needs the blob."""
+
+
+def find(tx: Transaction, repository: str, digest: str) -> Blob | None:
+    """The blob, if it is linked in that repository."""
+    return layers.linked(tx.rows, repository, digest)
+
+
+def availability(tx: Transaction, repository: str, digest: str) -> str | None:
+    """``AVAILABLE`` or ``ARCHIVED`` (only archived images need it), or None if the repository has no such blob."""
+    found = repository_cases.require(tx, repository)
+    if layers.size(tx.rows, found.id, digest) is None:
+        return None
+    return "ARCHIVED" if layers.all_referenced_are_archived(tx.rows, found.id, digest) else "AVAILABLE"
+
+
+def is_needed(tx: Transaction, repository: str, digest: str) -> bool:
+    """Whether a manifest of the repository needs the blob."""
+    return layers.is_referenced(tx.rows, repository_cases.require(tx, repository).id, digest)
+
+
+async def lease(registry: Registry, blob: Blob) -> bool:
+    """Make sure the blob stays for at least half a grace period, as a client that was told "you have it" relies on.
+
+    Returns:
+        False if the collector was faster and the blob is gone.
+    """
+    now = registry.clock()
+    if now - blob.seen_at < registry.limits.grace // 2:
+        return True
+    return await registry.write(_renew, blob.repository_id, blob.digest)
+
+
+def _renew(tx: Transaction, repository_id: int, digest: str) -> bool:
+    return layers.renew(tx.rows, repository_id, digest, tx.now)
+
+
+def begin(registry: Registry, repository: Repository) -> str:
+    """Begin an upload. Returns its id, a UUID."""
+    upload_id = str(uuid.uuid4())
+    registry.blobs.create_upload(repository.id, upload_id)
+    return upload_id
+
+
+@contextlib.contextmanager
+def held(registry: Registry, repository: Repository, upload_id: str) -> Iterator[Upload]:
+    """Hold an upload for one request.
+
+    Raises:
+        careen.blobs.store.UploadUnknown: there is no such upload in that repository.
+        careen.blobs.store.UploadBusy: another request is writing to it.
+    """
+    if not _is_upload_id(upload_id):
+        raise UploadUnknown
+    upload = registry.blobs.hold_upload(repository.id, upload_id)
+    try:
+        yield upload
+    finally:
+        upload.release()
+
+
+async def append(registry: Registry, upload: Upload, body: AsyncIterator[bytes]) -> None:
+    """Add the body to the upload. If the client goes away, what has arrived stays, for it to resume after.
+
+    Raises:
+        BlobTooLarge: more than the registry's limit; what was within it stays.
+    """
+    await registry.in_thread(upload.catch_up)
+    writing: asyncio.Future[None] | None = None
+    flushing: asyncio.Future[None] | None = None
+    flushed = upload.offset
+    gathered: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in body:
+            gathered.append(chunk)
+            size += len(chunk)
+            if size < PIECE_BYTES:
+                continue
+            if writing is not None:
+                await writing
+            if upload.offset + size > registry.limits.max_blob_bytes:
+                raise BlobTooLarge
+            writing = asyncio.ensure_future(registry.in_thread(upload.write, gathered))
+            gathered, size = [], 0
+            if upload.offset - flushed >= FLUSH_BYTES and (flushing is None or flushing.done()):
+                flushed = upload.offset
+                flushing = asyncio.ensure_future(registry.in_thread(upload.flush))
+    finally:
+        # Also when the client has gone: the file must not be written to after this request lets go of it.
+        if writing is not None:
+            await writing
+        if gathered and upload.offset + size <= registry.limits.max_blob_bytes:
+            await registry.in_thread(upload.write, gathered)
+            gathered = []
+        if flushing is not None:
+            await flushing
+    if gathered:
+        raise BlobTooLarge
+
+
+async def complete(registry: Registry, repository: Repository, upload: Upload, digest: str) -> int:
+    """End an upload: the bytes become a blob, linked in the repository.
+
+    Returns:
+        The blob's size in bytes.
+
+    Raises:
+        DigestMismatch: the bytes have another digest; the upload goes on.
+        careen.ecr.errors.RepositoryNotFound: the repository was deleted meanwhile.
+    """
+    await registry.in_thread(upload.catch_up)
+    size = upload.offset
+    if await registry.in_thread(upload.digest, digests.algorithm(digest)) != digest:
+        raise DigestMismatch
+    if size <= INLINE_BYTES:
+        content = await registry.in_thread(upload.content)
+        await registry.write(_admit, repository, digest, size, "", content)
+        upload.abort()
+    elif registry.read(_is_stored, digest) and await registry.write(_link_stored, repository, digest):
+        upload.abort()
+    else:
+        generation = await registry.in_thread(upload.commit, digest)
+        if not await registry.write(_admit, repository, digest, size, generation, None):
+            await registry.in_thread(
+                registry.blobs.delete, digest, generation
+            )  # another push of the same bytes was first
+    return size
+
+
+async def complete_small(
+    registry: Registry, repository: Repository, upload: Upload, content: bytes, digest: str
+) -> None:
+    """End an empty upload with up to :data:`INLINE_BYTES` that came in one piece: one transaction, nothing written to a file.
+
+    Raises:
+        DigestMismatch: the bytes have another digest; the upload goes on, empty.
+    """
+    if digests.digest_of(content, digests.algorithm(digest)) != digest:
+        raise DigestMismatch
+    await registry.write(_admit, repository, digest, len(content), "", content)
+    upload.abort()
+
+
+def _is_stored(tx: Transaction, digest: str) -> bool:
+    return layers.exists(tx.rows, digest)
+
+
+def _link_stored(tx: Transaction, repository: Repository, digest: str) -> bool:
+    """Link a blob that the registry has; False if it was collected since we looked."""
+    if not layers.exists(tx.rows, digest):
+        return False
+    _link(tx, repository, digest)
+    return True
+
+
+def _admit(
+    tx: Transaction, repository: Repository, digest: str, size: int, generation: str, content: bytes | None
+) -> bool:
+    """Name durable bytes. Returns False if the blob was there already, so that this generation is one too many."""
+    added = layers.insert(tx.rows, digest, size, generation, content, tx.now)
+    _link(tx, repository, digest)
+    return added
+
+
+def _link(tx: Transaction, repository: Repository, digest: str) -> None:
+    if repositories.by_id(tx.rows, repository.id) is None:  # deleted while the bytes came in
+        raise errors.RepositoryNotFound(repository.name, tx.registry_id)
+    layers.link(tx.rows, repository.id, digest, tx.now, tx.now + tx.limits.grace)
+
+
+def mount(tx: Transaction, repository: Repository, digest: str, source: str | None) -> bool:
+    """Link a blob of another repository in ``repository``.
+
+    Args:
+        tx: the transaction.
+        repository: where to.
+        digest: the blob.
+        source: the name of the repository that has it; None: any may (distribution-spec 1.1, end-11 without ``from``).
+
+    Returns:
+        False if there is no such blob there: then the client uploads.
+    """
+    there = layers.exists(tx.rows, digest) if source is None else layers.linked(tx.rows, source, digest)
+    if not there:
+        return False
+    _link(tx, repository, digest)
+    return True
+
+
+def delete(tx: Transaction, repository: str, digest: str) -> bool:
+    """Remove a blob from a repository; its bytes go if no other repository has it. False if it is not there.
+
+    Raises:
+        BlobInUse: a manifest of the repository needs it.
+    """
+    found = layers.linked(tx.rows, repository, digest)
+    if found is None:
+        return False
+    if layers.is_referenced(tx.rows, found.repository_id, digest):
+        raise BlobInUse
+    layers.unlink(tx.rows, found.repository_id, digest)
+    layers.condemn_if_unlinked(tx.rows, digest)
+    return True
+
+
+def _is_upload_id(text: str) -> bool:
+    """Ids become file names, so nothing but the form we hand out is looked for."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

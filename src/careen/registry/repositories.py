@@ -1,0 +1,157 @@
+"""Repositories: create, describe, configure, delete."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from careen.db import images, layers, repositories
+from careen.db.repositories import Repository as Repository
+from careen.db.repositories import filters_of as filters_of
+from careen.ecr import errors, mutability
+from careen.ecr.mutability import Mutability
+from careen.oci import names
+from careen.registry.registry import Transaction
+
+MAX_RESOURCE_TAGS = 50
+
+
+def find(tx: Transaction, name: str) -> Repository | None:
+    """The repository of that name, if there is one."""
+    return repositories.by_name(tx.rows, name)
+
+
+def require(tx: Transaction, name: str) -> Repository:
+    """The repository of that name.
+
+    Raises:
+        careen.ecr.errors.RepositoryNotFound: there is none.
+    """
+    repository = repositories.by_name(tx.rows, name)
+    if repository is None:
+        raise errors.RepositoryNotFound(name, tx.registry_id)
+    return repository
+
+
+def require_for_push(tx: Transaction, name: str) -> Repository:
+    """The repository to push to; made now if the registry creates on push.
+
+    Raises:
+        careen.ecr.errors.RepositoryNotFound: there is none, and pushes do not create.
+    """
+    repository = repositories.by_name(tx.rows, name)
+    if repository is None and tx.limits.create_on_push:
+        return create(tx, name)
+    return repository or require(tx, name)
+
+
+def create(
+    tx: Transaction,
+    name: str,
+    *,
+    tag_mutability: Mutability = Mutability.MUTABLE,
+    filters: Sequence[str] | None = None,
+    scan_on_push: bool = False,
+    encryption: dict[str, str] | None = None,
+    tags: dict[str, str] | None = None,
+) -> Repository:
+    """Create a repository.
+
+    Raises:
+        careen.ecr.errors.RepositoryAlreadyExists: the name is taken.
+        careen.ecr.errors.InvalidParameter: a name or filter outside the grammar.
+        careen.ecr.errors.TooManyTags: more than 50 resource tags.
+    """
+    if not names.is_repository_name(name):
+        raise errors.InvalidParameter(
+            "repositoryName", f"must satisfy regular expression '{names.REPOSITORY.pattern}'"
+        )
+    mutability.validate(tag_mutability, filters)
+    _check_tags(tags or {})
+    repository = Repository(
+        id=0,
+        name=name,
+        created_at=tx.now,
+        tag_mutability=tag_mutability,
+        tag_mutability_filters=msgspec.json.encode(list(filters or ())).decode(),
+        scan_on_push=int(scan_on_push),
+        encryption=msgspec.json.encode(encryption or {"encryptionType": "AES256"}).decode(),
+        lifecycle_policy=None,
+        lifecycle_evaluated_at=0,
+    )
+    repository_id = repositories.insert(tx.rows, repository)
+    if repository_id is None:
+        raise errors.RepositoryAlreadyExists(name, tx.registry_id)
+    repositories.put_resource_tags(tx.rows, repository_id, tags or {})
+    return repository._replace(id=repository_id)
+
+
+def describe(tx: Transaction, wanted: Sequence[str]) -> list[Repository]:
+    """The repositories of these names, in their order; one unknown name fails the whole call, as on Amazon ECR.
+
+    Raises:
+        careen.ecr.errors.RepositoryNotFound: a name has no repository.
+    """
+    return [require(tx, name) for name in wanted]
+
+
+def page(tx: Transaction, after: str, limit: int) -> list[Repository]:
+    """Up to ``limit`` repositories whose names follow ``after``."""
+    return repositories.page(tx.rows, after, limit)
+
+
+def catalog(tx: Transaction, after: str, limit: int) -> list[str]:
+    """Up to ``limit`` repository names that follow ``after``."""
+    return repositories.names(tx.rows, after, limit)
+
+
+def delete(tx: Transaction, name: str, *, force: bool = False) -> Repository:
+    """Delete a repository; its blobs' bytes come back through the collector.
+
+    Raises:
+        careen.ecr.errors.RepositoryNotEmpty: it holds images, and ``force`` is off.
+    """
+    repository = require(tx, name)
+    if not force and images.count(tx.rows, repository.id):
+        raise errors.RepositoryNotEmpty(name, tx.registry_id)
+    digests = layers.digests_in(tx.rows, repository.id)
+    repositories.delete(tx.rows, repository.id)
+    for digest in digests:
+        layers.condemn_if_unlinked(tx.rows, digest)
+    return repository
+
+
+def put_mutability(
+    tx: Transaction, name: str, tag_mutability: Mutability, filters: Sequence[str] | None
+) -> Repository:
+    """Say which tags may move."""
+    repository = require(tx, name)
+    mutability.validate(tag_mutability, filters)
+    encoded = msgspec.json.encode(list(filters or ())).decode()
+    repositories.set_mutability(tx.rows, repository.id, tag_mutability, encoded)
+    return repository._replace(tag_mutability=tag_mutability, tag_mutability_filters=encoded)
+
+
+def resource_tags(tx: Transaction, name: str) -> dict[str, str]:
+    """The repository's resource tags."""
+    return repositories.resource_tags(tx.rows, require(tx, name).id)
+
+
+def tag_resource(tx: Transaction, name: str, tags: dict[str, str]) -> None:
+    """Add or replace resource tags.
+
+    Raises:
+        careen.ecr.errors.TooManyTags: the repository would have more than 50.
+    """
+    repository = require(tx, name)
+    _check_tags(repositories.resource_tags(tx.rows, repository.id) | tags)
+    repositories.put_resource_tags(tx.rows, repository.id, tags)
+
+
+def untag_resource(tx: Transaction, name: str, keys: list[str]) -> None:
+    """Remove resource tags; keys that are not there are no error."""
+    repositories.remove_resource_tags(tx.rows, require(tx, name).id, keys)
+
+
+def _check_tags(tags: dict[str, str]) -> None:
+    if len(tags) > MAX_RESOURCE_TAGS:
+        raise errors.TooManyTags(MAX_RESOURCE_TAGS)

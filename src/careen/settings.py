@@ -1,0 +1,113 @@
+"""Every setting: name, type, default, meaning. The only reader of the environment and of the settings file.
+
+A setting comes from the environment (``CAREEN_PORT=5001``), else from a TOML file (``careen.toml`` in the working folder, or the
+one ``CAREEN_CONFIG`` names), else from its default. Command-line options go before all three.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+PREFIX = "CAREEN_"
+
+
+class InvalidSetting(Exception):
+    """A setting has a value that makes no sense. The message names the setting and what it takes."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How this registry runs. Times are seconds, sizes bytes."""
+
+    data: str = "careen-data"
+    """The data folder: database, blobs, uploads, master key."""
+    host: str = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 for every address of the machine."""
+    port: int = 5000
+    """The port to listen on."""
+    workers: int = 1
+    """HTTP worker processes. One fills two cores with transfers; more are for many small requests."""
+    registry_id: str = "000000000000"
+    """The registry's id, twelve digits, as AWS account ids are."""
+    region: str = "us-east-1"
+    """The AWS Region that clients sign for; any Region's signature for this one only is accepted."""
+    create_on_push: bool = False
+    """Whether a push to a repository that does not exist creates it. Amazon ECR answers NAME_UNKNOWN."""
+    blob_grace: float = 86_400
+    """How long an unneeded blob is kept after a client last saw it."""
+    lifecycle_interval: float = 3_600
+    """How often every lifecycle policy is evaluated. Amazon ECR promises once in 24 hours."""
+    collect_interval: float = 60
+    """How often the collector looks for blobs to review."""
+    sweep_interval: float = 86_400
+    """How often the whole store is looked through for files without a row and abandoned uploads."""
+    upload_ttl: float = 86_400
+    """How long an upload may stand still before it is abandoned."""
+    shutdown_timeout: float = 30
+    """How long a worker that is told to stop waits for transfers in flight."""
+    tls_certificate: str = ""
+    """A PEM file with the certificate chain; empty: plain HTTP."""
+    tls_key: str = ""
+    """The PEM file of its private key."""
+    access_key_id: str = ""
+    """The first administrator's access key id, for set-ups by script; drawn at random if empty. Needs secret_access_key."""
+    secret_access_key: str = ""
+    """The first administrator's secret, at least 16 characters."""
+    clock_file: str = ""
+    """For tests and demonstrations: a file with the ISO 8601 time that the registry takes for now. Security ignores it."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+
+
+def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        options: from the command line; None values are no options.
+        environ: the environment; the process's own if not given.
+
+    Raises:
+        InvalidSetting: a name that is no setting, or a value it does not take.
+    """
+    environ = os.environ if environ is None else environ
+    known = set(Settings.__struct_fields__)
+    values = _from_file(environ)
+    values |= {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() in known and value != ""
+    }
+    values |= {name: value for name, value in (options or {}).items() if value is not None}
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidSetting(str(error)) from None
+    _check(settings)
+    return settings
+
+
+def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
+    named = environ.get(f"{PREFIX}CONFIG")
+    path = Path(named or "careen.toml")
+    if not path.exists() and not named:
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSetting(f"{path}: {error}") from None
+
+
+def _check(settings: Settings) -> None:
+    if not (len(settings.registry_id) == 12 and settings.registry_id.isdigit()):
+        raise InvalidSetting(f"registry_id is twelve digits, not '{settings.registry_id}'")
+    if settings.workers < 1:
+        raise InvalidSetting("workers is at least 1")
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise InvalidSetting("tls_certificate and tls_key go together")
+    if bool(settings.access_key_id) != bool(settings.secret_access_key):
+        raise InvalidSetting("access_key_id and secret_access_key go together")
+    if settings.log_level not in {"debug", "info", "warning", "error"}:
+        raise InvalidSetting(f"log_level is debug, info, warning or error, not '{settings.log_level}'")

@@ -1,0 +1,53 @@
+"""Fixtures: a server that many tests share, servers of one's own, and a registry without a server."""
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from careen import server as composition
+from careen.registry.registry import Registry
+from careen.settings import Settings
+from tests.server import Server, running
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A registry with default settings that creates on push; every test uses repositories of its own."""
+    with running(tmp_path_factory.mktemp("shared") / "data") as started:
+        yield started
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers with settings of one's own: ``make_server(workers=2)``; ``time="2026-01-01T00:00:00Z"`` sets its clock."""
+    with contextlib.ExitStack() as stack:
+
+        def make(time: str | None = None, **settings: Any) -> Server:
+            data = tmp_path / f"data-{uuid.uuid4().hex[:6]}"
+            if time is not None:
+                clock_file = data.parent / f"{data.name}.clock"
+                clock_file.write_text(time)
+                settings["clock_file"] = clock_file
+            return stack.enter_context(running(data, **settings))
+
+        yield make
+
+
+@pytest.fixture
+def name() -> str:
+    """A repository name that no other test uses."""
+    return f"test/{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """A registry in this process, without a server."""
+    settings = Settings(data=str(tmp_path / "data"), create_on_push=True, blob_grace=0)
+    composition.prepare(settings)
+    opened = composition.open_registry(settings)
+    yield opened
+    opened.close()

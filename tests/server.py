@@ -1,0 +1,162 @@
+"""A real registry in processes of its own, for the tests that talk to one."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ACCESS_KEY_ID = "AKIATESTTESTTESTTEST"
+SECRET_ACCESS_KEY = "a-secret-for-tests-only"
+REGION = "eu-central-1"
+REGISTRY_ID = "123456789012"
+
+
+class Server:
+    """``careen serve`` on a free port of 127.0.0.1, with the root key above."""
+
+    def __init__(self, data: Path, **settings: Any) -> None:
+        self.data = data
+        self.port = free_port()
+        self.clock_file = data.parent / f"{data.name}.clock"
+        self._settings = {
+            "port": self.port,
+            "data": data,
+            "region": REGION,
+            "registry_id": REGISTRY_ID,
+            "access_key_id": ACCESS_KEY_ID,
+            "secret_access_key": SECRET_ACCESS_KEY,
+            "create_on_push": True,
+            "log_level": "warning",
+            **settings,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = data.parent / f"{data.name}.log"
+
+    @property
+    def host(self) -> str:
+        """``127.0.0.1:port``: how OCI clients name the registry."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return f"http://{self.host}"
+
+    @property
+    def pid(self) -> int:
+        """The parent process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def environment(self) -> dict[str, str]:
+        """What `careen` commands need to find the same data folder with the same settings."""
+        return clean_environment() | {
+            f"CAREEN_{key.upper()}": str(value) for key, value in self._settings.items()
+        }
+
+    def set_time(self, iso: str) -> None:
+        """Set the registry's clock; the server must be made with ``clock_file=server.clock_file`` (see ``make_server``)."""
+        temporary = self.clock_file.with_suffix(".new")
+        temporary.write_text(iso)
+        temporary.replace(self.clock_file)
+
+    def start(self) -> "Server":
+        """Start, and wait until it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "careen", "serve"], env=self.environment(), stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if self._answers():
+                return self
+            time.sleep(0.05)
+        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it in an orderly way (or not: SIGKILL), and wait until every process of it is gone."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        status = self._process.wait(60)
+        if number is signal.SIGKILL:
+            _wait_for_port(self.port)
+        return status
+
+    def boto(self, service: str = "ecr", **options: Any) -> Any:
+        """A boto3 client of this registry."""
+        import boto3
+        from botocore.config import Config
+
+        defaults = {
+            "endpoint_url": self.url,
+            "region_name": REGION,
+            "aws_access_key_id": ACCESS_KEY_ID,
+            "aws_secret_access_key": SECRET_ACCESS_KEY,
+            "config": Config(retries={"total_max_attempts": 1}),
+        }
+        return boto3.client(service, **(defaults | options))  # type: ignore[call-overload]
+
+    def aws_environment(self) -> dict[str, str]:
+        """The environment in which the AWS CLI talks to this registry: what `careen serve` tells people to paste."""
+        return clean_environment() | {
+            "AWS_ENDPOINT_URL_ECR": self.url,
+            "AWS_ENDPOINT_URL_STS": self.url,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_PAGER": "",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without anything that would lead AWS clients or Careen elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CAREEN_"))}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for_port(port: int) -> None:
+    """Wait until nobody listens: the children of a killed parent stop by themselves."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.05)
+    raise AssertionError("the children of the killed server did not stop")
+
+
+@contextlib.contextmanager
+def running(data: Path, **settings: Any) -> Iterator[Server]:
+    """A server for the length of a ``with`` block."""
+    server = Server(data, **settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        if server._process is not None and server._process.poll() is None:
+            server.stop()
