@@ -156,8 +156,11 @@ def _commit_group(
         for work, future in live:
             try:
                 done.append((future, _run_in_savepoint(connection, work)))
-            except Exception as error:  # noqa: BLE001 the caller gets it, whatever it is
+            except Exception as error:
                 future.set_exception(error)
+                if not connection.in_transaction:
+                    # A full disk makes SQLite undo the whole transaction by itself. What ran after it would commit on its own.
+                    raise sqlite3.OperationalError("the transaction was undone") from error
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         # The disk is full, or another process held the lock too long: nobody's work counts.
@@ -176,8 +179,9 @@ def _run_in_savepoint(connection: sqlite3.Connection, work: Callable[[Connection
     try:
         result = work(connection)
     except BaseException:
-        connection.execute("ROLLBACK TO work")
-        connection.execute("RELEASE work")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO work")
+            connection.execute("RELEASE work")
         raise
     connection.execute("RELEASE work")
     return result

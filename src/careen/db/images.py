@@ -267,12 +267,19 @@ def set_status(
     *,
     archived_at: Instant | None = None,
     activated_at: Instant | None = None,
+    only_from: str | None = None,
 ) -> None:
-    """Move a manifest between storage classes, noting when."""
+    """Move a manifest between storage classes, noting when; ``only_from`` leaves those of another status as they are."""
     rows.execute(
         "UPDATE manifests SET status = :status, archived_at = coalesce(:archived_at, archived_at),"
-        " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id",
-        {"id": manifest_id, "status": status, "archived_at": archived_at, "activated_at": activated_at},
+        " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id AND status = coalesce(:only_from, status)",
+        {
+            "id": manifest_id,
+            "status": status,
+            "archived_at": archived_at,
+            "activated_at": activated_at,
+            "only_from": only_from,
+        },
     )
 
 

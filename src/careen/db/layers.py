@@ -1,6 +1,6 @@
 """Blobs: their rows, the repositories they are linked in, and the marks of the collector."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from careen.clock import Instant
@@ -219,6 +219,14 @@ def digests_in(rows: Connection, repository_id: int) -> list[str]:
         "SELECT digest FROM repository_blobs WHERE repository_id = :id", {"id": repository_id}
     )
     return [row[0] for row in found]
+
+
+def all_references(rows: Connection) -> Iterator[tuple[str, str, str, int]]:
+    """Every ``(repository, manifest digest, blob digest, blob bytes)`` of the registry."""
+    yield from rows.execute(
+        "SELECT r.name, m.digest, n.digest, b.size FROM manifest_blobs n JOIN manifests m ON m.id = n.manifest_id"
+        " JOIN repositories r ON r.id = m.repository_id JOIN blobs b ON b.digest = n.digest"
+    )
 
 
 class Totals(NamedTuple):

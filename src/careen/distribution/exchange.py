@@ -49,6 +49,8 @@ class Exchange:
 
     def parameter(self, name: str) -> str | None:
         """The first value of a query parameter."""
+        if not self._scope["query_string"]:
+            return None
         values = self.query.get(name)
         return values[0] if values else None
 

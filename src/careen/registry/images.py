@@ -14,7 +14,7 @@ from careen.ecr import errors, mutability
 from careen.ecr.mutability import Mutability
 from careen.oci import digest as digests
 from careen.oci import manifest as manifests
-from careen.oci import media_types
+from careen.oci import media_types, names
 from careen.oci.manifest import Manifest
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Transaction
@@ -147,14 +147,16 @@ def put(
         careen.ecr.errors.ImageDigestDoesNotMatch: the bytes have another digest.
         careen.ecr.errors.LayersNotFound: a config or layer is not in the repository.
         careen.ecr.errors.ReferencedImagesNotFound: an index lists a manifest that is not in the repository.
+        careen.ecr.errors.InvalidParameter: the tag is no tag.
         careen.ecr.errors.ImageTagAlreadyExists: the tag may not move.
     """
     manifest = manifests.parse(data, media_type)
-    actual = digests.digest_of(data, digests.algorithm(digest) if digest else "sha256")
+    known = digest is not None and digests.is_digest(digest)
+    actual = digests.digest_of(data, digests.algorithm(digest) if digest and known else "sha256")
     if digest not in {None, actual}:
         raise errors.ImageDigestDoesNotMatch(digest or "", actual)
     if tag is not None:
-        _check_mutability(tx, repository, tag)
+        _check_tag(tx, repository, tag)
     row = images.by_digest(tx.rows, repository.id, actual)
     created = row is None
     if row is None:
@@ -169,7 +171,9 @@ def put(
     return Put(with_tags(tx, row), created)
 
 
-def _check_mutability(tx: Transaction, repository: Repository, tag: str) -> None:
+def _check_tag(tx: Transaction, repository: Repository, tag: str) -> None:
+    if not names.is_tag(tag):
+        raise errors.InvalidParameter("imageTag", f"must satisfy regular expression '{names.TAG.pattern}'")
     allowed = mutability.may_move(
         Mutability(repository.tag_mutability), repositories.filters_of(repository), tag
     )
@@ -225,8 +229,9 @@ def _children(
         child = images.by_digest(tx.rows, repository.id, descriptor.digest)
         if child is not None:
             children.append(child)
-        elif descriptor.media_type not in media_types.MANIFESTS and (
-            size := layers.size(tx.rows, repository.id, descriptor.digest)
+        elif (
+            descriptor.media_type not in media_types.MANIFESTS
+            and (size := layers.size(tx.rows, repository.id, descriptor.digest)) is not None
         ):
             sizes[descriptor.digest] = size
         else:
@@ -334,8 +339,11 @@ def begin_restore(tx: Transaction, row: ImageRow) -> ImageRow:
 
 
 def end_restore(tx: Transaction, manifest_id: int) -> None:
-    """The image is pullable again, and counts as pushed now (``lastActivatedAt``)."""
-    images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now)
+    """The image is pullable again, and counts as pushed now (``lastActivatedAt``).
+
+    One that was pushed meanwhile is active already, and may be archived again by now: it stays as it is.
+    """
+    images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now, only_from=ACTIVATING)
 
 
 def record_pulls(tx: Transaction, pulls: Iterable[tuple[int, Instant]]) -> None:

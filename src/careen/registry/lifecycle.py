@@ -16,8 +16,9 @@ from careen.db import images as image_rows
 from careen.db import jobs, repositories
 from careen.db import lifecycle as lifecycle_rows
 from careen.db.lifecycle import Action as RunAction
-from careen.db.lifecycle import Preview, Run
+from careen.db.lifecycle import Preview as Preview
 from careen.db.lifecycle import PreviewResult as PreviewResult
+from careen.db.lifecycle import Run
 from careen.db.repositories import Repository
 from careen.ecr import errors
 from careen.lifecycle import policy as policies
@@ -227,8 +228,11 @@ def run(registry: Registry, repository_id: int) -> Ran | None:
     while batch := list(islice(to_do, BATCH)):
         if run_id is None:
             run_id = registry.write_now(_start_run, repository, outcome)
-        counts.update(registry.write_now(_carry_out, repository, run_id, outcome, batch))
-    registry.write_now(_finish_run, repository.id, run_id, outcome.now)
+        outcomes = registry.write_now(_carry_out, repository, run_id, outcome, batch)
+        if outcomes is None:
+            break
+        counts.update(outcomes)
+    registry.write_now(_finish_run, repository, run_id, outcome.now)
     return Ran(
         repository=repository.name,
         images=len(outcome.decisions),
@@ -244,16 +248,25 @@ def _start_run(tx: Transaction, repository: Repository, outcome: Plan) -> int:
     return lifecycle_rows.start_run(tx.rows, repository.id, policy, outcome.now, len(outcome.decisions))
 
 
-def _finish_run(tx: Transaction, repository_id: int, run_id: int | None, evaluated_at: Instant) -> None:
-    repositories.set_evaluated(tx.rows, repository_id, evaluated_at)
+def _finish_run(tx: Transaction, repository: Repository, run_id: int | None, evaluated_at: Instant) -> None:
+    if _holds(tx, repository):
+        repositories.set_evaluated(tx.rows, repository.id, evaluated_at)
     if run_id is not None:
         lifecycle_rows.finish_run(tx.rows, run_id, tx.now)
 
 
+def _holds(tx: Transaction, repository: Repository) -> bool:
+    """Whether the repository still has the policy that was evaluated: who takes a policy away stops its run."""
+    now = repositories.by_id(tx.rows, repository.id)
+    return now is not None and now.lifecycle_policy == repository.lifecycle_policy
+
+
 def _carry_out(
     tx: Transaction, repository: Repository, run_id: int, outcome: Plan, batch: list[tuple[int, Decision]]
-) -> list[str]:
-    """Carry out part of a plan and note it. Returns the outcomes."""
+) -> list[str] | None:
+    """Carry out part of a plan and note it. Returns the outcomes, or None if the policy holds no longer."""
+    if not _holds(tx, repository):
+        return None
     actions = [
         lifecycle_rows.Action(
             position=position,
@@ -280,9 +293,11 @@ def _act(tx: Transaction, repository: Repository, decision: Decision) -> str:
         row is None
     ):  # a referrer went with its subject, in the same transaction; anything else was deleted by somebody
         return EXPIRED if decision.action is Action.CASCADE else SKIPPED
-    if not _unchanged(tx, decision.image, row):
+    if not _unchanged(tx, decision.image, row) or _subject_stays(tx, repository, decision):
         return SKIPPED
     if decision.effect is ActionType.TRANSITION:
+        if image_rows.parents(tx.rows, row.id, status=images.ACTIVE):
+            return BLOCKED
         images.archive(tx, row)
         return ARCHIVED
     try:
@@ -298,6 +313,16 @@ def _unchanged(tx: Transaction, planned: Image, row: image_rows.ImageRow) -> boo
         and row.status == planned.status
         and row.pulled_at == planned.pulled_at
         and row.activated_at == planned.activated_at
+    )
+
+
+def _subject_stays(tx: Transaction, repository: Repository, decision: Decision) -> bool:
+    """Whether an image was to follow its subject, and the subject has not gone there."""
+    if decision.action is not Action.CASCADE or decision.image.subject is None:
+        return False
+    subject = image_rows.by_digest(tx.rows, repository.id, decision.image.subject)
+    return subject is not None and (
+        decision.effect is ActionType.EXPIRE or subject.status == ImageStatus.ACTIVE
     )
 
 

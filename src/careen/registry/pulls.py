@@ -7,11 +7,15 @@ Pulls are remembered in memory and written together every few seconds and at shu
 import asyncio
 import contextlib
 
+import structlog
+
 from careen.clock import Instant
 from careen.registry import images
 from careen.registry.registry import Registry
 
 FLUSH_SECONDS = 5.0
+
+log = structlog.get_logger()
 
 
 class PullTimes:
@@ -29,12 +33,22 @@ class PullTimes:
         """Write what was recorded since the last time."""
         if self._latest:
             latest, self._latest = self._latest, {}
-            await self._registry.write(images.record_pulls, list(latest.items()))
+            try:
+                await self._registry.write(images.record_pulls, list(latest.items()))
+            except BaseException:  # a full disk, or cancelled while it waited: the next flush takes them too
+                self._latest = latest | self._latest
+                raise
 
     async def run(self) -> None:
         """Flush every few seconds until cancelled, and then once more."""
         with contextlib.suppress(asyncio.CancelledError):
             while True:
                 await asyncio.sleep(FLUSH_SECONDS)
-                await self.flush()
-        await self.flush()
+                await self._try_to_flush()
+        await self._try_to_flush()
+
+    async def _try_to_flush(self) -> None:
+        try:
+            await self.flush()
+        except Exception:
+            log.exception("pull times could not be written; trying again")

@@ -1,5 +1,6 @@
 """Exact accounts of what is stored: what the rows say, what the store holds, and whether the two agree."""
 
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from careen.db import layers
@@ -55,6 +56,27 @@ def account(registry: Registry) -> Storage:
         manifest_bytes=totals.manifest_bytes,
         repositories=repositories,
     )
+
+
+def freed_by(tx: Transaction, doomed: Mapping[str, Collection[str]]) -> int:
+    """The bytes that the collector will give back once these images are deleted, exactly.
+
+    Args:
+        tx: the transaction.
+        doomed: per repository the digests of the images to be deleted; all of them, as if deleted together.
+
+    Returns:
+        Bytes of the blobs that only these images need. A blob that is unneeded already, or that another repository links
+        without needing it, is not their doing.
+    """
+    needed: set[str] = set()
+    released: dict[str, int] = {}
+    for repository, manifest, blob, size in layers.all_references(tx.rows):
+        if manifest in doomed.get(repository, ()):
+            released[blob] = size
+        else:
+            needed.add(blob)
+    return sum(size for blob, size in released.items() if blob not in needed)
 
 
 def _rows(tx: Transaction) -> tuple[layers.Totals, list[RepositoryStorage]]:

@@ -1,0 +1,60 @@
+# Everything one does with this tree. `make help` lists it. Needs Python >= 3.11, make and git.
+
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+BIN := .venv/bin
+PORT ?= 5000
+
+.PHONY: help run demo test test-all conformance lint types arch check bench format clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: .venv/.core ## start the registry on port 5000 (PORT=…), data in careen-data/
+	@$(BIN)/careen serve --port $(PORT)
+
+demo: .venv/.core ## sixty days of pushes, a policy, its preview, the run, the bytes back; then it serves
+	@$(BIN)/careen demo --port $(PORT)
+
+test: .venv/.dev ## the tests: minutes
+	$(BIN)/pytest -n auto -m "not slow"
+
+test-all: .venv/.dev ## the tests with the slow campaigns
+	$(BIN)/pytest -n auto
+
+conformance: .venv/.dev ## the official OCI distribution conformance suite; report in results/conformance/
+	$(BIN)/pytest -q -s tests/conformance
+
+check: lint types arch ## lint, types and import directions
+
+lint: .venv/.dev ## ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/.dev ## mypy, strict
+	$(BIN)/mypy
+
+arch: .venv/.dev ## import directions (import-linter)
+	$(BIN)/lint-imports
+
+bench: .venv/.dev ## side by side with CNCF distribution, where it is installed
+	$(BIN)/python -m benchmarks --json results/bench.json
+
+format: .venv/.dev ## put the code into shape
+	$(BIN)/ruff check --fix --quiet || true
+	$(BIN)/ruff format
+
+clean: ## remove environments and caches, not data
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache results
+
+.uv/bin/uv:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Careen needs Python 3.11 or newer"; exit 1; }
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet uv
+
+.venv/.core: pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --quiet --frozen --inexact --no-default-groups
+	@touch $@
+
+.venv/.dev: pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --quiet --frozen --group dev
+	@touch $@ .venv/.core
