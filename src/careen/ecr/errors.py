@@ -10,7 +10,7 @@ wording is not known, the sentence is ours and the code is still Amazon's. Statu
 services: 400 for every refusal, 500 for the one exception that the service model marks as a fault. What is
 refused before an operation is reached is in ``careen.ecr.common_errors``.
 
-This module imports nothing, botocore least of all.
+This module imports nothing of ours, and not botocore.
 """
 
 from collections.abc import Collection, Iterable

@@ -3,8 +3,7 @@
 A token is a claim with an expiry, sealed with HMAC-SHA256. Nobody but this registry reads one, so there is no
 header, no choice of algorithm and nothing to configure::
 
-    base64url( version 1 byte | purpose 1 byte | expiry 8 bytes, µs | claim, fields separated by NUL | HMAC
-    32 bytes )
+    base64url( version, 1 byte | purpose, 1 | expiry in µs, 8 | claim, fields separated by NUL | HMAC, 32 )
 
 The purpose is under the seal, so a token of one kind is never taken for another; the version is there so
 that a later layout can be told from this one. The text holds no colon, because clients split

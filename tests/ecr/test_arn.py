@@ -1,0 +1,56 @@
+"""ARNs and URIs."""
+
+import pytest
+
+from careen.ecr import arn
+from careen.ecr.errors import InvalidParameter
+
+TEXT = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app"
+
+
+def test_a_repository_arn_reads_as_it_is_written() -> None:
+    """Parsing and writing are inverse."""
+    value = arn.RepositoryArn("eu-west-1", "123456789012", "team/app")
+    assert str(value) == TEXT
+    assert arn.parse_repository_arn(TEXT) == value
+
+
+def test_a_partition_is_kept() -> None:
+    """China's and GovCloud's ARNs are ARNs."""
+    text = TEXT.replace("arn:aws:", "arn:aws-us-gov:")
+    assert str(arn.parse_repository_arn(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "app",
+        TEXT + "\n",
+        TEXT + "/",
+        TEXT.replace("ecr", "s3"),
+        TEXT.replace("123456789012", "1"),
+        TEXT.replace("repository", "image"),
+        TEXT.replace("team/app", ""),
+        TEXT.replace("team/app", "Team"),
+    ],
+)
+def test_anything_else_is_an_invalid_parameter(text: str) -> None:
+    """The refusal names resourceArn."""
+    with pytest.raises(InvalidParameter, match="Invalid parameter at 'resourceArn' failed"):
+        arn.parse_repository_arn(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"), [("123456789012", True), ("12345678901", False), ("12345678901a", False)]
+)
+def test_a_registry_id_is_twelve_digits(text: str, valid: bool) -> None:
+    """Like an AWS account."""
+    assert arn.is_registry_id(text) is valid
+
+
+def test_other_names() -> None:
+    """URIs for docker, ARNs for principals."""
+    assert arn.repository_uri("localhost:5000", "team/app") == "localhost:5000/team/app"
+    assert arn.user_arn("123456789012", "alice") == "arn:aws:iam::123456789012:user/alice"
+    assert arn.root_arn("123456789012") == "arn:aws:iam::123456789012:root"
