@@ -34,7 +34,19 @@ class TruncatedFile(Exception):
 class SendfileProtocol(HttpToolsProtocol):
     """uvicorn's httptools protocol, offering ``careen.sendfile`` on plain connections."""
 
+    _answering: RequestResponseCycle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered; uvicorn tells the last that came, which with pipelining is another.
+
+        This runs before the socket is closed, so a request that was not told may still use the descriptor's number.
+        """
+        if self._answering is not None:
+            self._answering.disconnected = True
+        super().connection_lost(exc)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
         if self.scheme == "http":
             extensions: dict[str, Any] = {EXTENSION: functools.partial(self._sendfile, cycle)}
             cycle.scope["extensions"] = extensions
@@ -43,6 +55,8 @@ class SendfileProtocol(HttpToolsProtocol):
     async def _sendfile(self, cycle: RequestResponseCycle, fd: int, offset: int, count: int) -> None:
         await self._written(cycle)
         cycle.expected_content_length -= count
+        if cycle.disconnected:  # the descriptor's number may be another connection's, or a file's, by now
+            return
         # The event loop owns the socket's descriptor and would refuse to watch it twice; a duplicate is ours.
         out = os.dup(self.transport.get_extra_info("socket").fileno())
         try:

@@ -5,14 +5,24 @@ one ``CAREEN_CONFIG`` names), else from its default. Command-line options go bef
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 PREFIX = "CAREEN_"
+
+MIN_SECRET_LENGTH = 16
+
+_CENTURY = 100 * 365 * 86_400
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=_CENTURY)]
+Interval = Annotated[float, msgspec.Meta(gt=0, le=_CENTURY)]
+"""Something that is done again and again, so never at once again."""
+
+MIN_SECRET = 16
 
 
 class InvalidSetting(Exception):
@@ -26,36 +36,36 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The data folder: database, blobs, uploads, master key."""
     host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 for every address of the machine."""
-    port: int = 5000
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 5000
     """The port to listen on."""
     workers: int = 1
     """HTTP worker processes. One fills two cores with transfers; more are for many small requests."""
     registry_id: str = "000000000000"
     """The registry's id, twelve digits, as AWS account ids are."""
     region: str = "us-east-1"
-    """The AWS Region that clients sign for; any Region's signature for this one only is accepted."""
+    """The AWS Region that clients must sign for."""
     create_on_push: bool = False
     """Whether a push to a repository that does not exist creates it. Amazon ECR answers NAME_UNKNOWN."""
-    blob_grace: float = 86_400
+    blob_grace: Seconds = 86_400
     """How long an unneeded blob is kept after a client last saw it."""
-    lifecycle_interval: float = 3_600
+    lifecycle_interval: Interval = 3_600
     """How often every lifecycle policy is evaluated. Amazon ECR promises once in 24 hours."""
-    collect_interval: float = 60
+    collect_interval: Interval = 60
     """How often the collector looks for blobs to review."""
-    sweep_interval: float = 86_400
+    sweep_interval: Interval = 86_400
     """How often the whole store is looked through for files without a row and abandoned uploads."""
-    upload_ttl: float = 86_400
+    upload_ttl: Seconds = 86_400
     """How long an upload may stand still before it is abandoned."""
-    shutdown_timeout: float = 30
+    shutdown_timeout: Seconds = 30
     """How long a worker that is told to stop waits for transfers in flight."""
     tls_certificate: str = ""
     """A PEM file with the certificate chain; empty: plain HTTP."""
     tls_key: str = ""
     """The PEM file of its private key."""
     access_key_id: str = ""
-    """The first administrator's access key id, for set-ups by script; drawn at random if empty. Needs secret_access_key."""
+    """An administrator's access key id, for set-ups by script. It is stored nowhere; empty: keys of the registry only."""
     secret_access_key: str = ""
-    """The first administrator's secret, at least 16 characters."""
+    """Its secret: at least 16 characters."""
     clock_file: str = ""
     """For tests and demonstrations: a file with the ISO 8601 time that the registry takes for now. Security ignores it."""
     log_level: str = "info"
@@ -95,13 +105,13 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
     if not path.exists() and not named:
         return {}
     try:
-        return tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:  # not there, not UTF-8, not TOML
         raise InvalidSetting(f"{path}: {error}") from None
 
 
 def _check(settings: Settings) -> None:
-    if not (len(settings.registry_id) == 12 and settings.registry_id.isdigit()):
+    if re.fullmatch("[0-9]{12}", settings.registry_id) is None:
         raise InvalidSetting(f"registry_id is twelve digits, not '{settings.registry_id}'")
     if settings.workers < 1:
         raise InvalidSetting("workers is at least 1")
@@ -109,5 +119,9 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting("tls_certificate and tls_key go together")
     if bool(settings.access_key_id) != bool(settings.secret_access_key):
         raise InvalidSetting("access_key_id and secret_access_key go together")
+    if settings.access_key_id and len(settings.secret_access_key) < MIN_SECRET:
+        raise InvalidSetting(f"secret_access_key has at least {MIN_SECRET} characters")
+    if 0 < len(settings.secret_access_key) < MIN_SECRET_LENGTH:
+        raise InvalidSetting(f"secret_access_key has at least {MIN_SECRET_LENGTH} characters")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise InvalidSetting(f"log_level is debug, info, warning or error, not '{settings.log_level}'")

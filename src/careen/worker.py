@@ -53,10 +53,11 @@ def run_one(registry: Registry, worker: str) -> bool:
         JOBS[job.kind](registry, job)
     except Exception as error:
         log.exception("job failed", kind=job.kind, key=job.key, attempts=job.attempts)
-        registry.write_now(jobs.retry, job, worker, repr(error), _wait(job.attempts))
         if job.kind == "preview" and job.attempts >= MAX_ATTEMPTS:
             registry.write_now(lifecycle.fail_preview, int(job.key))
             registry.write_now(jobs.finish, job, worker)
+        else:
+            registry.write_now(jobs.retry, job, worker, repr(error), _wait(job.attempts))
         return True
     registry.write_now(jobs.finish, job, worker)
     return True

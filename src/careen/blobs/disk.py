@@ -27,6 +27,9 @@ from careen.oci import digest as digests
 MAX_WARM_UPLOADS = 256
 """Uploads whose open file and hash are kept between requests; the least recently used is closed first."""
 
+WARM_SECONDS = 60.0
+"""How long one is kept that nobody uses: another process may have ended it, and an open file holds its bytes on the disk."""
+
 _READ_BYTES = 1024 * 1024
 
 
@@ -41,6 +44,13 @@ class DiskUpload:
         self._offset = 0
         self._ended = False
         self.held = False
+        self.used = time.monotonic()
+        """When this process last had to do with it; the monotonic clock's seconds."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are there; :attr:`offset` of them were seen by this process."""
+        return os.fstat(self._fd).st_size
 
     @property
     def offset(self) -> int:
@@ -49,7 +59,7 @@ class DiskUpload:
 
     def catch_up(self) -> None:
         """Hash what another process has appended since this one last wrote; all of it, if this one is new to the upload."""
-        size = os.fstat(self._fd).st_size
+        size = self.size
         if size < self._offset:
             self._hasher, self._offset = digests.hasher(), 0
         while self._offset < size:
@@ -112,9 +122,12 @@ class DiskUpload:
             return
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         self.held = False
+        self.used = time.monotonic()
 
     def abort(self) -> None:
-        """End the upload and forget its bytes."""
+        """End the upload and forget its bytes. Nothing happens if it has ended."""
+        if self._ended:
+            return
         self._store.upload_path(*self._key).unlink(missing_ok=True)
         self._end()
 
@@ -236,12 +249,13 @@ class DiskBlobStore:
     def _keep_warm(self, key: tuple[int, str], upload: DiskUpload) -> None:
         self._warm[key] = upload
         self._warm.move_to_end(key)
-        if len(self._warm) > MAX_WARM_UPLOADS:
-            for old_key, old in self._warm.items():
-                if not old.held:
-                    del self._warm[old_key]
-                    old.close()
-                    break
+        now = time.monotonic()
+        for old_key, old in list(self._warm.items()):  # a copy: commits in other threads take theirs out
+            if len(self._warm) <= MAX_WARM_UPLOADS and now - old.used < WARM_SECONDS:
+                break
+            if not old.held:
+                self.forget(old_key)
+                old.close()
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -12,6 +12,7 @@ from careen.registry import images as image_cases
 from careen.registry import layers as layer_cases
 from careen.registry import repositories
 from careen.registry.registry import Registry, Transaction
+from careen.registry.repositories import Repository
 
 KIB = 1024
 
@@ -33,16 +34,21 @@ def fill(
     for done, push in enumerate(pushes, start=1):
         set_clock(push.at)
         built = {platform: _build(push.repository, push.build, platform) for platform in push.platforms}
-        for one in built.values():
-            for data in one.blobs:
-                layer_cases.store(registry, push.repository, data)
+        signatures = [_signature(built)] if push.signed else []
+        target = registry.write_now(repositories.require_for_push, push.repository)
+        for data in [data for one in [*built.values(), *signatures] for data in one.blobs]:
+            _send(registry, target, data)
         registry.write_now(_put, push, built)
-        if push.signed:
-            signature = _signature(built)
-            for data in signature.blobs:
-                layer_cases.store(registry, push.repository, data)
-            registry.write_now(_put_one, push.repository, signature.manifest, ())
+        for one in signatures:
+            registry.write_now(_put_one, push.repository, one.manifest, ())
         progress(done)
+
+
+def _send(registry: Registry, target: Repository, data: bytes) -> None:
+    """As clients do: ask first, send what is not there."""
+    digest = images.digest_of(data)
+    if registry.read(layer_cases.find, target.name, digest) is None:
+        layer_cases.store(registry, target, digest, data)
 
 
 def _put(tx: Transaction, push: Push, built: dict[str, images.Image]) -> None:

@@ -4,6 +4,7 @@ import gzip
 import io
 import random
 import tarfile
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,10 @@ from careen.oci import media_types
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
+
+
+digest_of = lru_cache(64)(digests.digest_of)
+"""Layers that many images share are hashed once."""
 
 
 class Layer(NamedTuple):
@@ -42,7 +47,7 @@ def layer(path: str, size: int, seed: str) -> Layer:
         info = tarfile.TarInfo(path)
         info.size = size
         tar.addfile(info, io.BytesIO(random.Random(seed).randbytes(size)))  # noqa: S311 a filling, not a secret
-    return Layer(gzip.compress(unpacked.getvalue(), 1, mtime=0), digests.digest_of(unpacked.getvalue()))
+    return Layer(gzip.compress(unpacked.getvalue(), 0, mtime=0), digests.digest_of(unpacked.getvalue()))
 
 
 def image(layers: tuple[Layer, ...], platform: str, labels: dict[str, str]) -> Image:
@@ -96,4 +101,4 @@ def _manifest(config_type: str, config: bytes, layers: list[dict[str, Any]], **m
 
 
 def _descriptor(media_type: str, data: bytes) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": digests.digest_of(data), "size": len(data)}
+    return {"mediaType": media_type, "digest": digest_of(data), "size": len(data)}

@@ -3,25 +3,25 @@
 ==========  ======================================  ==========================================
 id          request                                 handler
 ==========  ======================================  ==========================================
-end-1       GET /v2/                                ``_ping``
+end-1       GET, HEAD /v2/                          ``_answer_root``
 end-2       GET, HEAD /v2/<name>/blobs/<digest>     ``blobs.get_blob``
 end-3       GET, HEAD /v2/<name>/manifests/<ref>    ``manifests.get_manifest``
 end-4, 11   POST /v2/<name>/blobs/uploads/          ``uploads.start_upload``
 end-5       PATCH /v2/<name>/blobs/uploads/<id>     ``uploads.append_chunk``
 end-6       PUT /v2/<name>/blobs/uploads/<id>       ``uploads.finish_upload``
 end-7       PUT /v2/<name>/manifests/<ref>          ``manifests.put_manifest``
-end-8       GET /v2/<name>/tags/list                ``manifests.list_tags``
+end-8       GET, HEAD /v2/<name>/tags/list          ``manifests.list_tags``
 end-9       DELETE /v2/<name>/manifests/<ref>       ``manifests.delete_manifest``
 end-10      DELETE /v2/<name>/blobs/<digest>        ``blobs.delete_blob``
-end-12      GET /v2/<name>/referrers/<digest>       ``manifests.list_referrers``
+end-12      GET, HEAD /v2/<name>/referrers/<digest> ``manifests.list_referrers``
 end-13      GET /v2/<name>/blobs/uploads/<id>       ``uploads.upload_status``
 ==========  ======================================  ==========================================
 
-Beside them: DELETE of an upload, and ``GET /v2/_catalog``.
+Beside them: DELETE of an upload, and GET, HEAD of ``/v2/_catalog``.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import structlog
@@ -60,8 +60,12 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("upload", "PUT"): uploads.finish_upload,
     ("upload", "DELETE"): uploads.cancel_upload,
     ("tags", "GET"): manifests.list_tags,
+    ("tags", "HEAD"): manifests.list_tags,
     ("referrers", "GET"): manifests.list_referrers,
+    ("referrers", "HEAD"): manifests.list_referrers,
 }
+
+READING = ("GET", "HEAD")
 
 OCI_CODES = {
     "AccessDeniedException": "DENIED",
@@ -105,6 +109,7 @@ class DistributionApp:
         if (
             kind == "blobs"
             and match is not None
+            and exchange.method in READING
             and auth.may_download(surface.registry, exchange, match["name"], argument)
         ):
             await blobs.get_granted_blob(surface, exchange, match["name"], argument)
@@ -113,14 +118,27 @@ class DistributionApp:
         if match is not None:
             handler = HANDLERS.get((kind, exchange.method))
             if handler is None:
-                raise OciError("UNSUPPORTED", f"{exchange.method} is not supported here")
+                raise _not_allowed(exchange, [method for known, method in HANDLERS if known == kind])
             await handler(surface, exchange, principal, match["name"], argument)
-        elif exchange.path in {"/v2/", "/v2"}:
-            await exchange.respond(200, [json_header()], b"{}")
-        elif exchange.path == "/v2/_catalog":
-            await manifests.list_catalog(surface, exchange, principal)
         else:
-            raise OciError("UNSUPPORTED", "no such endpoint", status=404)
+            await _answer_root(surface, exchange, principal)
+
+
+async def _answer_root(surface: Surface, exchange: Exchange, principal: Principal) -> None:
+    """What is asked of the registry as a whole."""
+    if exchange.path not in {"/v2/", "/v2", "/v2/_catalog"}:
+        raise OciError("UNSUPPORTED", "no such endpoint", status=404)
+    if exchange.method not in READING:
+        raise _not_allowed(exchange, READING)
+    if exchange.path == "/v2/_catalog":
+        await manifests.list_catalog(surface, exchange, principal)
+    else:
+        await exchange.respond(200, [json_header()], b"{}")
+
+
+def _not_allowed(exchange: Exchange, allowed: Iterable[str]) -> OciError:
+    headers = [(b"allow", ", ".join(allowed).encode())]
+    return OciError("UNSUPPORTED", f"{exchange.method} is not supported here", headers=headers)
 
 
 def _kind(match: re.Match[str]) -> tuple[str, str]:
@@ -139,12 +157,10 @@ def _kind(match: re.Match[str]) -> tuple[str, str]:
 async def _refuse(exchange: Exchange, error: Exception) -> None:
     """Write a refusal in the specification's envelope."""
     refusal = _in_oci_words(error)
-    headers: list[Header] = [json_header()]
-    if isinstance(refusal, uploads.OutOfOrder):
-        headers += refusal.headers
+    headers: list[Header] = [json_header(), *refusal.headers]
     if refusal.status >= 500:
         log.error("request failed", method=exchange.method, path=exchange.path, exc_info=error)
-    if refusal.status == 413 or refusal.status >= 500:
+    if refusal.status in {408, 413} or refusal.status >= 500:
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     await exchange.respond(refusal.status, headers, refusal.body())
 

@@ -5,7 +5,6 @@ answered as ECR does, so that people see that they must log in again.
 """
 
 import base64
-import binascii
 
 from careen.clock import SECOND, Instant, system_now
 from careen.distribution.exchange import Exchange
@@ -53,7 +52,7 @@ def _read(registry: Registry, header: str, now: Instant) -> Principal | None:
         return None
     try:
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64, not UTF-8
         return None
     if not colon:
         return None

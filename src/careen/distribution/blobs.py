@@ -14,7 +14,7 @@ from careen.registry.layers import Blob
 PIECE_BYTES = 256 * 1024
 """How much is read at a time where the server cannot send files itself."""
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 async def get_blob(
@@ -50,11 +50,11 @@ async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> None:
         (b"etag", etag.encode()),
         (b"accept-ranges", b"bytes"),
     ]
-    if exchange.header(b"if-none-match") == etag:
+    if exchange.has(etag):
         await exchange.respond(304, headers[1:])
         return
     status, start, count = 200, 0, blob.size
-    wanted = exchange.header(b"range")
+    wanted = exchange.header(b"range") if exchange.method == "GET" else None
     if wanted is not None and exchange.header(b"if-range") in {None, etag}:
         status, start, count = _range(wanted, blob.size)
         if status == 206:
@@ -90,6 +90,8 @@ async def _send_file(
             end = start + count
             while start < end:
                 piece = await surface.registry.in_thread(os.pread, fd, min(PIECE_BYTES, end - start), start)
+                if not piece:
+                    raise EOFError(f"the file of {blob.digest} ends before its {blob.size} bytes")
                 start += len(piece)
                 await exchange.send_body(piece, more=True)
         await exchange.send_body(b"", more=False)
@@ -140,5 +142,6 @@ def _range(header: str, size: int) -> tuple[int, int, int]:
             f"the blob has {size} bytes; '{header}' is outside",
             status=416,
             detail={"size": size},
+            headers=[(b"content-range", b"bytes */%d" % size)],
         )
     return 206, start, end - start

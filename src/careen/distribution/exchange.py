@@ -20,8 +20,12 @@ STALL_SECONDS = 60.0
 """How long a client may send nothing in the middle of a body before it is given up."""
 
 
+_NO_CONTENT = frozenset({204, 304})
+"""Statuses whose answers have no content, and so no length of it (RFC 9110, section 8.6)."""
+
+
 class ClientGone(Exception):
-    """The client closed the connection, or stopped in the middle of its body."""
+    """The client closed the connection."""
 
 
 class Exchange:
@@ -54,6 +58,13 @@ class Exchange:
         values = self.query.get(name)
         return values[0] if values else None
 
+    def has(self, etag: str) -> bool:
+        """Whether the client has this representation already, by its If-None-Match (RFC 9110, section 13.1.2)."""
+        known = self.header(b"if-none-match")
+        return known is not None and (
+            known.strip() == "*" or etag in {tag.strip().removeprefix("W/") for tag in known.split(",")}
+        )
+
     @property
     def base_url(self) -> str:
         """``http://host:port``, as the client addressed us."""
@@ -69,7 +80,8 @@ class Exchange:
         """The body, as it arrives.
 
         Raises:
-            ClientGone: it stopped before its end.
+            ClientGone: the connection ended before the body did.
+            OciError: nothing came for :data:`STALL_SECONDS` (408).
         """
         more = True
         while more:
@@ -77,7 +89,7 @@ class Exchange:
                 async with asyncio.timeout(STALL_SECONDS):
                     message = await self._receive()
             except TimeoutError:
-                raise ClientGone from None
+                raise OciError("SIZE_INVALID", "the rest of the body did not come", status=408) from None
             if message["type"] != "http.request":
                 raise ClientGone
             more = message.get("more_body", False)
@@ -88,8 +100,8 @@ class Exchange:
         """The whole body.
 
         Raises:
-            OciError: it has more than ``limit`` bytes (413).
-            ClientGone: it stopped before its end.
+            OciError: it has more than ``limit`` bytes (413), or stands still (408).
+            ClientGone: the connection ended before the body did.
         """
         declared = self.content_length
         parts: list[bytes] = []
@@ -106,7 +118,8 @@ class Exchange:
 
     async def respond(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> None:
         """Answer. A HEAD is answered with the length of ``body`` and nothing more."""
-        await self._start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        length = () if status in _NO_CONTENT else ((b"content-length", b"%d" % len(body)),)
+        await self._start(status, [*headers, *length])
         await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
 
     async def respond_head(self, headers: Iterable[Header]) -> None:

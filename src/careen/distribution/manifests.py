@@ -3,7 +3,7 @@
 import msgspec
 
 from careen.distribution.exchange import Exchange, Header, json_header
-from careen.distribution.surface import Surface, encoded, page_size
+from careen.distribution.surface import Surface, check_name, encoded, page_size
 from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
@@ -26,7 +26,9 @@ async def get_manifest(
     """end-3: GET or HEAD of a manifest by tag or digest."""
     surface.require(principal, Action.BATCH_GET_IMAGE, name)
     found = surface.fresh.get(
-        (name, reference), lambda: images.pullable(surface.registry.single_read(), name, reference), _is_small
+        ("manifest", name, reference),
+        lambda: images.pullable(surface.registry.single_read(), name, reference),
+        _is_small,
     )
     if found is None:
         _check_reference(reference)
@@ -38,7 +40,7 @@ async def get_manifest(
         (b"docker-content-digest", digest),
         (b"etag", b'"%b"' % digest),
     ]
-    if exchange.header(b"if-none-match") == f'"{found.digest}"':
+    if exchange.has(f'"{found.digest}"'):
         await exchange.respond(304, headers[1:])
         return
     if exchange.method == "GET":
@@ -87,8 +89,11 @@ async def delete_manifest(
 async def list_tags(surface: Surface, exchange: Exchange, principal: Principal, name: str, _: str) -> None:
     """end-8: tags in lexical order; ``n`` and ``last`` page, and a Link header leads on."""
     surface.require(principal, Action.LIST_IMAGES, name)
+    check_name(name)
     size = page_size(exchange)
-    found = surface.registry.read(images.tag_names, name, exchange.parameter("last") or "", size + 1)
+    found = await surface.registry.read_in_thread(
+        images.tag_names, name, exchange.parameter("last") or "", size + 1
+    )
     page = found[:size]
     headers = [json_header()]
     if len(found) > size and page:
@@ -104,10 +109,11 @@ async def list_referrers(
     Whether the subject or even the repository is there makes no difference: this endpoint never answers 404 (spec 1.1).
     """
     surface.require(principal, Action.BATCH_GET_IMAGE, name)
+    check_name(name)
     if not digests.is_digest(digest):
         raise OciError("DIGEST_INVALID", f"'{digest}' is not a digest")
     wanted = exchange.parameter("artifactType")
-    found = surface.registry.read(images.active_referrers, name, digest)
+    found = await surface.registry.read_in_thread(images.active_referrers, name, digest)
     listed = [
         manifests.referrer(
             row.digest, row.size, row.media_type, row.artifact_type,
@@ -127,7 +133,9 @@ async def list_catalog(surface: Surface, exchange: Exchange, principal: Principa
     """``GET /v2/_catalog``: repository names in order. Not in the OCI specification; Docker's registry and ECR have it."""
     surface.require(principal, Action.DESCRIBE_REPOSITORIES, None)
     size = page_size(exchange)
-    found = surface.registry.read(repositories.catalog, exchange.parameter("last") or "", size + 1)
+    found = await surface.registry.read_in_thread(
+        repositories.catalog, exchange.parameter("last") or "", size + 1
+    )
     page = found[:size]
     headers = [json_header()]
     if len(found) > size and page:

@@ -1,5 +1,6 @@
 """What the handlers of this surface share: the registry, its fresh answers, its pull times, and the questions all of them ask."""
 
+import re
 from dataclasses import dataclass
 
 from careen.distribution.exchange import Exchange
@@ -15,6 +16,9 @@ from careen.registry.repositories import Repository
 
 MAX_PAGE = 10_000
 """The most names or tags in one answer; a Link header leads on."""
+
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +43,12 @@ class Surface:
 
     def repository(self, name: str) -> Repository:
         """The repository of that name, or NAME_INVALID or NAME_UNKNOWN."""
-        if not names.is_repository_name(name):
-            raise OciError("NAME_INVALID", f"'{name}' is not a repository name")
+        check_name(name)
         return self.fresh.get(("repository", name), lambda: self.registry.read(repositories.require, name))
 
     async def repository_for_push(self, principal: Principal, name: str) -> Repository:
         """The repository to push to; made now if the registry creates on push and the caller may create."""
-        if not names.is_repository_name(name):
-            raise OciError("NAME_INVALID", f"'{name}' is not a repository name")
+        check_name(name)
         found = self.fresh.get(("for push", name), lambda: self.registry.read(repositories.find, name))
         if found is not None:
             return found
@@ -55,12 +57,18 @@ class Surface:
         return await self.registry.write(repositories.require_for_push, name)
 
 
+def check_name(name: str) -> None:
+    """Refuse what is no repository's name."""
+    if not names.is_repository_name(name):
+        raise OciError("NAME_INVALID", f"'{name}' is not a repository name")
+
+
 def page_size(exchange: Exchange) -> int:
     """The ``n`` of a listing, at most :data:`MAX_PAGE`."""
     text = exchange.parameter("n")
     if text is None:
         return MAX_PAGE
-    if not (text.isascii() and text.isdigit()):
+    if _NUMBER.fullmatch(text) is None:
         raise OciError("PAGINATION_NUMBER_INVALID", f"n is a number of entries, not '{text}'")
     return min(int(text), MAX_PAGE)
 

@@ -15,19 +15,21 @@ from careen.registry.access import Action, Principal
 from careen.registry.layers import INLINE_BYTES, Upload
 from careen.registry.repositories import Repository
 
-_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/.*)?")
+_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,18})-(\d{1,18})(?:/.*)?")
 
 
 async def start_upload(surface: Surface, exchange: Exchange, principal: Principal, name: str, _: str) -> None:
     """end-4a, 4b and 11: begin an upload; take a whole blob at once (``digest``); link one of another repository (``mount``)."""
     surface.require(principal, Action.INITIATE_LAYER_UPLOAD, name)
+    digest = exchange.parameter("digest")
+    if digest is not None:
+        _digest(digest)
     repository = await surface.repository_for_push(principal, name)
     mount, source = exchange.parameter("mount"), exchange.parameter("from")
     readable = surface.may(principal, Action.GET_DOWNLOAD_URL_FOR_LAYER, name if source is None else source)
     if mount and readable and await surface.registry.write(layers.mount, repository, mount, source):
         await _created(exchange, name, mount)
         return
-    digest = exchange.parameter("digest")
     if digest is not None:
         await _take_whole(surface, exchange, repository, digest)
         return
@@ -67,7 +69,7 @@ async def finish_upload(
     with layers.held(surface.registry, repository, upload_id) as upload:
         length = exchange.content_length
         if (
-            upload.offset == 0
+            upload.size == 0
             and length
             and length <= INLINE_BYTES
             and exchange.header(b"content-range") is None
@@ -95,7 +97,6 @@ async def cancel_upload(
 
 async def _take_whole(surface: Surface, exchange: Exchange, repository: Repository, digest: str) -> None:
     """end-4b: the POST carries the blob."""
-    _digest(digest)
     upload_id = layers.begin(surface.registry, repository)
     with layers.held(surface.registry, repository, upload_id) as upload:
         try:
@@ -126,19 +127,15 @@ def _check_place(exchange: Exchange, upload: Upload, name: str, upload_id: str) 
         raise OciError("BLOB_UPLOAD_INVALID", f"Content-Range '{header}' is not <first>-<last>")
     first, last = int(match[1]), int(match[2])
     if first != upload.offset or last < first:
-        place = _place(name, upload_id, upload.offset)
-        raise OutOfOrder(f"the upload has {upload.offset} bytes; a chunk at {first} does not follow", place)
+        raise OciError(
+            "BLOB_UPLOAD_INVALID",
+            f"the upload has {upload.offset} bytes; a chunk at {first} does not follow",
+            status=416,
+            headers=_place(name, upload_id, upload.offset),
+        )
     length = exchange.content_length
     if length is not None and length != last - first + 1:
         raise OciError("SIZE_INVALID", f"Content-Range '{header}' and Content-Length {length} do not agree")
-
-
-class OutOfOrder(OciError):
-    """416, with the headers that tell the client where to go on."""
-
-    def __init__(self, message: str, headers: list[Header]) -> None:
-        super().__init__("BLOB_UPLOAD_INVALID", message, status=416)
-        self.headers = headers
 
 
 def _place(name: str, upload_id: str, offset: int) -> list[Header]:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
+from botocore.model import OperationModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -59,6 +60,9 @@ OPERATIONS: dict[str, Operation] = {
 MAX_BODY = 32 * 1024 * 1024
 """The largest request is a layer part: 20 MiB, in base64."""
 
+LARGE_BODY = 64 * 1024
+"""A larger request is parsed in a thread: a layer part of 10 MiB takes some fifty milliseconds."""
+
 log = structlog.get_logger()
 
 
@@ -106,11 +110,16 @@ class EcrApiApp:
         handler = OPERATIONS.get(operation.name)
         if handler is None:
             raise errors.OperationNotServed(operation.name, [shape.name for shape in operation.error_shapes])
-        parameters = wire.parse(operation, body)
+        parameters = await self._parse(operation, body)
         access.require(principal, action_of(operation.name), _resource(call, parameters))
-        _check_registry_id(call, parameters)
+        _check_registry_id(call, operation, parameters)
         result = await handler(call, parameters)
         return Response(wire.write(operation, result), media_type=wire.CONTENT_TYPE)
+
+    async def _parse(self, operation: OperationModel, body: bytes) -> dict[str, Any]:
+        if len(body) < LARGE_BODY:
+            return wire.parse(operation, body)
+        return await self._registry.in_thread(wire.parse, operation, body)
 
     async def _answer_sts(self, request: Request, body: bytes, request_id: str) -> Response:
         principal = self._verify(request, body, "sts")
@@ -158,8 +167,11 @@ def _resource(call: Call, parameters: dict[str, Any]) -> str:
     return "*"
 
 
-def _check_registry_id(call: Call, parameters: dict[str, Any]) -> None:
-    """There is one registry here; a repository of another does not exist."""
+def _check_registry_id(call: Call, operation: OperationModel, parameters: dict[str, Any]) -> None:
+    """There is one registry here; a repository of another does not exist, and cannot be created."""
     wanted = parameters.get("registryId", call.registry.id)
-    if wanted != call.registry.id:
+    if wanted == call.registry.id:
+        return
+    if errors.RepositoryNotFound.code in {shape.name for shape in operation.error_shapes}:
         raise errors.RepositoryNotFound(parameters.get("repositoryName", "*"), wanted)
+    raise errors.InvalidParameter("registryId", f"This is registry {call.registry.id}")

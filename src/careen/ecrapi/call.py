@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from careen.ecr.arn import RepositoryArn
-from careen.registry.access import Principal
+from careen.registry import access, repositories
+from careen.registry.access import Action, Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 
@@ -26,3 +27,12 @@ class Call:
     def arn(self, repository: str) -> str:
         """The ARN of a repository of this registry."""
         return str(RepositoryArn(self.registry.region, self.registry.id, repository))
+
+    def require_push(self, repository: str) -> None:
+        """Refuse a push that would have to create the repository, if the caller may not create one.
+
+        Raises:
+            careen.ecr.common_errors.AccessDenied: its policy does not allow CreateRepository.
+        """
+        if self.registry.limits.create_on_push and not self.registry.read(repositories.find, repository):
+            access.require(self.principal, Action.CREATE_REPOSITORY, self.arn(repository))

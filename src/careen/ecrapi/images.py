@@ -8,6 +8,7 @@ from careen.ecr import errors
 from careen.ecr.pages import Listing
 from careen.ecrapi.call import Call
 from careen.oci import digest as digests
+from careen.oci import names
 from careen.oci.manifest import InvalidManifest
 from careen.registry import images, repositories
 from careen.registry.images import Image, ImageReferenced, ImageRow
@@ -23,6 +24,10 @@ _BAD_DIGEST = (
     "InvalidImageDigest",
     "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'",
 )
+_BAD_TAG = (
+    "InvalidImageTag",
+    f"Invalid request parameters: image tag should satisfy the regex '{names.TAG.pattern}'",
+)
 _REFERENCED = "ImageReferencedByManifestList"
 _MISMATCH = ("ImageTagDoesNotMatchDigest", "Requested image tag does not match the requested image digest")
 
@@ -34,6 +39,7 @@ async def put_image(call: Call, parameters: Parameters) -> Result:
         parameters["imageManifest"].encode(),
         parameters.get("imageTag"),
     )
+    call.require_push(name)
     try:
         image = await call.registry.write(
             _put_image,
@@ -63,7 +69,7 @@ def _put_image(
 async def batch_get_image(call: Call, parameters: Parameters) -> Result:
     """BatchGetImage. Manifests are answered as they were pushed, whatever ``acceptedMediaTypes`` prefers."""
     name = parameters["repositoryName"]
-    found, failures = call.registry.read(_get_all, name, parameters["imageIds"])
+    found, failures = await call.registry.read_in_thread(_get_all, name, parameters["imageIds"])
     for row, _, _ in found:
         call.pulls.record(row.id)
     return {"images": [_image(call, name, row, tag, data) for row, tag, data in found], "failures": failures}
@@ -135,12 +141,14 @@ async def list_images(call: Call, parameters: Parameters) -> Result:
     listing: Listing[tuple[str, str], tuple[str, str]] = Listing(
         f"ListImages {name} {status} {tag_status}", tuple[str, str], lambda pair: pair
     )
-    page = listing.page(
-        lambda after, limit: call.registry.read(
-            images.ids, repository, after or ("", ""), limit, status, tag_status
-        ),
-        next_token=parameters.get("nextToken"),
-        max_results=parameters.get("maxResults"),
+    page = await call.registry.in_thread(
+        lambda: listing.page(
+            lambda after, limit: call.registry.read(
+                images.ids, repository, after or ("", ""), limit, status, tag_status
+            ),
+            next_token=parameters.get("nextToken"),
+            max_results=parameters.get("maxResults"),
+        )
     )
     image_ids = [{"imageDigest": digest, "imageTag": tag or None} for digest, tag in page.items]
     return {"imageIds": image_ids, "nextToken": page.next_token}
@@ -159,12 +167,14 @@ async def describe_images(call: Call, parameters: Parameters) -> Result:
     listing: Listing[str, Image] = Listing(
         f"DescribeImages {name} {status} {tag_status}", str, lambda image: image.row.digest
     )
-    page = listing.page(
-        lambda after, limit: call.registry.read(
-            images.page, repository, after or "", limit, status, tag_status
-        ),
-        next_token=parameters.get("nextToken"),
-        max_results=parameters.get("maxResults"),
+    page = await call.registry.in_thread(
+        lambda: listing.page(
+            lambda after, limit: call.registry.read(
+                images.page, repository, after or "", limit, status, tag_status
+            ),
+            next_token=parameters.get("nextToken"),
+            max_results=parameters.get("maxResults"),
+        )
     )
     return {
         "imageDetails": [_detail(call, name, image) for image in page.items],
@@ -241,6 +251,8 @@ def _resolve(tx: Transaction, repository: Repository, image_id: dict[str, str]) 
         return _MISSING
     if digest is not None and not digests.is_digest(digest):
         return _BAD_DIGEST
+    if tag is not None and not names.is_tag(tag):
+        return _BAD_TAG
     row = images.find(tx, repository, digest=digest, tag=tag)
     if row is None:
         both = digest is not None and tag is not None

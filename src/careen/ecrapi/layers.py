@@ -15,6 +15,9 @@ Result = dict[str, Any]
 PART_BYTES = 10 * 1024 * 1024
 """The part size we propose; Amazon ECR proposes the same."""
 
+_BAD_DIGEST = ("InvalidLayerDigest", "Invalid layer digest")
+_NO_DIGEST = ("MissingLayerDigest", "Missing layer digest")
+
 
 async def batch_check_layer_availability(call: Call, parameters: Parameters) -> Result:
     """BatchCheckLayerAvailability. A layer that is reported as available stays so for the grace period."""
@@ -23,7 +26,7 @@ async def batch_check_layer_availability(call: Call, parameters: Parameters) -> 
     found, failures = [], []
     for digest in parameters["layerDigests"]:
         if not digests.is_digest(digest):
-            failures.append(_failure(digest, "InvalidLayerDigest", "Invalid layer digest"))
+            failures.append(_failure(digest, *(_BAD_DIGEST if digest else _NO_DIGEST)))
             continue
         blob = call.registry.read(layers.find, name, digest)
         if blob is None or not await layers.lease(call.registry, blob):
@@ -40,6 +43,7 @@ def _failure(digest: str, code: str, reason: str) -> Result:
 
 async def initiate_layer_upload(call: Call, parameters: Parameters) -> Result:
     """InitiateLayerUpload."""
+    call.require_push(parameters["repositoryName"])
     repository = await call.registry.write(repositories.require_for_push, parameters["repositoryName"])
     return {"uploadId": layers.begin(call.registry, repository), "partSize": PART_BYTES}
 
@@ -56,6 +60,10 @@ async def upload_layer_part(call: Call, parameters: Parameters) -> Result:
                 reason = f"bytes {first} to {last} do not follow on from byte {upload.offset - 1}, or are not what was sent"
                 raise errors.InvalidLayerPart(
                     name, call.registry.id, upload_id, last_valid_byte=upload.offset - 1, reason=reason
+                )
+            if last >= call.registry.limits.max_blob_bytes:
+                raise errors.LimitExceeded(
+                    f"A layer can have at most {call.registry.limits.max_blob_bytes} bytes"
                 )
             await call.registry.in_thread(upload.write, [data])
     except (UploadUnknown, UploadBusy):
@@ -78,7 +86,9 @@ async def complete_layer_upload(call: Call, parameters: Parameters) -> Result:
             if upload.offset == 0:
                 raise errors.EmptyUpload(upload_id)
             digest = await _matching_digest(call, upload, given)
-            if call.registry.read(layers.find, name, digest) is not None:
+            there = call.registry.read(layers.find, name, digest)
+            # Who is told "you have it" relies on it, as after BatchCheckLayerAvailability.
+            if there is not None and await layers.lease(call.registry, there):
                 upload.abort()
                 raise errors.LayerAlreadyExists(name, call.registry.id, digest)
             await layers.complete(call.registry, repository, upload, digest)

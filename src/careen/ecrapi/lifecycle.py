@@ -9,7 +9,8 @@ from careen.ecr.pages import Listing
 from careen.ecrapi.call import Call
 from careen.lifecycle.policy import InvalidLifecyclePolicy
 from careen.registry import lifecycle
-from careen.registry.lifecycle import PreviewResult
+from careen.registry.lifecycle import Preview, PreviewResult
+from careen.registry.registry import Transaction
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
@@ -52,12 +53,13 @@ async def start_lifecycle_policy_preview(call: Call, parameters: Parameters) -> 
 async def get_lifecycle_policy_preview(call: Call, parameters: Parameters) -> Result:
     """GetLifecyclePolicyPreview: only images that the policy would act on, in the order it would."""
     name = parameters["repositoryName"]
-    repository, preview, counts = call.registry.read(lifecycle.get_preview, name)
+    preview, counts, found = await call.registry.read_in_thread(_read_preview, name)
     listing: Listing[int, PreviewResult] = Listing(
         f"GetLifecyclePolicyPreview {name} {preview.started_at}", int, lambda result: result.position
     )
-    found = call.registry.read(lifecycle.preview_results, repository)
     if "imageIds" in parameters:
+        if "nextToken" in parameters or "maxResults" in parameters:
+            raise errors.InvalidParameter("imageIds", "cannot be used with nextToken or maxResults")
         wanted = parameters["imageIds"]
         results = [result for result in found if any(_is(result, image_id) for image_id in wanted)]
         page_items, next_token = results, None
@@ -78,6 +80,12 @@ async def get_lifecycle_policy_preview(call: Call, parameters: Parameters) -> Re
         previewResults=[_result(result) for result in page_items],
         summary=_summary(counts),
     )
+
+
+def _read_preview(tx: Transaction, name: str) -> tuple[Preview, dict[str, int], list[PreviewResult]]:
+    """Status, counts and results of one and the same preview."""
+    repository, preview, counts = lifecycle.get_preview(tx, name)
+    return preview, counts, lifecycle.preview_results(tx, repository)
 
 
 def _refused(error: InvalidLifecyclePolicy) -> errors.InvalidParameter:

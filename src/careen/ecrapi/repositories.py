@@ -15,6 +15,10 @@ from careen.registry.repositories import Repository
 Parameters = dict[str, Any]
 Result = dict[str, Any]
 
+MAX_TAG_KEY = 128
+MAX_TAG_VALUE = 256
+"""Characters (service model, documentation of Tag)."""
+
 _LISTING: Listing[str, Repository] = Listing("DescribeRepositories", str, lambda repository: repository.name)
 
 
@@ -116,6 +120,10 @@ def _tags(sent: list[dict[str, str]]) -> dict[str, str]:
     tags = {tag["Key"]: tag.get("Value", "") for tag in sent}
     if len(tags) < len(sent):
         raise errors.InvalidTagParameter("A tag key is given more than once")
+    if any(not 1 <= len(key) <= MAX_TAG_KEY or len(value) > MAX_TAG_VALUE for key, value in tags.items()):
+        raise errors.InvalidTagParameter(
+            f"A tag key has 1 to {MAX_TAG_KEY} characters, a tag value at most {MAX_TAG_VALUE}"
+        )
     if any(key.lower().startswith("aws:") for key in tags):
         raise errors.InvalidTagParameter("Tag keys that begin with aws: are reserved")
     return tags

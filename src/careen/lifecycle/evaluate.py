@@ -27,14 +27,16 @@ from careen.lifecycle.selection import Selector
 
 
 class _Claims(NamedTuple):
-    """What rules say of each image, by number. Columns: they are filled by age, which is not the order of memory."""
+    """What rules say of each image, by number; columns, as they are filled in another order than that of memory."""
 
     rule: list[Rule | None]
     """The rule of highest priority that identifies the image."""
     rank: list[int]
     """Its place among the images which that rule identifies, 1 for the youngest; 0 if there is no rule."""
+    identified: list[int]
+    """How many that rule identifies."""
     marked_by: list[Rule | None]
-    """The same rule again, if the image is due."""
+    """That rule again, if the image is due."""
     shielded_from: list[Rule | None]
     """Else the first of the other rules for which it is due."""
 
@@ -52,20 +54,20 @@ def evaluate(policy: LifecyclePolicy, images: Sequence[Image], now: Instant) -> 
     """
     repository = roster(images)
     total = len(images)
-    claims = _Claims([None] * total, array("l", bytes(8 * total)), [None] * total, [None] * total)
-    counts: dict[int, int] = {}
+    claims = _Claims([None] * total, [0] * total, [0] * total, [None] * total, [None] * total)
     for storage_class in StorageClass:
         rules = [rule for rule in policy.rules if rule.storage_class is storage_class]
         for rule, identified in zip(rules, _identify(rules, storage_class, repository), strict=True):
             _claim(rule, identified, _due(rule, identified, repository, now), claims)
-            counts[rule.rule_priority] = len(identified)
     outcomes = execute(repository, _marks(repository, claims))
-    decisions = list(_decisions(images, claims, outcomes))
+    decisions = list(_decisions(repository, claims, outcomes))
     acted_on = [decisions[number] for number, outcome in outcomes.items() if outcome.blocked_by is None]
-    return Plan(policy, now, decisions, acted_on, counts)
+    return Plan(policy, now, decisions, acted_on)
 
 
-def _identify(rules: Sequence[Rule], storage_class: StorageClass, repository: Roster) -> list[list[int]]:
+def _identify(
+    rules: Sequence[Rule], storage_class: StorageClass, repository: Roster
+) -> Sequence[Sequence[int]]:
     """For each rule of a storage class the images it identifies, the youngest first."""
     identified = [array("l") for _ in rules]
     if rules:
@@ -97,11 +99,13 @@ def _due(rule: Rule, identified: Sequence[int], repository: Roster, now: Instant
 
 def _claim(rule: Rule, identified: Sequence[int], due: Sequence[bool], claims: _Claims) -> None:
     """Let a rule claim what it identifies and no rule of higher priority has claimed."""
-    claimed_by, ranks, marked_by, shielded_from = claims
+    claimed_by, ranks, totals, marked_by, shielded_from = claims
+    total = len(identified)
     for rank, (number, is_due) in enumerate(zip(identified, due, strict=True), start=1):
         if not ranks[number]:
             claimed_by[number] = rule
             ranks[number] = rank
+            totals[number] = total
             if is_due:
                 marked_by[number] = rule
         elif is_due and marked_by[number] is None and shielded_from[number] is None:
@@ -115,17 +119,27 @@ def _marks(repository: Roster, claims: _Claims) -> Iterator[tuple[int, Rule]]:
             yield number, rule
 
 
-def _decisions(
-    images: Sequence[Image], claims: _Claims, outcomes: Mapping[int, Outcome]
-) -> Iterator[Decision]:
+def _decisions(repository: Roster, claims: _Claims, outcomes: Mapping[int, Outcome]) -> Iterator[Decision]:
     """What rules said of each image, and what came of it."""
     keep = Action.KEEP
-    columns = zip(images, claims.rule, claims.rank, claims.shielded_from, strict=True)
-    for number, (image, rule, rank, shielded_from) in enumerate(columns):
+    columns = zip(repository.images, claims.rule, claims.rank, claims.identified, strict=True)
+    for number, (image, rule, rank, identified) in enumerate(columns):
         outcome = outcomes.get(number)
-        if outcome is None:
-            yield Decision(image, keep, None, rule, rank, shielded_from)
+        if rule is not None and outcome is None:
+            yield Decision(image, keep, None, rule, rank, identified, claims.shielded_from[number])
+        elif rule is not None and outcome is not None:
+            priority, blocked_by = rule.rule_priority, outcome.blocked_by
+            yield Decision(image, outcome.action, priority, rule, rank, identified, blocked_by=blocked_by)
+        elif number in repository.followers:
+            yield _following(image, outcome)
         else:
-            # What no rule identifies was tried because of its subject.
-            priority = outcome.rule.rule_priority if rank else None
-            yield Decision(image, outcome.action, priority, outcome.rule, rank, None, outcome.blocked_by)
+            yield Decision(image, keep)
+
+
+def _following(image: Image, outcome: Outcome | None) -> Decision:
+    """What becomes of an artifact whose subject is here; there is an outcome if something becomes of the subject."""
+    if outcome is None:
+        return Decision(image, Action.KEEP, follows=image.subject)
+    return Decision(
+        image, outcome.action, rule=outcome.rule, blocked_by=outcome.blocked_by, follows=image.subject
+    )

@@ -46,10 +46,14 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     not. For an image that follows its subject: the rule that acts on the subject."""
     rank: int = 0
     """Its place among the images which ``rule`` identifies, 1 for the youngest. 0: none does."""
+    identified: int = 0
+    """How many images ``rule`` identifies."""
     shielded_from: Rule | None = None
     """The rule that would act on the image, had ``rule`` not identified it first and kept it."""
     blocked_by: str | None = None
     """The digest of an index that lists it and was still there at its turn."""
+    follows: str | None = None
+    """The digest of its subject, if that is in the repository: it goes where the subject goes."""
 
     @property
     def effect(self) -> ActionType | None:
@@ -76,9 +80,6 @@ class Plan:
     acted_on: Sequence[Decision]
     """Those that change something, in the order to do them: oldest first, followers right after their subject."""
 
-    identified: Mapping[int, int]
-    """How many images each rule identifies, by its priority."""
-
     @cached_property
     def tallies(self) -> Mapping[Action, Tally]:
         """How many images and bytes each action concerns."""
@@ -88,8 +89,3 @@ class Plan:
             counts[decision.action] += 1
             sizes[decision.action] += decision.image.size
         return {action: Tally(counts[action], sizes[action]) for action in Action}
-
-    @cached_property
-    def by_digest(self) -> Mapping[str, Decision]:
-        """The decision for each digest."""
-        return {decision.image.digest: decision for decision in self.decisions}

@@ -8,11 +8,14 @@
 A ``LifecyclePolicy`` that came from ``parse`` is one that ECR accepts.
 """
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from careen.lifecycle import constraints, grammar
+from careen.lifecycle.grammar import Fault
 from careen.lifecycle.rule import Action, Rule, Selection
 
 __all__ = ["Action", "InvalidLifecyclePolicy", "LifecyclePolicy", "Rule", "Selection", "canonical", "parse"]
@@ -65,20 +68,21 @@ def parse(text: str) -> LifecyclePolicy:
         limits = f"{MIN_LENGTH} to {MAX_LENGTH} characters"
         raise InvalidLifecyclePolicy(f"The text must have {limits}, it has {len(text)}.")
     document = _decode(text)
-    faults = list(grammar.faults(document))
-    if faults:
-        advice = "; ".join(f"{fault.where or 'the policy'}: {fault.advice}" for fault in faults)
-        raise InvalidLifecyclePolicy("\n".join(fault.reason for fault in faults), advice)
+    _refuse(list(grammar.faults(document)))
     policy = msgspec.convert(document, LifecyclePolicy)
-    broken = next(constraints.broken(policy.rules), None)
-    if broken is not None:
-        raise InvalidLifecyclePolicy(broken)
+    _refuse(list(islice(constraints.faults(policy.rules), 1)))
     return policy
 
 
 def canonical(policy: LifecyclePolicy) -> str:
     """The policy as ECR answers it: compact JSON, rules by priority, only the properties that were sent."""
     return msgspec.json.encode(policy).decode()
+
+
+def _refuse(faults: Sequence[Fault]) -> None:
+    if faults:
+        advice = "; ".join(f"{fault.where or 'the policy'}: {fault.advice}" for fault in faults)
+        raise InvalidLifecyclePolicy("\n".join(fault.reason for fault in faults), advice)
 
 
 def _decode(text: str) -> Any:

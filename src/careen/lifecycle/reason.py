@@ -1,9 +1,117 @@
-"""A decision in words."""
+"""A decision in words, for whoever asks at three in the morning why an image went, or why it is still there.
 
-from careen.clock import Instant
-from careen.lifecycle.plan import Decision
+    expires: rule 1 (untagged), pushed 15.2 days ago, limit 14 days
+    kept: rule 2 (tagged v*), 3rd youngest of 37, keeps 10; so rule 3 (any) may not expire it
+    blocked: rule 1 (untagged) would expire it, but index sha256:4b27c83d44a1 still lists it
+
+Sentences are made when asked for, never in advance.
+"""
+
+from careen.clock import DAY, Instant
+from careen.lifecycle.image import Image, ImageStatus
+from careen.lifecycle.plan import Action, Decision
+from careen.lifecycle.rule import ActionType, CountType, Rule, StorageClass
+
+SHORT = len("sha256:") + 12
+"""Characters of a digest that people compare."""
+
+_VERBS = {ActionType.EXPIRE: "expire", ActionType.TRANSITION: "archive"}
+_ACTS = {ActionType.EXPIRE: "expires", ActionType.TRANSITION: "goes to the archive"}
 
 
 def reason(decision: Decision, now: Instant) -> str:
-    """One sentence."""
-    return f"{decision.action} {now}"
+    """Why the image goes or stays, in one sentence without a full stop.
+
+    Args:
+        decision: of a plan.
+        now: the plan's.
+    """
+    if decision.follows is not None:
+        return _following(decision, decision.follows)
+    if decision.rule is None:
+        return f"kept: {_unidentified(decision.image)}"
+    rule, name = decision.rule, label(decision.rule)
+    if decision.action is Action.BLOCKED:
+        return f"blocked: {name} would {_VERBS[rule.action.type]} it, but {_holder(decision)}"
+    measured = f"{name}, {_measured(decision, rule, now)}"
+    if decision.action is not Action.KEEP:
+        return f"{_ACTS[rule.action.type]}: {measured}"
+    other = decision.shielded_from
+    if other is None:
+        return f"kept: {measured}"
+    return f"kept: {measured}; so {label(other)} may not {_VERBS[other.action.type]} it"
+
+
+def label(rule: Rule) -> str:
+    """A rule's number and what it looks at: ``rule 2 (tagged alpha* and beta*)``."""
+    selection = rule.selection
+    looks_at = selection.tag_status.value
+    if selection.tag_pattern_list:
+        looks_at += f" {' and '.join(selection.tag_pattern_list)}"
+    elif selection.tag_prefix_list:
+        looks_at += f", prefix {' and '.join(selection.tag_prefix_list)}"
+    if rule.storage_class is StorageClass.ARCHIVE:
+        looks_at += ", archived"
+    return f"rule {rule.rule_priority} ({looks_at})"
+
+
+def _following(decision: Decision, subject: str) -> str:
+    name = subject[:SHORT]
+    if decision.rule is None:
+        return f"kept: it stays with {name}, to which it refers"
+    act = _ACTS[decision.rule.action.type]
+    if decision.action is Action.BLOCKED:
+        return f"blocked: {name}, to which it refers, {act}, but {_holder(decision)}"
+    return f"follows: {name}, to which it refers, {act}"
+
+
+def _unidentified(image: Image) -> str:
+    if image.status == ImageStatus.ACTIVATING:
+        return "it is on its way out of the archive, no rule identifies it until it is active"
+    if image.storage_class is None:
+        return "nobody knows since when it is archived, so no rule identifies it"
+    return "no rule identifies it"
+
+
+def _holder(decision: Decision) -> str:
+    return f"index {(decision.blocked_by or '')[:SHORT]} still lists it"
+
+
+def _measured(decision: Decision, rule: Rule, now: Instant) -> str:
+    """What the rule measured of the image, and its limit."""
+    limit = rule.selection.count_number
+    if rule.selection.count_type is CountType.IMAGE_COUNT_MORE_THAN:
+        return f"{_place(decision.rank)} of {decision.identified}, keeps {limit}"
+    event, since = _event(decision.image, rule.selection.count_type)
+    return f"{event} {_age(now - since, limit)} ago, limit {_days(limit)}"
+
+
+def _event(image: Image, kind: CountType) -> tuple[str, Instant]:
+    """What an age is measured from, and when that was."""
+    if kind is CountType.SINCE_IMAGE_TRANSITIONED:
+        return "archived", image.entered_at
+    event = "pushed" if image.activated_at is None else "restored"
+    if kind is CountType.SINCE_IMAGE_PUSHED:
+        return event, image.entered_at
+    if image.pulled_at is not None and image.used_at == image.pulled_at:
+        return "last pulled", image.pulled_at
+    return f"not pulled since it was {event}", image.used_at
+
+
+def _age(age: Instant, limit: int) -> str:
+    """Days, cut and not rounded: an age below the limit must not read as the limit, nor one above it."""
+    tenths = max(age, 0) * 10 // DAY
+    if tenths == limit * 10:
+        return f"{'exactly' if age == limit * DAY else 'just over'} {_days(limit)}"
+    return f"{tenths // 10}.{tenths % 10} days"
+
+
+def _days(number: int) -> str:
+    return f"{number} day" if number == 1 else f"{number} days"
+
+
+def _place(rank: int) -> str:
+    if rank == 1:
+        return "youngest"
+    suffix = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return f"{rank}{suffix} youngest"

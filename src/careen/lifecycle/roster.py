@@ -6,6 +6,7 @@ then work on lists of integers.
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from careen.clock import Instant
@@ -19,8 +20,9 @@ class Roster(NamedTuple):
     images: Sequence[Image]
     entered_at: Sequence[Instant]
     storage_class: Sequence[StorageClass | None]
-    """Where rules find each image; None if they do not. They do not find an artifact whose subject is here: it
-    shares the subject's fate instead of meeting its own."""
+    """Where rules find each image; None if they do not."""
+    followers: frozenset[int]
+    """Artifacts whose subject is here. Rules do not find them: they share its fate instead of meeting their own."""
     oldest_first: Sequence[int]
     """By ``entered_at``, equal ones by digest: the order of the input must never show."""
     indexes: Mapping[int, Sequence[int]]
@@ -35,12 +37,13 @@ def roster(images: Sequence[Image]) -> Roster:
     storage_class = [image.storage_class for image in images]
     listed = [(digest, n) for n, image in enumerate(images) for digest in image.references]
     subjects = [(image.subject, n) for n, image in enumerate(images) if image.subject is not None]
-    referrers = _tied(images, entered_at, subjects)
-    for followers in referrers.values():
-        for number in followers:
-            storage_class[number] = None
     indexes = _tied(images, entered_at, listed)
-    return Roster(images, entered_at, storage_class, _oldest_first(images, entered_at), indexes, referrers)
+    referrers = _tied(images, entered_at, subjects)
+    followers = frozenset(chain.from_iterable(referrers.values()))
+    for number in followers:
+        storage_class[number] = None
+    oldest_first = _oldest_first(images, entered_at)
+    return Roster(images, entered_at, storage_class, followers, oldest_first, indexes, referrers)
 
 
 def _oldest_first(images: Sequence[Image], entered_at: Sequence[Instant]) -> Sequence[int]:

@@ -3,6 +3,7 @@
 Handlers raise :class:`OciError`; one place in the surface writes it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -35,14 +36,24 @@ class OciError(Exception):
         code: one of :data:`STATUS`.
         status: the HTTP status; the code's own unless the situation has a better one (413, 416).
         detail: what the specification leaves to the registry; any JSON value.
+        headers: what belongs beside it in the answer: where to go on (416), what is allowed (405).
     """
 
-    def __init__(self, code: str, message: str, *, status: int | None = None, detail: Any = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int | None = None,
+        detail: Any = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = STATUS[code] if status is None else status
         self.detail = detail
+        self.headers = headers
 
     def body(self) -> bytes:
         """The JSON envelope: ``{"errors": [{"code", "message", "detail"}]}``."""

@@ -181,21 +181,17 @@ async def complete_small(
     upload.abort()
 
 
-def store(registry: Registry, repository: str, data: bytes) -> str:
-    """Store a blob that is in memory, for callers outside an event loop. Returns its digest."""
-    target = registry.write_now(repository_cases.require_for_push, repository)
-    digest = digests.digest_of(data)
-    if registry.read(_is_stored, digest):
-        registry.write_now(_link_stored, target, digest)
-        return digest
+def store(registry: Registry, target: Repository, digest: str, data: bytes) -> None:
+    """Store a blob that is in memory, for callers outside an event loop who vouch for its digest."""
+    if registry.read(_is_stored, digest) and registry.write_now(_link_stored, target, digest):
+        return
     if len(data) <= INLINE_BYTES:
         registry.write_now(_admit, target, digest, len(data), "", data)
-        return digest
+        return
     with held(registry, target, begin(registry, target)) as upload:
         upload.write([data])
         generation = upload.commit(digest)
     registry.write_now(_admit, target, digest, len(data), generation, None)
-    return digest
 
 
 def _is_stored(tx: Transaction, digest: str) -> bool:

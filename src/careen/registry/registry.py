@@ -82,6 +82,12 @@ class Registry:
         with self.database.read() as rows:
             return use_case(self._transaction(rows), *args, **kwargs)
 
+    async def read_in_thread(
+        self, use_case: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """:meth:`read` off the event loop, for answers of many rows."""
+        return await self.in_thread(lambda: self.read(use_case, *args, **kwargs))
+
     async def write(
         self, use_case: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:

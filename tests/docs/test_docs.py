@@ -1,0 +1,35 @@
+"""The documentation keeps up with the code."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
+
+
+@pytest.mark.parametrize("page", sorted(GENERATED))
+def test_generated_pages_are_up_to_date(page: str) -> None:
+    """What `python docs/generate.py` writes is what is there."""
+    assert GENERATED[page]() == (ROOT / "docs" / page).read_text()
+
+
+def test_the_architecture_names_every_module() -> None:
+    """A module that docs/ARCHITECTURE.md does not name is one a newcomer cannot find."""
+    described = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    source = ROOT / "src" / "careen"
+    modules = {path for path in source.rglob("*.py") if not path.name.startswith("__") and "migrations" not in path.parts}
+    assert sorted(str(path.relative_to(source)) for path in modules if path.name not in described) == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """Every relative link of README and docs/ names a file that exists."""
+    broken = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text()
+        for link in [part.partition(")")[0] for part in text.split("](")[1:]]:
+            target = link.partition("#")[0]
+            if target and "://" not in target and not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert broken == []
