@@ -111,7 +111,7 @@ class Server:
             "aws_secret_access_key": SECRET_ACCESS_KEY,
             "config": Config(retries={"total_max_attempts": 1}),
         }
-        return boto3.client(service, **(defaults | options))  # type: ignore[call-overload]
+        return boto3.client(service, **(defaults | options))
 
     def aws_environment(self) -> dict[str, str]:
         """The environment in which the AWS CLI talks to this registry: what `careen serve` tells people to paste."""

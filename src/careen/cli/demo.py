@@ -210,7 +210,9 @@ def _print_why(console: "Console", registry: "Registry") -> None:
     for name, plan in _plans(registry).items():
         for decision in [one for one in plan.decisions if one.image.tags][:2]:
             console.print(
-                f"      {name}:{decision.image.tags[0]}: {reason(decision, plan.now)}", markup=False
+                f"      {name}:{decision.image.tags[0]}: {reason(decision, plan.now)}",
+                markup=False,
+                soft_wrap=True,
             )
 
 

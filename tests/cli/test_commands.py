@@ -1,0 +1,175 @@
+"""The commands that work on a data folder, run as people run them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from careen.demo import images
+from careen.registry import images as image_cases
+from careen.registry import layers, lifecycle, repositories
+from careen.registry.registry import Registry
+from tests.server import Server, clean_environment
+
+KEEP_ONE = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "keep the newest image, whatever its tags say",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1},
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+)
+
+
+def careen(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run the program, as from a shell."""
+    return subprocess.run(
+        [sys.executable, "-m", "careen", *arguments],
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def answer(*arguments: str, **environment: str) -> Any:
+    """What the program prints with --json."""
+    done = careen(*arguments, "--json", **environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def push(registry: Registry, name: str, size: int, tag: str) -> images.Image:
+    """Push a small image of one layer through the use cases."""
+    built = images.image((images.layer("file", size, tag),), "linux/amd64", {"tag": tag})
+    target = registry.write_now(repositories.require_for_push, name)
+    for data in built.blobs:
+        layers.store(registry, target, images.digest_of(data), data)
+    registry.write_now(image_cases.put, target, built.manifest, tag=tag)
+    return built
+
+
+@pytest.fixture
+def data(registry: Registry, tmp_path: Path) -> str:
+    """A data folder with three images of one repository."""
+    for number in (1, 2, 3):
+        push(registry, "team/app", 100_000 * number, f"v{number}")
+    return str(tmp_path / "data")
+
+
+def test_storage_adds_up_to_the_byte(data: str) -> None:
+    """What the rows say is in files is what the files have, and repositories are listed."""
+    found = answer("storage", "--data", data)
+    on_disk = sum(path.stat().st_size for path in (Path(data) / "blobs").rglob("*") if path.is_file())
+    assert found["file_bytes"] == found["stored_bytes"] == on_disk
+    assert found["blob_bytes"] == found["row_bytes"] + found["file_bytes"]
+    assert [(one["name"], one["images"]) for one in found["repositories"]] == [("team/app", 3)]
+    assert "(the same, to the byte)" in careen("storage", "--data", data).stdout
+
+
+def test_a_policy_run_and_a_collection_give_exactly_their_bytes_back(data: str, registry: Registry) -> None:
+    """`lifecycle run` expires by the policy, `lifecycle runs` says why, `gc --now --grace 0` frees what the accounts lose."""
+    registry.write_now(lifecycle.put_policy, "team/app", KEEP_ONE)
+    ran = answer("lifecycle", "run", "team/app", "--data", data)
+    assert [(one["repository"], one["images"], one["expired"]) for one in ran] == [("team/app", 3, 2)]
+    (history,) = answer("lifecycle", "runs", "team/app", "--data", data)
+    assert [it["outcome"] for it in history["actions"]] == ["EXPIRED", "EXPIRED"]
+    assert all("rule 1" in it["reason"] for it in history["actions"])
+    collected = answer("gc", "--now", "--grace", "0", "--data", data)
+    assert collected["blobs"] == 4
+    assert collected["freed"] == collected["before"]["blobBytes"] - collected["after"]["blobBytes"] > 300_000
+    assert answer("storage", "--data", data)["unneeded_bytes"] == 0
+
+
+def test_blobs_within_their_grace_period_wait(data: str, registry: Registry) -> None:
+    """Without --grace the registry's own grace period holds, and the command says what waits."""
+    repository = registry.read(repositories.require, "team/app")
+    registry.write_now(image_cases.delete_by_tag, repository, "v1")
+    collected = answer("gc", "--now", "--data", data)
+    assert (collected["freed"], collected["waiting"]) == (0, 2)
+    registry.write_now(image_cases.delete_by_tag, repository, "v2")
+    assert "wait for the end of their grace period" in careen("gc", "--now", "--data", data).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("gc",), 1, "add --now"),
+        (("storage", "--data", "/nonexistent/folder"), 1, "there is no registry in /nonexistent/folder"),
+        (("lifecycle", "run"), 1, "name repositories, or say --all"),
+        (("key", "create", "bob", "--policy", "Everything"), 2, "PullOnly"),
+        (("serve", "--workers", "0"), 2, "workers is at least 1"),
+    ],
+    ids=["gc without --now", "no such folder", "nothing to run", "no such policy", "no workers"],
+)
+def test_mistakes_are_told_with_what_to_try(arguments: tuple[str, ...], status: int, says: str) -> None:
+    """A wrong call says on standard error what is wrong and what to try, and prints no traceback."""
+    done = careen(*arguments)
+    assert done.returncode == status
+    assert says in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_repository_is_named(data: str) -> None:
+    """A run of a repository that is not there answers ECR's sentence."""
+    done = careen("lifecycle", "run", "team/other", "--data", data)
+    assert done.returncode == 1
+    assert "The repository with name 'team/other' does not exist" in done.stderr
+
+
+def test_keys_come_and_go(data: str) -> None:
+    """A key is created, listed without its secret, shown with it, deleted, and then unknown."""
+    created = answer("key", "create", "ci", "--policy", "PowerUser", "--data", data)
+    (listed,) = answer("key", "list", "--data", data)
+    assert listed == {"accessKeyId": created["accessKeyId"], "name": "ci", "policy": created["policy"]}
+    assert answer("key", "show", created["accessKeyId"], "--data", data) == created
+    assert careen("key", "delete", created["accessKeyId"], "--data", data).returncode == 0
+    assert careen("key", "show", created["accessKeyId"], "--data", data).returncode == 1
+
+
+def test_the_first_start_prints_a_key_that_works(make_server: Callable[..., Server]) -> None:
+    """The lines that `careen serve` prints at the first start are all one needs; at the second, no new key is made."""
+    server = make_server(access_key_id="", secret_access_key="")
+    printed = server.log.read_text()
+    exports = dict(
+        part.split("=", 1)
+        for line in printed.splitlines()
+        if line.startswith("  export ")
+        for part in line.split()[1:]
+    )
+    identity = server.boto(
+        "sts",
+        aws_access_key_id=exports["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=exports["AWS_SECRET_ACCESS_KEY"],
+    ).get_caller_identity()
+    assert identity["Arn"].endswith(":user/administrator")
+    server.stop()
+    server.start()
+    assert len(answer("key", "list", "--data", str(server.data))) == 1
+    assert server.log.read_text().count("AWS_SECRET_ACCESS_KEY") == 1
+
+
+def test_a_taken_port_is_told(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    """A second server on the same port says so and what to try, and ends."""
+    server = make_server()
+    done = careen("serve", "--port", str(server.port), "--data", str(tmp_path / "other"))
+    assert done.returncode == 1
+    assert "cannot listen" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_the_demonstration_frees_what_it_forecasts() -> None:
+    """The show runs to its end, and every run gives back exactly the bytes it announced."""
+    done = careen("demo", "--no-serve")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("as forecast, to the byte") == 2
+    assert "kept: rule 2" in done.stdout
