@@ -1,6 +1,7 @@
 """Zero-copy response bodies: uvicorn's HTTP protocol with one ASGI extension more.
 
-uvicorn frames requests and responses; nothing of that is touched. Between ``http.response.start`` and the last
+uvicorn frames requests and responses; that is not touched, but two gaps in it are closed: a head has a largest size, and a lost
+connection is told to the request that is being answered. Between ``http.response.start`` and the last
 ``http.response.body`` an application may await ``scope["extensions"]["careen.sendfile"](fd, offset, count)``, and the kernel
 moves those bytes from the file to the socket. It is not offered where that cannot be (TLS): applications then send body
 messages. The trial that chose this way is in docs/adr/0004.
@@ -27,6 +28,10 @@ STALL_SECONDS = 60.0
 """How long a client may take nothing at all before it is given up."""
 
 
+MAX_HEAD_BYTES = 64 * 1024
+"""The most a client may send that is no part of a body: request line, headers, trailers. uvicorn would keep any number."""
+
+
 class TruncatedFile(Exception):
     """The file ended before the bytes that were promised: damage on the disk."""
 
@@ -35,6 +40,25 @@ class SendfileProtocol(HttpToolsProtocol):
     """uvicorn's httptools protocol, offering ``careen.sendfile`` on plain connections."""
 
     _answering: RequestResponseCycle | None = None
+    _head_bytes = 0
+    """Bytes that came since the last complete head or the last piece of a body."""
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and give up a client whose head does not end."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        """The next bytes begin a body, or another head."""
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A body may be of any size."""
+        self._head_bytes = 0
+        super().on_body(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered; uvicorn tells the last that came, which with pipelining is another.

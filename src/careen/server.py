@@ -1,30 +1,22 @@
-"""The composition root: settings → stores → registry → one ASGI application; and the processes it runs in. Read this first.
+"""The composition root: settings → stores → registry → one ASGI application. Read this first.
 
-``careen serve`` is a parent process that owns the listening socket, HTTP worker processes (uvicorn), and one job worker process,
-so that no policy run or collection takes its turn on an event loop that serves requests.
+What runs it, in which processes, is in ``careen.processes``.
 """
 
 import asyncio
 import contextlib
-import multiprocessing
 import os
 import secrets
-import signal
-import socket
-import threading
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from careen import clock, telemetry, worker
+from careen import clock
 from careen.blobs.disk import DiskBlobStore
 from careen.clock import SECOND
 from careen.db import schema
@@ -35,10 +27,7 @@ from careen.ecrapi.app import EcrApiApp
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Registry, RootKey
-from careen.sendfile import SendfileProtocol
 from careen.settings import Settings
-
-log = structlog.get_logger()
 
 
 class CannotStart(Exception):
@@ -143,130 +132,3 @@ async def _welcome(request: Request) -> Response:
 def application(settings: Settings) -> Application:
     """One HTTP worker process's application."""
     return Application(open_registry(settings))
-
-
-def serve(settings: Settings, *, ready: Any = None) -> int:
-    """Serve until told to stop (SIGINT, SIGTERM). The data folder is prepared already.
-
-    Args:
-        settings: how.
-        ready: called in the parent, without arguments, as soon as the registry answers.
-
-    Returns:
-        The exit status: 0 after an orderly stop.
-    """
-    listener = _listen(settings)
-    spawn = multiprocessing.get_context("spawn")
-    targets = [("careen-http", _serve_http, (settings, listener))] * settings.workers + [
-        ("careen-worker", _work, (settings,))
-    ]
-    processes = [spawn.Process(target=target, args=args, name=name) for name, target, args in targets]
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    for process in processes:
-        process.start()
-    if ready is not None and _answers(settings, stopping):
-        ready()
-    status = 0
-    while not stopping.wait(0.5):
-        for index, process in enumerate(processes):
-            if process.is_alive():
-                continue
-            name, target, args = targets[index]
-            log.warning("a process ended; starting it again", process=name, status=process.exitcode)
-            time.sleep(0.5)
-            processes[index] = spawn.Process(target=target, args=args, name=name)
-            processes[index].start()
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(settings.shutdown_timeout + 5)
-        if process.is_alive():
-            process.kill()
-            status = 1
-    listener.close()
-    return status
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise CannotStart(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another with --port."
-        ) from None
-    listener.listen(1024)
-    return listener
-
-
-def _serve_http(settings: Settings, listener: socket.socket) -> None:
-    telemetry.configure(settings.log_level)
-    config = uvicorn.Config(
-        application(settings),
-        http=SendfileProtocol,
-        loop="uvloop",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=1024,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(settings.shutdown_timeout),
-        ssl_certfile=settings.tls_certificate or None,
-        ssl_keyfile=settings.tls_key or None,
-    )
-    _end_with_parent()
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-def _work(settings: Settings) -> None:
-    telemetry.configure(settings.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    _end_with_parent(stop)
-    registry = open_registry(settings)
-    try:
-        worker.run(registry, stop)
-    finally:
-        registry.close()
-
-
-def _end_with_parent(stop: threading.Event | None = None) -> None:
-    """If the parent is killed, so that nobody tells us to stop, stop by ourselves."""
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            if stop is not None:
-                stop.set()
-            else:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _answers(settings: Settings, stopping: threading.Event) -> bool:
-    """Wait until a connection is accepted and answered, at most half a minute."""
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 compared, not bound
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not stopping.is_set():
-        # The socket listens already, so the connection waits in its backlog until a worker takes it.
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection((host, settings.port), timeout=30) as probe,
-        ):
-            if settings.tls_certificate:
-                return True
-            probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return probe.recv(64).startswith(b"HTTP/1.1 200")
-        stopping.wait(0.05)
-    return False

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ def test_keys_come_and_go(data: str) -> None:
 def test_the_first_start_prints_a_key_that_works(make_server: Callable[..., Server]) -> None:
     """The lines that `careen serve` prints at the first start are all one needs; at the second, no new key is made."""
     server = make_server(access_key_id="", secret_access_key="")
-    printed = server.log.read_text()
+    printed = greeting_of(server)
     exports = dict(
         part.split("=", 1)
         for line in printed.splitlines()
@@ -154,8 +155,20 @@ def test_the_first_start_prints_a_key_that_works(make_server: Callable[..., Serv
     assert identity["Arn"].endswith(":user/administrator")
     server.stop()
     server.start()
+    greeting_of(server, times=2)
     assert len(answer("key", "list", "--data", str(server.data))) == 1
     assert server.log.read_text().count("AWS_SECRET_ACCESS_KEY") == 1
+
+
+def greeting_of(server: Server, times: int = 1) -> str:
+    """What the server has printed, once its greeting is there; it comes a moment after the server answers."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        printed = server.log.read_text()
+        if printed.count("Stop with Ctrl-C") >= times:
+            return printed
+        time.sleep(0.05)
+    raise AssertionError(f"no greeting:\n{server.log.read_text()}")
 
 
 def test_a_taken_port_is_told(make_server: Callable[..., Server], tmp_path: Path) -> None:

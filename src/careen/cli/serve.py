@@ -32,7 +32,7 @@ def serve(
         workers: HTTP worker processes.
         create_on_push: Whether a push to a repository that does not exist creates it.
     """
-    from careen import server
+    from careen import processes, server
     from careen.registry import principals
 
     settings = load_settings(
@@ -45,7 +45,7 @@ def serve(
         if registry.root_key is None:
             created = registry.write_now(principals.create_administrator, registry.master_key)
         registry.close()
-        status = server.serve(settings, ready=lambda: print(greeting(settings, created), flush=True))
+        status = processes.serve(settings, ready=lambda: print(greeting(settings, created), flush=True))
     except server.CannotStart as error:
         fail(str(error))
     sys.exit(status)

@@ -1,0 +1,188 @@
+"""The processes of ``careen serve``: a parent that owns the listening socket and keeps its children running.
+
+The children are HTTP processes (uvicorn) and one job worker, apart from them so that no policy run or collection takes its turn
+on an event loop that serves requests. All share the data folder and nothing else.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+import uvicorn
+
+from careen import server, telemetry, worker
+from careen.sendfile import SendfileProtocol
+from careen.server import CannotStart
+from careen.settings import Settings
+
+QUICK_DEATH = 10.0
+"""A child that ends sooner than this many seconds after its start did not come up."""
+
+MAX_QUICK_DEATHS = 3
+"""After so many in a row the parent gives up instead of trying for ever."""
+
+_spawn = multiprocessing.get_context("spawn")
+
+log = structlog.get_logger()
+
+
+class Child:
+    """A process that is started again when it ends."""
+
+    def __init__(self, name: str, target: Callable[..., None], *arguments: Any) -> None:
+        self.name = name
+        self._target = target
+        self._arguments = arguments
+        self._quick_deaths = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._started = time.monotonic()
+        self._process = _spawn.Process(target=self._target, args=self._arguments, name=self.name)
+        self._process.start()
+
+    def revive(self) -> bool:
+        """Start it again if it has ended. Returns False if that has become pointless."""
+        if self._process.is_alive():
+            return True
+        quick = time.monotonic() - self._started < QUICK_DEATH
+        self._quick_deaths = self._quick_deaths + 1 if quick else 0
+        if self._quick_deaths >= MAX_QUICK_DEATHS:
+            log.error("a process does not come up", process=self.name, status=self._process.exitcode)
+            return False
+        log.warning("a process ended; starting it again", process=self.name, status=self._process.exitcode)
+        self._start()
+        return True
+
+    def tell_to_stop(self) -> None:
+        """SIGTERM: finish what is under way."""
+        self._process.terminate()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end, and kill it after ``seconds``. Returns whether it ended by itself."""
+        self._process.join(seconds)
+        if not self._process.is_alive():
+            return True
+        self._process.kill()
+        return False
+
+
+def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int:
+    """Serve until told to stop (SIGINT, SIGTERM). The data folder is prepared already.
+
+    Args:
+        settings: how.
+        ready: called in the parent as soon as the registry answers.
+
+    Returns:
+        The exit status: 0 after an orderly stop.
+
+    Raises:
+        CannotStart: the address cannot be listened on.
+    """
+    telemetry.configure(settings.log_level)
+    with contextlib.closing(_listen(settings)) as listener:
+        stopping = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopping.set())
+        children = [Child("careen-http", _serve_http, settings, listener) for _ in range(settings.workers)]
+        children.append(Child("careen-worker", _work, settings))
+        if ready is not None and _answers(settings, stopping):
+            ready()
+        revived = [True]
+        while all(revived) and not stopping.wait(0.5):
+            revived = [child.revive() for child in children]
+        for child in children:
+            child.tell_to_stop()
+        ended = [child.wait(settings.shutdown_timeout + 5) for child in children]
+    return 0 if all(revived) and all(ended) else 1
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise CannotStart(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. Choose another with --port."
+        ) from None
+    listener.listen(1024)
+    return listener
+
+
+def _serve_http(settings: Settings, listener: socket.socket) -> None:
+    telemetry.configure(settings.log_level)
+    config = uvicorn.Config(
+        server.application(settings),
+        http=SendfileProtocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=1024,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.shutdown_timeout),
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+    _end_with_parent()
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _work(settings: Settings) -> None:
+    telemetry.configure(settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    _end_with_parent(stop)
+    registry = server.open_registry(settings)
+    try:
+        worker.run(registry, stop)
+    finally:
+        registry.close()
+
+
+def _end_with_parent(stop: threading.Event | None = None) -> None:
+    """If the parent is killed, so that nobody tells us to stop, stop by ourselves."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            if stop is not None:
+                stop.set()
+            else:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _answers(settings: Settings, stopping: threading.Event) -> bool:
+    """Wait until a connection is accepted and answered, at most half a minute."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 compared, not bound
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not stopping.is_set():
+        # The socket listens already, so the connection waits in its backlog until a worker takes it.
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((host, settings.port), timeout=30) as probe,
+        ):
+            if settings.tls_certificate:
+                return True
+            probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return probe.recv(64).startswith(b"HTTP/1.1 200")
+        stopping.wait(0.05)
+    return False
