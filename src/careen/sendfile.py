@@ -27,7 +27,6 @@ PIECE_BYTES = 1024 * 1024
 STALL_SECONDS = 60.0
 """How long a client may take nothing at all before it is given up."""
 
-
 MAX_HEAD_BYTES = 64 * 1024
 """The most a client may send that is no part of a body: request line, headers, trailers. uvicorn would keep any number."""
 

@@ -57,6 +57,11 @@ class DiskUpload:
         """Bytes taken in so far."""
         return self._offset
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the file has another size than what was taken in here."""
+        return os.fstat(self._fd).st_size != self._offset
+
     def catch_up(self) -> None:
         """Hash what another process has appended since this one last wrote; all of it, if this one is new to the upload."""
         size = self.size

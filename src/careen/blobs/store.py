@@ -44,8 +44,12 @@ class Upload(Protocol):
     def offset(self) -> int:
         """Bytes taken in so far."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether another process has appended since; then :meth:`catch_up` before anything else. Cheap to ask."""
+
     def catch_up(self) -> None:
-        """Take in what other processes have appended; before anything else that looks at the bytes."""
+        """Take in what other processes have appended."""
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append, hashing on the way."""

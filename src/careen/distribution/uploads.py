@@ -42,8 +42,7 @@ async def upload_status(
 ) -> None:
     """end-13: how far the upload has come."""
     surface.require(principal, Action.UPLOAD_LAYER_PART, name)
-    with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
-        await surface.registry.in_thread(upload.catch_up)
+    async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
         await exchange.respond(204, _place(name, upload_id, upload.offset))
 
 
@@ -52,8 +51,7 @@ async def append_chunk(
 ) -> None:
     """end-5: PATCH, a chunk with its Content-Range or a stream without."""
     surface.require(principal, Action.UPLOAD_LAYER_PART, name)
-    with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
-        await surface.registry.in_thread(upload.catch_up)
+    async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
         _check_place(exchange, upload, name, upload_id)
         await layers.append(surface.registry, upload, exchange.body())
         await exchange.respond(202, _place(name, upload_id, upload.offset))
@@ -66,7 +64,7 @@ async def finish_upload(
     surface.require(principal, Action.COMPLETE_LAYER_UPLOAD, name)
     digest = _digest(exchange.parameter("digest"))
     repository = surface.repository(name)
-    with layers.held(surface.registry, repository, upload_id) as upload:
+    async with layers.held(surface.registry, repository, upload_id) as upload:
         length = exchange.content_length
         if (
             upload.size == 0
@@ -78,7 +76,6 @@ async def finish_upload(
                 surface.registry, repository, upload, await exchange.read(INLINE_BYTES), digest
             )
         else:
-            await surface.registry.in_thread(upload.catch_up)
             _check_place(exchange, upload, name, upload_id)
             await layers.append(surface.registry, upload, exchange.body())
             await layers.complete(surface.registry, repository, upload, digest)
@@ -90,7 +87,7 @@ async def cancel_upload(
 ) -> None:
     """DELETE of an upload: forget its bytes."""
     surface.require(principal, Action.UPLOAD_LAYER_PART, name)
-    with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
+    async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
         upload.abort()
     await exchange.respond(204)
 
@@ -98,7 +95,7 @@ async def cancel_upload(
 async def _take_whole(surface: Surface, exchange: Exchange, repository: Repository, digest: str) -> None:
     """end-4b: the POST carries the blob."""
     upload_id = layers.begin(surface.registry, repository)
-    with layers.held(surface.registry, repository, upload_id) as upload:
+    async with layers.held(surface.registry, repository, upload_id) as upload:
         try:
             await layers.append(surface.registry, upload, exchange.body())
             await layers.complete(surface.registry, repository, upload, digest)

@@ -54,8 +54,7 @@ async def upload_layer_part(call: Call, parameters: Parameters) -> Result:
     first, last = parameters["partFirstByte"], parameters["partLastByte"]
     repository = call.registry.read(repositories.require, name)
     try:
-        with layers.held(call.registry, repository, upload_id) as upload:
-            await call.registry.in_thread(upload.catch_up)
+        async with layers.held(call.registry, repository, upload_id) as upload:
             if first != upload.offset or last - first + 1 != len(data):
                 reason = f"bytes {first} to {last} do not follow on from byte {upload.offset - 1}, or are not what was sent"
                 raise errors.InvalidLayerPart(
@@ -81,8 +80,7 @@ async def complete_layer_upload(call: Call, parameters: Parameters) -> Result:
     name, upload_id, given = parameters["repositoryName"], parameters["uploadId"], parameters["layerDigests"]
     repository = call.registry.read(repositories.require, name)
     try:
-        with layers.held(call.registry, repository, upload_id) as upload:
-            await call.registry.in_thread(upload.catch_up)
+        async with layers.held(call.registry, repository, upload_id) as upload:
             if upload.offset == 0:
                 raise errors.EmptyUpload(upload_id)
             digest = await _matching_digest(call, upload, given)

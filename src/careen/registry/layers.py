@@ -7,7 +7,7 @@ hashing and writing happen in threads, in pieces of a megabyte, while the next p
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
 from careen.blobs.store import Upload as Upload
@@ -81,9 +81,9 @@ def begin(registry: Registry, repository: Repository) -> str:
     return upload_id
 
 
-@contextlib.contextmanager
-def held(registry: Registry, repository: Repository, upload_id: str) -> Iterator[Upload]:
-    """Hold an upload for one request.
+@contextlib.asynccontextmanager
+async def held(registry: Registry, repository: Repository, upload_id: str) -> AsyncIterator[Upload]:
+    """Hold an upload for one request; it knows of everything that earlier requests appended, in whatever process.
 
     Raises:
         careen.blobs.store.UploadUnknown: there is no such upload in that repository.
@@ -93,6 +93,8 @@ def held(registry: Registry, repository: Repository, upload_id: str) -> Iterator
         raise UploadUnknown
     upload = registry.blobs.hold_upload(repository.id, upload_id)
     try:
+        if upload.is_behind:
+            await registry.in_thread(upload.catch_up)
         yield upload
     finally:
         upload.release()
@@ -104,7 +106,6 @@ async def append(registry: Registry, upload: Upload, body: AsyncIterator[bytes])
     Raises:
         BlobTooLarge: more than the registry's limit; what was within it stays.
     """
-    await registry.in_thread(upload.catch_up)
     writing: asyncio.Future[None] | None = None
     flushing: asyncio.Future[None] | None = None
     flushed = upload.offset
@@ -148,7 +149,6 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
         DigestMismatch: the bytes have another digest; the upload goes on.
         careen.ecr.errors.RepositoryNotFound: the repository was deleted meanwhile.
     """
-    await registry.in_thread(upload.catch_up)
     size = upload.offset
     if await registry.in_thread(upload.digest, digests.algorithm(digest)) != digest:
         raise DigestMismatch
@@ -188,9 +188,9 @@ def store(registry: Registry, target: Repository, digest: str, data: bytes) -> N
     if len(data) <= INLINE_BYTES:
         registry.write_now(_admit, target, digest, len(data), "", data)
         return
-    with held(registry, target, begin(registry, target)) as upload:
-        upload.write([data])
-        generation = upload.commit(digest)
+    upload = registry.blobs.hold_upload(target.id, begin(registry, target))
+    upload.write([data])
+    generation = upload.commit(digest)
     registry.write_now(_admit, target, digest, len(data), generation, None)
 
 
