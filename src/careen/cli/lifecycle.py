@@ -36,20 +36,24 @@ def run(
             ids = registry.read(lifecycle.to_run, None if every else repositories)
         except EcrError as error:
             fail(error.message)
-        ran = [
-            found for repository_id in ids if (found := lifecycle.run(registry, repository_id)) is not None
-        ]
+        ran = []
+        for repository_id in ids:
+            one = lifecycle.run(registry, repository_id)
+            if one is None:  # no policy
+                continue
+            ran.append(one._asdict())
+            if not json:
+                print(
+                    f"{one.repository}: {one.images:,} images, {one.expired:,} expired, {one.archived:,} archived,"
+                    f" {one.blocked:,} blocked, {one.skipped:,} changed meanwhile",
+                    flush=True,
+                )
     if json:
-        print_json([one._asdict() for one in ran])
-        return
-    for one in ran:
+        print_json(ran)
+    else:
         print(
-            f"{one.repository}: {one.images:,} images, {one.expired:,} expired, {one.archived:,} archived,"
-            f" {one.blocked:,} blocked, {one.skipped:,} changed meanwhile"
+            f"{len(ran):,} policies were run; layers that no image needs go after their grace period (careen gc --now)"
         )
-    print(
-        f"{len(ran):,} policies were run; layers that no image needs go after their grace period (careen gc --now)"
-    )
 
 
 @app.command
