@@ -18,7 +18,7 @@ import structlog
 import uvicorn
 
 from careen import server, telemetry, worker
-from careen.sendfile import SendfileProtocol
+from careen.protocol import Protocol
 from careen.server import CannotStart
 from careen.settings import Settings
 
@@ -124,7 +124,7 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
     telemetry.configure(settings.log_level)
     config = uvicorn.Config(
         server.application(settings),
-        http=SendfileProtocol,
+        http=Protocol,
         loop="uvloop",
         ws="none",
         lifespan="on",

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 app = App(name="policy", help="Lifecycle policies in files: check one, or see what it would do and why.")
 
+LISTED = 100
+"""How many images a table shows: more nobody reads, and a hundred thousand rows take a minute to lay out."""
+
 BAD_INPUT = 2
 """The exit status where a policy, images or a time cannot be read."""
 
@@ -156,9 +159,11 @@ def _print_tables(plan: "Plan") -> None:
     blocked = [decision for decision in plan.decisions if decision.action is Action.BLOCKED]
     listed = [*plan.acted_on, *blocked]
     if listed:
-        console.print(_table_of_decisions(listed, plan.now))
+        console.print(_table_of_decisions(listed[:LISTED], plan.now))
     else:
         console.print("Nothing goes.")
+    if len(listed) > LISTED:
+        console.print(f"and {len(listed) - LISTED:,} more; --json lists all")
     console.print()
     console.print(f"{_plural(len(plan.decisions), 'image')} at {isoformat(plan.now)}")
     console.print(_table_of_totals(plan))

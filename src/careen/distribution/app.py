@@ -79,6 +79,9 @@ OCI_CODES = {
 }
 """What the use cases raise, in this API's words."""
 
+LINGER_BYTES = 16 * 1024 * 1024
+"""How much is still read of a body that is too large, before the connection is closed."""
+
 log = structlog.get_logger()
 
 
@@ -104,6 +107,7 @@ class DistributionApp:
 
     async def _dispatch(self, exchange: Exchange) -> None:
         surface = self._surface
+        surface.fresh.renew()
         match = _PATH.fullmatch(exchange.path)
         kind, argument = ("", "") if match is None else _kind(match)
         if (
@@ -160,6 +164,8 @@ async def _refuse(exchange: Exchange, error: Exception) -> None:
     headers: list[Header] = [json_header(), *refusal.headers]
     if refusal.status >= 500:
         log.error("request failed", method=exchange.method, path=exchange.path, exc_info=error)
+    if refusal.status == 413:
+        await exchange.discard(LINGER_BYTES)
     if refusal.status in {408, 413} or refusal.status >= 500:
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     await exchange.respond(refusal.status, headers, refusal.body())

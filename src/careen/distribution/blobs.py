@@ -11,9 +11,6 @@ from careen.registry import layers
 from careen.registry.access import Action, Principal
 from careen.registry.layers import Blob
 
-PIECE_BYTES = 256 * 1024
-"""How much is read at a time where the server cannot send files itself."""
-
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -33,7 +30,9 @@ async def get_blob(
 async def get_granted_blob(surface: Surface, exchange: Exchange, name: str, digest: str) -> None:
     """The same for a caller whose right is established."""
     head = exchange.method == "HEAD"
-    blob = layers.find(surface.registry.single_read(), name, digest)
+    blob = surface.fresh.get(
+        ("blob", name, digest), lambda: layers.find(surface.registry.single_read(), name, digest), _weight
+    )
     if blob is None or (head and not await layers.lease(surface.registry, blob)):
         _check_digest(digest)
         surface.repository(name)
@@ -61,42 +60,18 @@ async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> None:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, start + count - 1, blob.size)))
     headers.append((b"content-length", b"%d" % count))
     if exchange.method == "HEAD":
-        await exchange.respond_head(headers)
+        await exchange.respond_exactly(200, headers)
     elif blob.content is not None:
-        await exchange.begin(status, headers)
-        await exchange.send_body(blob.content[start : start + count], more=False)
+        await exchange.respond_exactly(status, headers, blob.content[start : start + count])
     else:
-        await _send_file(surface, exchange, blob, status, headers, start, count)
-
-
-async def _send_file(
-    surface: Surface,
-    exchange: Exchange,
-    blob: Blob,
-    status: int,
-    headers: list[Header],
-    start: int,
-    count: int,
-) -> None:
-    try:
-        fd = surface.registry.blobs.open(blob.digest, blob.generation)
-    except FileNotFoundError:  # the collector was between our statement and this line
-        raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=blob.digest) from None
-    try:
-        sendfile = await exchange.begin(status, headers)
-        if sendfile is not None:
-            await sendfile(fd, start, count)
-        else:
-            end = start + count
-            while start < end:
-                piece = await surface.registry.in_thread(os.pread, fd, min(PIECE_BYTES, end - start), start)
-                if not piece:
-                    raise EOFError(f"the file of {blob.digest} ends before its {blob.size} bytes")
-                start += len(piece)
-                await exchange.send_body(piece, more=True)
-        await exchange.send_body(b"", more=False)
-    finally:
-        os.close(fd)
+        try:
+            fd = surface.registry.blobs.open(blob.digest, blob.generation)
+        except FileNotFoundError:  # the collector was between our statement and this line
+            raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=blob.digest) from None
+        try:
+            await exchange.respond_file(status, headers, fd, start, count)
+        finally:
+            os.close(fd)
 
 
 async def delete_blob(
@@ -115,6 +90,10 @@ async def delete_blob(
     if not deleted:
         raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=digest)
     await exchange.respond(202)
+
+
+def _weight(blob: Blob | None) -> int:
+    return 0 if blob is None or blob.content is None else len(blob.content)
 
 
 def _check_digest(digest: str) -> None:

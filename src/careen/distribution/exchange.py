@@ -5,6 +5,8 @@ which a general request and response object would take half.
 """
 
 import asyncio
+import contextlib
+import os
 from collections.abc import AsyncIterator, Iterable
 from functools import cached_property
 from typing import Any
@@ -15,6 +17,9 @@ from careen.oci.errors import OciError
 Header = tuple[bytes, bytes]
 
 API_VERSION: Header = (b"docker-distribution-api-version", b"registry/2.0")
+
+PIECE_BYTES = 256 * 1024
+"""How much of a file is read at a time where the server cannot send it by itself."""
 
 STALL_SECONDS = 60.0
 """How long a client may send nothing in the middle of a body before it is given up."""
@@ -37,7 +42,9 @@ class Exchange:
         self._send = send
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self._direct = scope.get("extensions", {}).get("careen.direct")
         self.started = False
+        self._unread = True
 
     def header(self, name: bytes) -> str | None:
         """The first header of that (lower-case) name."""
@@ -83,18 +90,26 @@ class Exchange:
             ClientGone: the connection ended before the body did.
             OciError: nothing came for :data:`STALL_SECONDS` (408).
         """
-        more = True
-        while more:
+        while self._unread:
             try:
-                async with asyncio.timeout(STALL_SECONDS):
-                    message = await self._receive()
+                for part in await self._parts():
+                    yield part
             except TimeoutError:
                 raise OciError("SIZE_INVALID", "the rest of the body did not come", status=408) from None
-            if message["type"] != "http.request":
-                raise ClientGone
-            more = message.get("more_body", False)
-            if message["body"]:
-                yield message["body"]
+
+    async def _parts(self) -> list[bytes]:
+        if self._direct is not None:
+            try:
+                parts, self._unread = await self._direct.pieces()
+            except ConnectionError:
+                raise ClientGone from None
+            return list(parts)
+        async with asyncio.timeout(STALL_SECONDS):
+            message = await self._receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        self._unread = message.get("more_body", False)
+        return [message["body"]] if message["body"] else []
 
     async def read(self, limit: int) -> bytes:
         """The whole body.
@@ -116,31 +131,54 @@ class Exchange:
                 return b"".join(parts)
         raise OciError("SIZE_INVALID", f"the body has more than {limit} bytes", status=413)
 
+    async def discard(self, limit: int) -> None:
+        """Take in what is left of the body, about ``limit`` bytes of it at most, and forget it.
+
+        A client that is cut off while it sends may never see the answer. One that waits for leave to send is not told to.
+        """
+        if self.header(b"expect") is not None:
+            return
+        with contextlib.suppress(ClientGone, OciError):
+            async for part in self.body():
+                limit -= len(part)
+                if limit < 0:
+                    return
+
     async def respond(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> None:
         """Answer. A HEAD is answered with the length of ``body`` and nothing more."""
         length = () if status in _NO_CONTENT else ((b"content-length", b"%d" % len(body)),)
-        await self._start(status, [*headers, *length])
-        await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+        await self.respond_exactly(status, [*headers, *length], b"" if self.method == "HEAD" else body)
 
-    async def respond_head(self, headers: Iterable[Header]) -> None:
-        """Answer a HEAD whose headers, the length among them, are known already."""
-        await self._start(200, headers)
-        await self._send({"type": "http.response.body", "body": b""})
-
-    async def begin(self, status: int, headers: Iterable[Header]) -> Any:
-        """Begin an answer whose body comes from a file. Returns the server's sendfile, or None where there is none."""
-        await self._start(status, headers)
-        return self._scope.get("extensions", {}).get("careen.sendfile")
-
-    async def send_body(self, body: bytes, *, more: bool) -> None:
-        """Send a part of the body of an answer that was begun."""
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
-
-    async def _start(self, status: int, headers: Iterable[Header]) -> None:
+    async def respond_exactly(self, status: int, headers: list[Header], body: bytes = b"") -> None:
+        """Answer with headers that say the length already; for a HEAD without the body they speak of."""
+        headers = [API_VERSION, *headers]
         self.started = True
-        await self._send(
-            {"type": "http.response.start", "status": status, "headers": [API_VERSION, *headers]}
-        )
+        if self._direct is not None:
+            await self._direct.respond(status, headers, body)
+            return
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def respond_file(self, status: int, headers: list[Header], fd: int, start: int, count: int) -> None:
+        """Answer with ``count`` bytes of an open file, beginning at ``start``.
+
+        Raises:
+            EOFError: the file ends before that; the answer was begun already.
+        """
+        headers = [API_VERSION, *headers]
+        self.started = True
+        if self._direct is not None and self._direct.sends_files:
+            await self._direct.send_file(status, headers, fd, start, count)
+            return
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        loop, end = asyncio.get_running_loop(), start + count
+        while start < end:
+            piece = await loop.run_in_executor(None, os.pread, fd, min(PIECE_BYTES, end - start), start)
+            if not piece:
+                raise EOFError
+            start += len(piece)
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
 
 def json_header(media_type: bytes = b"application/json") -> Header:

@@ -12,12 +12,9 @@ from careen.registry import images, repositories
 from careen.registry.access import Action, Principal
 from careen.registry.images import Pullable
 
-REMEMBERED_BYTES = 64 * 1024
-"""A larger manifest is read from its row every time."""
 
-
-def _is_small(found: Pullable | None) -> bool:
-    return found is not None and len(found.content) <= REMEMBERED_BYTES
+def _weight(found: Pullable | None) -> int:
+    return 0 if found is None else len(found.content)
 
 
 async def get_manifest(
@@ -28,7 +25,7 @@ async def get_manifest(
     found = surface.fresh.get(
         ("manifest", name, reference),
         lambda: images.pullable(surface.registry.single_read(), name, reference),
-        _is_small,
+        _weight,
     )
     if found is None:
         _check_reference(reference)

@@ -49,6 +49,7 @@ class Surface:
     async def repository_for_push(self, principal: Principal, name: str) -> Repository:
         """The repository to push to; made now if the registry creates on push and the caller may create."""
         check_name(name)
+        self.fresh.renew()  # a body may have come in since the request began
         found = self.fresh.get(("for push", name), lambda: self.registry.read(repositories.find, name))
         if found is not None:
             return found

@@ -38,7 +38,7 @@ class _Claims(NamedTuple):
     marked_by: list[Rule | None]
     """That rule again, if the image is due."""
     shielded_from: list[Rule | None]
-    """Else the first of the other rules for which it is due."""
+    """The first of the other rules that identify the image for which it is due."""
 
 
 def evaluate(policy: LifecyclePolicy, images: Sequence[Image], now: Instant) -> Plan:
@@ -108,7 +108,7 @@ def _claim(rule: Rule, identified: Sequence[int], due: Sequence[bool], claims: _
             totals[number] = total
             if is_due:
                 marked_by[number] = rule
-        elif is_due and marked_by[number] is None and shielded_from[number] is None:
+        elif is_due and shielded_from[number] is None:
             shielded_from[number] = rule
 
 

@@ -81,7 +81,7 @@ def _measured(decision: Decision, rule: Rule, now: Instant) -> str:
     """What the rule measured of the image, and its limit."""
     limit = rule.selection.count_number
     if rule.selection.count_type is CountType.IMAGE_COUNT_MORE_THAN:
-        return f"{_place(decision.rank)} of {decision.identified}, keeps {limit}"
+        return f"{_place(decision.rank)} of {decision.identified:,}, keeps {limit:,}"
     event, since = _event(decision.image, rule.selection.count_type)
     return f"{event} {_age(now - since, limit)} ago, limit {_days(limit)}"
 
@@ -114,4 +114,4 @@ def _place(rank: int) -> str:
     if rank == 1:
         return "youngest"
     suffix = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
-    return f"{rank}{suffix} youngest"
+    return f"{rank:,}{suffix} youngest"

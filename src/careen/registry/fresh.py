@@ -1,8 +1,8 @@
 """Answers kept only as long as they are proved fresh.
 
-Every commit, in this process or another, changes the database's version number (SQLite: ``PRAGMA data_version``, 5 µs). A
-remembered answer is given only while that number stands still, so no request ever sees a tag, a permission or a deletion later
-than a read of the rows would have shown it.
+Every commit, in this process or another, changes the database's version number (SQLite: ``PRAGMA data_version``, 5 µs). It is
+read when a request begins; what was remembered is given only if the number still stands where it stood. So no request ever sees
+a tag, a permission or a deletion later than a read of the rows at its beginning would have shown it.
 """
 
 from collections.abc import Callable, Hashable
@@ -12,8 +12,12 @@ from careen.db.engine import Database
 
 T = TypeVar("T")
 
-MAX_ANSWERS = 4096
-"""Beyond this the memory is emptied. Callers keep large answers out of it."""
+MAX_ANSWERS = 16_384
+MAX_BYTES = 32 * 1024 * 1024
+"""Beyond either the memory is emptied."""
+
+MAX_WEIGHT = 64 * 1024
+"""A heavier answer is read again every time: sending it costs more than that."""
 
 
 class Fresh:
@@ -23,17 +27,38 @@ class Fresh:
         self._database = database
         self._version = -1
         self._answers: dict[Hashable, Any] = {}
+        self._bytes = 0
 
-    def get(self, key: Hashable, compute: Callable[[], T], worth: Callable[[T], bool] = lambda _: True) -> T:
-        """The answer to ``key``: remembered, or computed now from the rows. ``worth`` says which answers to remember."""
+    def renew(self) -> None:
+        """Forget everything if anything was committed.
+
+        At the beginning of each request, and before relying on an answer after an ``await``.
+        """
         version = self._database.version()
-        if version != self._version or len(self._answers) >= MAX_ANSWERS:
-            self._answers.clear()
+        if version != self._version:
+            self._forget()
             self._version = version
+
+    def get(self, key: Hashable, compute: Callable[[], T], weight: Callable[[T], int] = lambda _: 0) -> T:
+        """The answer to ``key``: remembered, or computed now from the rows.
+
+        Args:
+            key: names the question.
+            compute: answers it.
+            weight: how many bytes an answer holds on to.
+        """
         if key in self._answers:
             remembered: T = self._answers[key]
             return remembered
-        found = compute()
-        if worth(found):
-            self._answers[key] = found
-        return found
+        answer = compute()
+        size = weight(answer)
+        if size <= MAX_WEIGHT:
+            if len(self._answers) >= MAX_ANSWERS or self._bytes + size > MAX_BYTES:
+                self._forget()
+            self._answers[key] = answer
+            self._bytes += size
+        return answer
+
+    def _forget(self) -> None:
+        self._answers.clear()
+        self._bytes = 0

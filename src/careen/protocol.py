@@ -1,0 +1,206 @@
+"""uvicorn's HTTP protocol with a direct way to the connection, for the paths that every push and pull takes.
+
+uvicorn reads and frames requests, keeps connections alive, queues pipelined requests; nothing of that is touched. ASGI's messages,
+though, copy a request's body three times on its way in, write a response in two system calls, and know no file. So each
+request's scope carries, as the ASGI extension ``careen.direct``, a :class:`Direct` that an application may use instead of
+``receive`` and ``send``: body pieces of a megabyte, a whole response in one write, a response from a file by sendfile(2).
+The measurements that asked for it are in docs/adr/0004.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+EXTENSION = "careen.direct"
+
+Header = tuple[bytes, bytes]
+
+PIECE_BYTES = 1024 * 1024
+"""How much of a body is gathered before the application is woken, and the most that one sendfile moves."""
+
+STALL_SECONDS = 60.0
+"""How long a client may send or take nothing at all in the middle of a body before it is given up."""
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's httptools protocol, offering ``careen.direct``."""
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        extensions: dict[str, Any] = {EXTENSION: Direct(self, cycle)}
+        cycle.scope["extensions"] = extensions
+        super()._start_asgi_task(cycle, app)
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a part of the body to whoever reads it: ``Direct.pieces`` once that was called, else uvicorn's ``receive``."""
+        direct = self.cycle.scope.get("extensions", {}).get(EXTENSION)
+        if isinstance(direct, Direct) and direct.takes_pieces and not self.cycle.response_complete:
+            direct.gather(body)
+        else:
+            super().on_body(body)
+
+
+class Direct:
+    """The connection, as one request sees it. Use it or ASGI's messages for a body or a response, not both in turn."""
+
+    __slots__ = ("_cycle", "_pieces", "_protocol", "_size", "takes_pieces")
+
+    def __init__(self, protocol: Protocol, cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
+        self._cycle = cycle
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.takes_pieces = False
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether :meth:`send_file` works here: over TLS the kernel cannot."""
+        return self._protocol.scheme == "http"
+
+    def gather(self, body: bytes) -> None:
+        """Keep a part of the body; wake the reader and stop reading from the socket when there is a piece."""
+        self._pieces.append(body)
+        self._size += len(body)
+        if self._size >= PIECE_BYTES:
+            self._protocol.flow.pause_reading()
+            self._cycle.message_event.set()
+
+    async def pieces(self) -> tuple[list[bytes], bool]:
+        """What has arrived of the body, a megabyte or more unless it is the rest, and whether more is to come.
+
+        Raises:
+            ConnectionError: the client is gone.
+            TimeoutError: it sent nothing for :data:`STALL_SECONDS`.
+        """
+        cycle = self._cycle
+        self._begin_pieces()
+        while cycle.more_body and self._size < PIECE_BYTES:
+            if cycle.disconnected:
+                raise ConnectionError
+            self._protocol.flow.resume_reading()
+            await self._more()
+        taken, self._pieces, self._size = self._pieces, [], 0
+        return taken, cycle.more_body
+
+    def _begin_pieces(self) -> None:
+        cycle = self._cycle
+        if cycle.waiting_for_100_continue and not self._protocol.transport.is_closing():
+            self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            cycle.waiting_for_100_continue = False
+        if not self.takes_pieces:
+            self.takes_pieces = True
+            if cycle.body:  # what came before the application asked
+                self._pieces.append(bytes(cycle.body))
+                self._size += len(cycle.body)
+                cycle.body = bytearray()
+
+    async def _more(self) -> None:
+        """Wait until there is a piece, the end, or a disconnect; as long as something arrives, for however long it takes."""
+        before = self._size
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                await self._cycle.message_event.wait()
+        except TimeoutError:
+            if self._size == before:
+                raise
+        self._cycle.message_event.clear()
+
+    async def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Send a whole response in one write. ``headers`` have the Content-Length."""
+        await self._send_head(status, headers, body)
+        self._complete()
+
+    async def send_file(
+        self, status: int, headers: Sequence[Header], fd: int, offset: int, count: int
+    ) -> None:
+        """Send a response whose body is ``count`` bytes of an open file, beginning at ``offset``.
+
+        Raises:
+            EOFError: the file ended early; the connection is closed.
+        """
+        await self._send_head(status, headers, b"")
+        await self._drain()
+        # The event loop owns the socket's descriptor and would refuse to watch it twice; a duplicate is ours.
+        out = os.dup(self._protocol.transport.get_extra_info("socket").fileno())
+        try:
+            await self._copy(out, fd, offset, count)
+        except (ConnectionError, TimeoutError):
+            self._protocol.transport.abort()
+        except EOFError:
+            self._protocol.transport.abort()
+            raise
+        finally:
+            os.close(out)
+        self._complete()
+
+    async def _send_head(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        protocol, cycle = self._protocol, self._cycle
+        if protocol.flow.write_paused and not cycle.disconnected:
+            await protocol.flow.drain()
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        lines = [b"%b: %b\r\n" % header for header in (*protocol.server_state.default_headers, *headers)]
+        if any(header == (b"connection", b"close") for header in headers):
+            cycle.keep_alive = False
+        elif not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        head = b"".join(lines)
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+            raise ValueError(
+                "a header has a line break"
+            )  # never a client's doing: they would be two headers by now
+        if not cycle.disconnected:
+            protocol.transport.write(b"".join((STATUS_LINE[status], head, b"\r\n", body)))
+
+    def _complete(self) -> None:
+        cycle = self._cycle
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self._protocol.transport.close()
+        cycle.on_response()
+
+    async def _drain(self) -> None:
+        """Wait until the head has left the transport's buffer: what we write ourselves must not overtake it."""
+        transport = self._protocol.transport
+        if not transport.get_write_buffer_size():
+            return
+        transport.set_write_buffer_limits(0)
+        try:
+            while transport.get_write_buffer_size() and not self._cycle.disconnected:
+                await self._protocol.flow.drain()
+        finally:
+            if not transport.is_closing():
+                transport.set_write_buffer_limits()
+
+    async def _copy(self, out: int, fd: int, offset: int, count: int) -> None:
+        while count and not self._cycle.disconnected:
+            try:
+                sent = os.sendfile(out, fd, offset, min(count, PIECE_BYTES))
+            except BlockingIOError:
+                await self._writable(out)
+                continue
+            if sent == 0:
+                raise EOFError
+            offset, count = offset + sent, count - sent
+            if count:
+                await asyncio.sleep(0)  # a fast download lets others have their turn
+
+    async def _writable(self, fd: int) -> None:
+        loop = self._protocol.loop
+        ready = loop.create_future()
+        loop.add_writer(fd, _resolve, ready)
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                await ready
+        finally:
+            with contextlib.suppress(ValueError):
+                loop.remove_writer(fd)
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
