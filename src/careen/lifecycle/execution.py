@@ -69,8 +69,8 @@ class _Execution:
         waiting = list(reversed(followers))
         while waiting:
             number = waiting.pop()
-            # Digests cannot form a circle, but images read from a file may claim one.
-            if number not in self.outcomes and self._can(number, rule.action.type):
+            # An artifact has one subject, so it is reached once, and no circle is reached at all.
+            if self._can(number, rule.action.type):
                 waiting += reversed(self.attempt(number, rule, Action.CASCADE))
 
     def _can(self, number: int, effect: ActionType) -> bool:
