@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with a direct way to the connection, for the paths that every push and pull takes.
 
-uvicorn reads and frames requests, keeps connections alive, queues pipelined requests; nothing of that is touched. ASGI's messages,
-though, copy a request's body three times on its way in, write a response in two system calls, and know no file. So each
+uvicorn reads and frames requests, keeps connections alive, queues pipelined requests; that is not touched, but two gaps in it are
+closed: a head has a largest size, and a lost connection is told to the request that is being answered. ASGI's messages, though, copy a request's body three times on its way in, write a response in two system calls, and know no file. So each
 request's scope carries, as the ASGI extension ``careen.direct``, a :class:`Direct` that an application may use instead of
 ``receive`` and ``send``: body pieces of a megabyte, a whole response in one write, a response from a file by sendfile(2).
 The measurements that asked for it are in docs/adr/0004.
@@ -25,17 +25,47 @@ PIECE_BYTES = 1024 * 1024
 STALL_SECONDS = 60.0
 """How long a client may send or take nothing at all in the middle of a body before it is given up."""
 
+MAX_HEAD_BYTES = 64 * 1024
+"""The most a client may send that is no part of a body: request line, headers, trailers. uvicorn would keep any number."""
+
 
 class Protocol(HttpToolsProtocol):
     """uvicorn's httptools protocol, offering ``careen.direct``."""
 
+    _answering: RequestResponseCycle | None = None
+    _head_bytes = 0
+    """Bytes that came since the last complete head or the last part of a body."""
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and give up a client whose head does not end."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        """The next bytes begin a body, or another head."""
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered; uvicorn tells the last that came, which with pipelining is another.
+
+        This runs before the socket is closed, so a request that was not told may still use the descriptor's number.
+        """
+        if self._answering is not None:
+            self._answering.disconnected = True
+        super().connection_lost(exc)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
         extensions: dict[str, Any] = {EXTENSION: Direct(self, cycle)}
         cycle.scope["extensions"] = extensions
         super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """Hand a part of the body to whoever reads it: ``Direct.pieces`` once that was called, else uvicorn's ``receive``."""
+        self._head_bytes = 0
         direct = self.cycle.scope.get("extensions", {}).get(EXTENSION)
         if isinstance(direct, Direct) and direct.takes_pieces and not self.cycle.response_complete:
             direct.gather(body)
@@ -72,13 +102,15 @@ class Direct:
         """What has arrived of the body, a megabyte or more unless it is the rest, and whether more is to come.
 
         Raises:
-            ConnectionError: the client is gone.
+            ConnectionError: the client is gone, and all that came from it was handed out.
             TimeoutError: it sent nothing for :data:`STALL_SECONDS`.
         """
         cycle = self._cycle
         self._begin_pieces()
         while cycle.more_body and self._size < PIECE_BYTES:
             if cycle.disconnected:
+                if self._pieces:
+                    break
                 raise ConnectionError
             self._protocol.flow.resume_reading()
             await self._more()
@@ -123,6 +155,8 @@ class Direct:
         """
         await self._send_head(status, headers, b"")
         await self._drain()
+        if self._cycle.disconnected:  # the descriptor's number may be another connection's, or a file's, by now
+            return
         # The event loop owns the socket's descriptor and would refuse to watch it twice; a duplicate is ours.
         out = os.dup(self._protocol.transport.get_extra_info("socket").fileno())
         try:

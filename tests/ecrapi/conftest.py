@@ -1,0 +1,60 @@
+"""Fixtures: a strict boto3 client of the shared registry, and a repository of one's own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.ecrapi.client import strict
+from tests.server import Server
+
+
+@pytest.fixture(scope="session")
+def ecr(server: Server) -> Any:
+    """boto3's ECR client, checking every answer against the service model."""
+    return strict(server.boto())
+
+
+@pytest.fixture
+def repository(ecr: Any, name: str) -> str:
+    """A repository that no other test uses."""
+    ecr.create_repository(repositoryName=name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def key_of(server: Server) -> Callable[[str], dict[str, str]]:
+    """Make access keys as people do, ``careen key create NAME --policy …``, one for each policy."""
+
+    @cache
+    def key(policy: str) -> dict[str, str]:
+        command = ["key", "create", f"has-{policy}", "--policy", policy, "--json"]
+        done = subprocess.run(
+            [sys.executable, "-m", "careen", *command],
+            env=server.environment(),
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        made: dict[str, str] = json.loads(done.stdout)
+        return made
+
+    return key
+
+
+@pytest.fixture(scope="session")
+def as_holder(server: Server, key_of: Callable[[str], dict[str, str]]) -> Callable[[str], Any]:
+    """A strict client that signs with a key of a policy: ``as_holder("PullOnly")``."""
+
+    @cache
+    def client(policy: str) -> Any:
+        key = key_of(policy)
+        return strict(
+            server.boto(aws_access_key_id=key["accessKeyId"], aws_secret_access_key=key["secretAccessKey"])
+        )
+
+    return client

@@ -1,0 +1,114 @@
+"""All 62 operations of the model: served, or refused in a way that every client understands at once."""
+
+from typing import Any
+
+import pytest
+
+from careen.ecr import model
+from careen.ecrapi.app import OPERATIONS
+from tests.ecr.shapes import input_of
+from tests.ecrapi.client import call, refusal
+from tests.ecrapi.samples import ABSENT, SAMPLES
+from tests.server import REGISTRY_ID, Server
+
+NOT_SERVED = {
+    "BatchGetRepositoryScanningConfiguration",
+    "CreatePullThroughCacheRule",
+    "CreateRepositoryCreationTemplate",
+    "DeletePullThroughCacheRule",
+    "DeleteRegistryPolicy",
+    "DeleteRepositoryCreationTemplate",
+    "DeleteRepositoryPolicy",
+    "DeleteSigningConfiguration",
+    "DeregisterPullTimeUpdateExclusion",
+    "DescribeImageReplicationStatus",
+    "DescribeImageScanFindings",
+    "DescribeImageSigningStatus",
+    "DescribePullThroughCacheRules",
+    "DescribeRegistry",
+    "DescribeReplicationBackfillResults",
+    "DescribeRepositoryCreationTemplates",
+    "GetAccountSetting",
+    "GetRegistryPolicy",
+    "GetRegistryScanningConfiguration",
+    "GetRepositoryPolicy",
+    "GetSigningConfiguration",
+    "ListPullTimeUpdateExclusions",
+    "ListReplicationBackfills",
+    "PutAccountSetting",
+    "PutImageScanningConfiguration",
+    "PutRegistryPolicy",
+    "PutRegistryScanningConfiguration",
+    "PutReplicationConfiguration",
+    "PutSigningConfiguration",
+    "RegisterPullTimeUpdateExclusion",
+    "SetRepositoryPolicy",
+    "StartImageScan",
+    "StartReplicationBackfill",
+    "StopReplicationBackfill",
+    "UpdatePullThroughCacheRule",
+    "UpdateRepositoryCreationTemplate",
+    "ValidatePullThroughCacheRule",
+}
+"""This list may only shrink."""
+
+
+def test_every_operation_of_the_model_is_served_or_known_not_to_be() -> None:
+    """A new botocore that knows a new operation, or a handler that is gone, shows here."""
+    assert set(model.ecr().model.operation_names) == OPERATIONS.keys() | NOT_SERVED
+    assert not OPERATIONS.keys() & NOT_SERVED
+
+
+@pytest.mark.parametrize("operation", sorted(NOT_SERVED))
+def test_an_operation_that_is_not_served_says_so_in_its_own_words(server: Server, operation: str) -> None:
+    """The answer is a 400 that the operation declares, so that SDKs show it and do not retry."""
+    answer = call(server, operation)
+    declared = {shape.name for shape in model.operation(operation).error_shapes}
+    assert answer.status == 400
+    assert answer.code in declared
+    assert answer.message == f"The operation {operation} is not served by this registry yet"
+
+
+def test_there_is_a_request_for_every_operation() -> None:
+    """The tables below this test and of the permissions leave nothing out."""
+    assert OPERATIONS.keys() == SAMPLES.keys()
+
+
+@pytest.mark.parametrize(
+    "operation", sorted(name for name in SAMPLES if "registryId" in input_of(name).members)
+)
+def test_another_registry_is_refused(ecr: Any, operation: str) -> None:
+    """Whoever names another registry's id meets no repository there, and can create none."""
+    method, parameters = SAMPLES[operation]
+    refused = refusal(getattr(ecr, method), **parameters, registryId="999999999999")
+    if operation == "CreateRepository":
+        constraint = f"'This is registry {REGISTRY_ID}'"
+        assert refused.code == "InvalidParameterException"
+        assert (
+            refused.message == f"Invalid parameter at 'registryId' failed to satisfy constraint: {constraint}"
+        )
+    else:
+        where = parameters.get("repositoryName", "*")
+        assert refused.code == "RepositoryNotFoundException"
+        assert refused.message == (
+            f"The repository with name '{where}' does not exist in the registry with id '999999999999'"
+        )
+
+
+@pytest.mark.parametrize(
+    "operation",
+    sorted(
+        operation
+        for operation, (_, parameters) in SAMPLES.items()
+        if ABSENT in str(parameters)
+        and operation not in {"CreateRepository", "InitiateLayerUpload", "PutImage"}
+    ),
+)
+def test_a_repository_that_does_not_exist_is_refused_by_name(ecr: Any, operation: str) -> None:
+    """Every operation on a repository that is not there says which one, in ECR's sentence."""
+    method, parameters = SAMPLES[operation]
+    refused = refusal(getattr(ecr, method), **parameters)
+    assert (refused.code, refused.message) == (
+        "RepositoryNotFoundException",
+        f"The repository with name '{ABSENT}' does not exist in the registry with id '{REGISTRY_ID}'",
+    )
