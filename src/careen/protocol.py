@@ -1,9 +1,10 @@
 """uvicorn's HTTP protocol with a direct way to the connection, for the paths that every push and pull takes.
 
 uvicorn reads and frames requests, keeps connections alive, queues pipelined requests; that is not touched, but two gaps in it are
-closed: a head has a largest size, and a lost connection is told to the request that is being answered. ASGI's messages, though, copy a request's body three times on its way in, write a response in two system calls, and know no file. So each
-request's scope carries, as the ASGI extension ``careen.direct``, a :class:`Direct` that an application may use instead of
-``receive`` and ``send``: body pieces of a megabyte, a whole response in one write, a response from a file by sendfile(2).
+closed: a head has a largest size, and a lost connection is told to the request that is being answered. ASGI's messages, though,
+copy a request's body three times on its way in, write a response in two system calls, and know no file. So each request's scope
+carries, as the ASGI extension ``careen.direct``, a :class:`Direct` that an application may use instead of ``receive`` and
+``send``: body pieces of a megabyte, a whole response in one write, a response from a file by sendfile(2).
 The measurements that asked for it are in docs/adr/0004.
 """
 
@@ -155,8 +156,8 @@ class Direct:
         """
         await self._send_head(status, headers, b"")
         await self._drain()
-        if self._cycle.disconnected:  # the descriptor's number may be another connection's, or a file's, by now
-            return
+        if self._cycle.disconnected:
+            return  # the descriptor's number may be another connection's, or a file's, by now
         # The event loop owns the socket's descriptor and would refuse to watch it twice; a duplicate is ours.
         out = os.dup(self._protocol.transport.get_extra_info("socket").fileno())
         try:

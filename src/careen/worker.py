@@ -96,9 +96,10 @@ def _collect(registry: Registry, job: Job) -> None:
 
 def _sweep(registry: Registry, job: Job) -> None:
     swept = gc.sweep(registry)
-    log.info(
-        "swept", blobs=swept.blobs, orphans=swept.orphans, uploads=swept.uploads, freed_bytes=swept.freed
-    )
+    if swept.blobs + swept.orphans + swept.uploads:
+        log.info(
+            "swept", blobs=swept.blobs, orphans=swept.orphans, uploads=swept.uploads, freed_bytes=swept.freed
+        )
     registry.write_now(jobs.again, job, registry.limits.sweep_every)
 
 

@@ -17,7 +17,7 @@ MIN_ARCHIVE_DAYS = 90
 
 
 def faults(rules: Sequence[Rule]) -> Iterator[Fault]:
-    """Every constraint the rules break: of each rule by itself, then of all together."""
+    """Every constraint that rules, sorted by priority, break: each rule by itself, then all together."""
     if len(rules) > MAX_RULES:
         reason = f"A policy can have at most {MAX_RULES} rules, this one has {len(rules)}."
         yield Fault("rules", reason, f"remove {len(rules) - MAX_RULES}")
@@ -87,7 +87,7 @@ def _priorities(rules: Sequence[Rule]) -> Iterator[Fault]:
 
 def _in_one_class(rules: Sequence[Rule]) -> Iterator[Fault]:
     """What the rules that select one storage class owe each other."""
-    statuses = [rule.selection.tag_status for rule in sorted(rules, key=lambda rule: rule.rule_priority)]
+    statuses = [rule.selection.tag_status for rule in rules]
     if TagStatus.ANY in statuses[:-1]:
         reason = "Rule for tagStatus=ANY must have the lowest priority per storage class"
         advice = "let it be one rule, with the highest rulePriority of those that select its storage class"
