@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from careen.clock import HOUR, SECOND, Instant
-from careen.registry import gc, images, jobs, lifecycle
+from careen.registry import archive, gc, jobs, lifecycle
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
@@ -84,7 +84,7 @@ def _lifecycle(registry: Registry, job: Job) -> None:
 
 
 def _restore(registry: Registry, job: Job) -> None:
-    registry.write_now(images.end_restore, int(job.key))
+    registry.write_now(archive.end_restore, int(job.key))
 
 
 def _collect(registry: Registry, job: Job) -> None:

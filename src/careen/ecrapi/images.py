@@ -10,7 +10,7 @@ from careen.ecrapi.call import Call
 from careen.oci import digest as digests
 from careen.oci import names
 from careen.oci.manifest import InvalidManifest
-from careen.registry import images, repositories
+from careen.registry import archive, images, repositories
 from careen.registry.images import Image, ImageReferenced, ImageRow
 from careen.registry.registry import Transaction
 from careen.registry.repositories import Repository
@@ -238,9 +238,9 @@ def _update_storage_class(tx: Transaction, name: str, image_id: dict[str, str], 
         )
     try:
         return (
-            images.archive_with_referrers(tx, row) if target == "ARCHIVE" else images.begin_restore(tx, row)
+            archive.archive_with_referrers(tx, row) if target == "ARCHIVE" else archive.begin_restore(tx, row)
         )
-    except (ImageReferenced, images.WrongStatus) as error:
+    except (ImageReferenced, archive.WrongStatus) as error:
         raise errors.ImageStorageClassUpdateNotSupported(str(error)) from None
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from careen.clock import Instant
-from careen.db import images, jobs, layers, repositories
+from careen.db import images, layers, repositories
 from careen.db.images import ImageRow as ImageRow
 from careen.db.images import Pullable as Pullable
 from careen.db.repositories import Repository
@@ -20,8 +20,6 @@ from careen.registry import repositories as repository_cases
 from careen.registry.registry import Transaction
 
 ACTIVE = "ACTIVE"
-ARCHIVED = "ARCHIVED"
-ACTIVATING = "ACTIVATING"
 
 
 class Image(NamedTuple):
@@ -36,15 +34,6 @@ class ImageReferenced(Exception):
 
     def __init__(self, parents: Iterable[str]) -> None:
         super().__init__(f"Requested image referenced by manifest list: [{', '.join(parents)}]")
-
-
-class WrongStatus(Exception):
-    """The image is not in the storage class that it should leave."""
-
-    def __init__(self, status: str, needed: str) -> None:
-        super().__init__(
-            f"The image is {status}; only an image that is {needed} can change its storage class this way"
-        )
 
 
 class Put(NamedTuple):
@@ -297,53 +286,6 @@ def delete_by_tag(tx: Transaction, repository: Repository, tag: str) -> Image | 
     else:
         images.delete_tag(tx.rows, repository.id, tag)
     return image
-
-
-def archive(tx: Transaction, row: ImageRow) -> None:
-    """Move an image to the archive storage class: it cannot be pulled until it is restored."""
-    images.set_status(tx.rows, row.id, ARCHIVED, archived_at=tx.now)
-
-
-def archive_with_referrers(tx: Transaction, row: ImageRow) -> ImageRow:
-    """:func:`archive`, for an image and the active referrers that follow it. Returns the image as it is now.
-
-    Raises:
-        WrongStatus: it is not active.
-        ImageReferenced: an active index lists it.
-    """
-    if row.status != ACTIVE:
-        raise WrongStatus(row.status, ACTIVE)
-    if parents := images.parents(tx.rows, row.id, status=ACTIVE):
-        raise ImageReferenced(parents)
-    archive(tx, row)
-    for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
-        if referrer.status == ACTIVE and not images.parents(tx.rows, referrer.id, status=ACTIVE):
-            archive_with_referrers(tx, referrer)
-    return row._replace(status=ARCHIVED, archived_at=tx.now)
-
-
-def begin_restore(tx: Transaction, row: ImageRow) -> ImageRow:
-    """Begin to bring an archived image and its referrers back; a job ends it. Returns the image as it is now.
-
-    Raises:
-        WrongStatus: it is not archived.
-    """
-    if row.status != ARCHIVED:
-        raise WrongStatus(row.status, ARCHIVED)
-    images.set_status(tx.rows, row.id, ACTIVATING)
-    jobs.enqueue(tx.rows, "restore", str(row.id), tx.now)
-    for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
-        if referrer.status == ARCHIVED:
-            begin_restore(tx, referrer)
-    return row._replace(status=ACTIVATING)
-
-
-def end_restore(tx: Transaction, manifest_id: int) -> None:
-    """The image is pullable again, and counts as pushed now (``lastActivatedAt``).
-
-    One that was pushed meanwhile is active already, and may be archived again by now: it stays as it is.
-    """
-    images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now, only_from=ACTIVATING)
 
 
 def record_pulls(tx: Transaction, pulls: Iterable[tuple[int, Instant]]) -> None:

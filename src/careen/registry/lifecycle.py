@@ -27,7 +27,7 @@ from careen.lifecycle.image import Image, ImageStatus
 from careen.lifecycle.plan import Action, Decision, Plan
 from careen.lifecycle.reason import reason
 from careen.lifecycle.rule import ActionType
-from careen.registry import images
+from careen.registry import archive, images
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
 
@@ -298,7 +298,7 @@ def _act(tx: Transaction, repository: Repository, decision: Decision) -> str:
     if decision.effect is ActionType.TRANSITION:
         if image_rows.parents(tx.rows, row.id, status=images.ACTIVE):
             return BLOCKED
-        images.archive(tx, row)
+        archive.archive(tx, row)
         return ARCHIVED
     try:
         images.delete(tx, row)
