@@ -22,7 +22,8 @@ test-all: .venv/.dev ## the tests with the slow campaigns
 	$(BIN)/pytest -n auto
 
 conformance: .venv/.dev ## the official OCI distribution conformance suite; report in results/conformance/
-	$(BIN)/pytest -q -s tests/conformance
+	$(BIN)/pytest -q tests/conformance
+	@cat results/conformance/summary.txt 2>/dev/null || true
 
 check: lint types arch ## lint, types and import directions
 

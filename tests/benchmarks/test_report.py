@@ -8,10 +8,10 @@ from http.client import HTTPMessage
 from pathlib import Path
 
 import pytest
-from benchmarks.content import digest_of
-from benchmarks.rounds import Failure, Sample
 
 from benchmarks import cases, load, options, processes, report, uploads, wire
+from benchmarks.content import digest_of
+from benchmarks.rounds import Failure, Sample
 
 MANIFEST = cases.Case("manifest", cases.Unit.REQUESTS, lambda _server, _plan: load.Work(1, 1), bar=5)
 UPLOAD = cases.Case("upload", cases.Unit.BYTES, lambda _server, _plan: load.Work(1, 1))

@@ -51,11 +51,6 @@ class DiskUpload:
         """When this process last had to do with it; the monotonic clock's seconds."""
 
     @property
-    def size(self) -> int:
-        """Bytes that are there; :attr:`offset` of them were seen by this process."""
-        return os.fstat(self._fd).st_size
-
-    @property
     def offset(self) -> int:
         """Bytes taken in so far."""
         return self._offset
@@ -67,7 +62,7 @@ class DiskUpload:
 
     def catch_up(self) -> None:
         """Hash what another process has appended since this one last wrote; all of it, if this one is new to the upload."""
-        size = self.size
+        size = os.fstat(self._fd).st_size
         if size < self._offset:
             self._hasher, self._offset = digests.hasher(), 0
         while self._offset < size:

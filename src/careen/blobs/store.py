@@ -37,10 +37,6 @@ class Upload(Protocol):
     """An upload that this request holds. Methods that move bytes block: call them in a thread."""
 
     @property
-    def size(self) -> int:
-        """Bytes that are there; :attr:`offset` of them were seen by this process."""
-
-    @property
     def offset(self) -> int:
         """Bytes taken in so far."""
 

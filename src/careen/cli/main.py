@@ -1,5 +1,7 @@
 """The command tree. Commands are imported only when they are called, so that `careen policy` starts without a server."""
 
+import os
+import sys
 from importlib.metadata import version
 
 from cyclopts import App
@@ -7,15 +9,28 @@ from cyclopts import App
 app = App(
     name="careen", help="A container registry that keeps itself clean.", version=lambda: version("careen")
 )
-app.command("careen.cli.serve:serve")
-app.command("careen.cli.demo:demo")
-app.command("careen.cli.policy:app", name="policy")
-app.command("careen.cli.lifecycle:app", name="lifecycle")
-app.command("careen.cli.storage:storage")
-app.command("careen.cli.storage:gc")
-app.command("careen.cli.key:app", name="key")
+app.command("careen.cli.serve:serve", help="Start the registry.")
+app.command("careen.cli.demo:demo", help="Show what Careen does, on a registry made for the show.")
+app.command(
+    "careen.cli.policy:app",
+    name="policy",
+    help="Lifecycle policies in files: check one, or see what it would do and why.",
+)
+app.command(
+    "careen.cli.lifecycle:app",
+    name="lifecycle",
+    help="Lifecycle policies of the registry: run now, see what runs did.",
+)
+app.command("careen.cli.storage:storage", help="Say what is stored, exact to the byte.")
+app.command("careen.cli.storage:gc", help="Collect what no image needs, and say how many bytes came back.")
+app.command("careen.cli.key:app", name="key", help="Access keys: create, list, show, delete.")
 
 
 def main() -> None:
     """The ``careen`` program."""
-    app()
+    try:
+        app()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `careen … | head` has read enough; nothing more must be flushed at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

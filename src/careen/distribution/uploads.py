@@ -67,7 +67,7 @@ async def finish_upload(
     async with layers.held(surface.registry, repository, upload_id) as upload:
         length = exchange.content_length
         if (
-            upload.size == 0
+            upload.offset == 0
             and length
             and length <= INLINE_BYTES
             and exchange.header(b"content-range") is None
