@@ -6,7 +6,6 @@ What runs it, in which processes, is in ``careen.processes``.
 import asyncio
 import contextlib
 import os
-import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from careen.db.engine import Database
 from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
+from careen.iam import keys
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Registry, RootKey
@@ -54,7 +54,7 @@ def _master_key(data: Path) -> bytes:
     with contextlib.suppress(FileExistsError):
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(fd, "wb") as file:
-            file.write(secrets.token_bytes(32))
+            file.write(keys.new_master_key())
             file.flush()
             os.fsync(file.fileno())
     return path.read_bytes()

@@ -41,14 +41,6 @@ def test_anything_else_is_an_invalid_parameter(text: str) -> None:
         arn.parse_repository_arn(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "valid"), [("123456789012", True), ("12345678901", False), ("12345678901a", False)]
-)
-def test_a_registry_id_is_twelve_digits(text: str, valid: bool) -> None:
-    """Like an AWS account."""
-    assert arn.is_registry_id(text) is valid
-
-
 def test_other_names() -> None:
     """URIs for docker, ARNs for principals."""
     assert arn.repository_uri("localhost:5000", "team/app") == "localhost:5000/team/app"

@@ -22,7 +22,7 @@ def test_a_created_repository_is_answered_with_all_its_settings(ecr: Any, server
         imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
         imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": "latest*"}],
         imageScanningConfiguration={"scanOnPush": True},
-        encryptionConfiguration={"encryptionType": "KMS", "kmsKey": "alias/registry"},
+        encryptionConfiguration={"encryptionType": "AES256"},
         tags=[{"Key": "team", "Value": "web"}],
     )["repository"]
     assert abs(dt.datetime.now(dt.UTC) - answer.pop("createdAt")) < dt.timedelta(minutes=1)
@@ -34,7 +34,7 @@ def test_a_created_repository_is_answered_with_all_its_settings(ecr: Any, server
         "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
         "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "latest*"}],
         "imageScanningConfiguration": {"scanOnPush": True},
-        "encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": "alias/registry"},
+        "encryptionConfiguration": {"encryptionType": "AES256"},
     }
     assert ecr.list_tags_for_resource(resourceArn=arn(name))["tags"] == [{"Key": "team", "Value": "web"}]
 
@@ -46,6 +46,17 @@ def test_a_repository_has_amazons_defaults(ecr: Any, repository: str) -> None:
     assert "imageTagMutabilityExclusionFilters" not in described
     assert described["imageScanningConfiguration"] == {"scanOnPush": False}
     assert described["encryptionConfiguration"] == {"encryptionType": "AES256"}
+
+
+@pytest.mark.parametrize("encryption", ["KMS", "KMS_DSSE"])
+def test_keys_that_nobody_has_are_not_promised(ecr: Any, name: str, encryption: str) -> None:
+    """Encryption with a managed key is refused with ECR's own exception, and nothing is created."""
+    refused = refusal(
+        ecr.create_repository, repositoryName=name, encryptionConfiguration={"encryptionType": encryption}
+    )
+    assert refused.code == "KmsException"
+    assert encryption in refused.message
+    assert refusal(ecr.describe_repositories, repositoryNames=[name]).code == "RepositoryNotFoundException"
 
 
 def test_a_name_is_taken_once(ecr: Any, repository: str) -> None:

@@ -43,7 +43,8 @@ async def upload_status(
     """end-13: how far the upload has come."""
     surface.require(principal, Action.UPLOAD_LAYER_PART, name)
     async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
-        await exchange.respond(204, _place(name, upload_id, upload.offset))
+        place = _place(name, upload_id, upload.offset)
+    await exchange.respond(204, place)
 
 
 async def append_chunk(
@@ -54,7 +55,9 @@ async def append_chunk(
     async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
         _check_place(exchange, upload, name, upload_id)
         await layers.append(surface.registry, upload, exchange.body())
-        await exchange.respond(202, _place(name, upload_id, upload.offset))
+        place = _place(name, upload_id, upload.offset)
+    # Only now: whoever has the answer may go on with the upload, and may meet another worker.
+    await exchange.respond(202, place)
 
 
 async def finish_upload(

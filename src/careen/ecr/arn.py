@@ -13,7 +13,6 @@ from typing import NamedTuple
 from careen.ecr.errors import InvalidParameter
 from careen.oci.names import is_repository_name
 
-_REGISTRY_ID = re.compile(r"[0-9]{12}")
 _REPOSITORY_ARN = re.compile(
     r"arn:(?P<partition>aws(?:-[a-z]+)*):ecr:(?P<region>[a-z0-9-]{2,25}):(?P<registry_id>[0-9]{12})"
     r":repository/(?P<repository>.+)"
@@ -44,11 +43,6 @@ def parse_repository_arn(text: str) -> RepositoryArn:
     if match is None or not is_repository_name(match["repository"]):
         raise InvalidParameter("resourceArn", "Invalid ARN")
     return RepositoryArn(**match.groupdict())
-
-
-def is_registry_id(text: str) -> bool:
-    """Whether ``text`` is twelve digits."""
-    return _REGISTRY_ID.fullmatch(text) is not None
 
 
 def repository_uri(host: str, repository: str) -> str:

@@ -194,15 +194,6 @@ class EmptyUpload(EcrError):
         super().__init__(f"The upload with id '{upload_id}' does not contain any layer parts")
 
 
-class LayerPartTooSmall(EcrError):
-    """CompleteLayerUpload after a part, other than the last, of less than 5 MiB."""
-
-    code = "LayerPartTooSmallException"
-
-    def __init__(self, upload_id: str) -> None:
-        super().__init__(f"Every part of upload '{upload_id}' but the last must be at least 5 MiB in size")
-
-
 class InvalidLayerPart(EcrError):
     """UploadLayerPart that does not follow on from the last byte received.
 
@@ -293,6 +284,15 @@ class TooManyTags(EcrError):
 
     def __init__(self, most: int = 50) -> None:
         super().__init__(f"A repository can have at most {most} tags")
+
+
+class KeyUnavailable(EcrError):
+    """Encryption with a key that this registry cannot use."""
+
+    code = "KmsException"
+
+    def __init__(self, encryption_type: str) -> None:
+        super().__init__(f"This registry has no key management service; it cannot encrypt with {encryption_type}")
 
 
 class LimitExceeded(EcrError):

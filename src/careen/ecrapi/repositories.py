@@ -24,6 +24,9 @@ _LISTING: Listing[str, Repository] = Listing("DescribeRepositories", str, lambda
 
 async def create_repository(call: Call, parameters: Parameters) -> Result:
     """CreateRepository."""
+    encryption = parameters.get("encryptionConfiguration", {}).get("encryptionType", "AES256")
+    if encryption != "AES256":
+        raise errors.KeyUnavailable(encryption)
     created = await call.registry.write(
         repositories.create,
         parameters["repositoryName"],

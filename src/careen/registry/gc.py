@@ -56,7 +56,7 @@ def collect(registry: Registry, *, grace: Instant | None = None) -> Collected:
     while True:
         step = registry.write_now(_review_step, registry.limits.grace if grace is None else grace)
         total = total.plus(step)
-        total = total.plus(_delete_condemned(registry))
+        _delete_condemned(registry)
         if step.reviewed < BATCH:
             return total
 
@@ -83,13 +83,12 @@ def _review_step(tx: Transaction, grace: Instant) -> Collected:
     return Collected(reviewed=reviewed, blobs=blobs, freed=freed, waiting=waiting)
 
 
-def _delete_condemned(registry: Registry) -> Collected:
+def _delete_condemned(registry: Registry) -> None:
     """Delete the bytes whose rows are gone. What a crash left condemned is deleted here too."""
     while condemned := registry.read(_condemned):
         for digest, generation, _ in condemned:
             registry.blobs.delete(digest, generation)
         registry.write_now(_forget_condemned, [(digest, generation) for digest, generation, _ in condemned])
-    return Collected()
 
 
 def _condemned(tx: Transaction) -> list[tuple[str, str, int]]:
