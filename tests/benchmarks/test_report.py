@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from http.client import HTTPMessage
 from pathlib import Path
@@ -54,11 +56,17 @@ def test_descendants_are_the_whole_tree_and_nothing_beside_it() -> None:
 
 
 def test_accounting_reads_the_running_kernel() -> None:
-    """This process has memory and has spent time; after a reset the peak is at most what it was."""
-    pid, before = os.getpid(), processes.peak_bytes(os.getpid())
-    processes.reset_peak(pid)
-    assert 0 < processes.peak_bytes(pid) <= before
-    assert processes.cpu_seconds(pid) > 0
+    """A process that had a lot of memory and gave it back shows it in its peak until the reset, and has spent time."""
+    program = "import sys; x = bytearray(64_000_000); del x; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        before = processes.peak_bytes(child.pid)
+        processes.reset_peak(child.pid)
+        assert 0 < processes.peak_bytes(child.pid) < before - 50_000_000
+        assert processes.cpu_seconds(child.pid) > 0
+        child.communicate()
 
 
 def test_wrk_output_becomes_work_in_seconds() -> None:

@@ -1,110 +1,173 @@
-"""Jobs are done once, by one worker, whatever crashes."""
+"""Jobs: claimed once, leased, asked for again, tried again."""
 
-from collections.abc import Callable
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from pathlib import Path
 
-import pytest
-
-from careen.clock import SECOND, Instant
+from careen.clock import SECOND
 from careen.db import jobs
-from careen.db.engine import Connection
-from careen.registry.registry import Registry
+from careen.db.engine import Connection, Database
+from careen.db.jobs import LEASE, Job
 
-P = ParamSpec("P")
-T = TypeVar("T")
-NOW: Instant = 1_800_000_000 * SECOND
-
-Write = Callable[..., Any]
+NOW = 1_000_000 * SECOND
 
 
-@pytest.fixture
-def write(registry: Registry) -> Write:
-    """Run a function of ``careen.db.jobs`` in a transaction of its own."""
-
-    def run(function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return registry.database.write(lambda rows: function(rows, *args, **kwargs)).result()
-
-    return run
+def claim(database: Database, now: int = NOW, worker: str = "one") -> Job | None:
+    """Take a job."""
+    return database.write(lambda rows: jobs.claim(rows, worker, now)).result()
 
 
-def test_a_job_is_asked_for_once_and_brought_forward(write: Write) -> None:
-    """While a job waits, asking again only moves it to the earlier time."""
-    write(jobs.enqueue, "lifecycle", "1", NOW + 10)
-    write(jobs.enqueue, "lifecycle", "1", NOW)
-    write(jobs.enqueue, "lifecycle", "1", NOW + 20)
-    assert write(jobs.claim, "a", NOW) == jobs.Job(1, "lifecycle", "1", 1)
-    assert write(jobs.claim, "b", NOW) is None
+def claimed(database: Database, now: int = NOW, worker: str = "one") -> Job:
+    """Take a job that must be there."""
+    job = claim(database, now, worker)
+    assert job is not None
+    return job
 
 
-def test_many_workers_take_every_job_exactly_once(write: Write) -> None:
-    """Nothing is done twice and nothing is left."""
-    for number in range(60):
-        write(jobs.enqueue, "lifecycle", str(number), NOW)
-
-    def work(name: str) -> list[str]:
-        done = []
-        while (job := write(jobs.claim, name, NOW)) is not None:
-            done.append(job.key)
-            write(jobs.finish, job, name)
-        return done
-
-    with ThreadPoolExecutor(4) as pool:
-        taken = [key for keys in pool.map(work, ["a", "b", "c", "d"]) for key in keys]
-    assert sorted(taken, key=int) == [str(number) for number in range(60)]
+def ask(database: Database, key: str = "1", run_at: int = NOW, kind: str = "lifecycle") -> None:
+    """Ask for a job."""
+    database.write(lambda rows: jobs.enqueue(rows, kind, key, run_at)).result()
 
 
-def test_a_lease_that_ran_out_is_anyone_s_and_the_first_worker_learns_it(write: Write) -> None:
-    """A worker that stood still for too long cannot keep or finish what another has taken over."""
-    write(jobs.enqueue, "collect", "", NOW)
-    first = write(jobs.claim, "slow", NOW)
-    assert write(jobs.claim, "quick", NOW + jobs.LEASE - 1) is None
-    second = write(jobs.claim, "quick", NOW + jobs.LEASE)
-    assert (second.id, second.attempts) == (first.id, 2)
-    assert write(jobs.extend, first, "slow", NOW + jobs.LEASE) is False
-    write(jobs.finish, first, "slow")
-    assert write(jobs.extend, second, "quick", NOW + jobs.LEASE) is True
+def do(database: Database, what: object, job: Job, *arguments: object) -> None:
+    """One of the functions that end a claim."""
+    assert callable(what)
+    database.write(lambda rows: what(rows, job, *arguments)).result()
 
 
-def test_an_extended_lease_holds(write: Write) -> None:
-    """A heartbeat keeps the job, and does not count as asking for it again."""
-    write(jobs.enqueue, "collect", "", NOW)
-    job = write(jobs.claim, "a", NOW)
-    assert write(jobs.extend, job, "a", NOW + jobs.LEASE - 1)
-    assert write(jobs.claim, "b", NOW + jobs.LEASE) is None
-    write(jobs.finish, job, "a")
-    assert write(jobs.claim, "b", NOW + 3 * jobs.LEASE) is None
+def test_the_job_that_has_been_due_longest_comes_first(database: Database) -> None:
+    """What is not due yet is not claimed at all."""
+    for key, run_at in (("late", NOW), ("early", NOW - 2), ("future", NOW + 1), ("middle", NOW - 1)):
+        ask(database, key, run_at)
+    assert [claimed(database).key for _ in range(3)] == ["early", "middle", "late"]
+    assert claim(database) is None
+    with database.read() as rows:
+        assert not jobs.any_due(rows, NOW)
+        assert jobs.any_due(rows, NOW + 1)
 
 
-def test_a_job_asked_for_while_it_runs_runs_again(write: Write) -> None:
-    """A policy that changes during its run is evaluated once more."""
-    write(jobs.enqueue, "lifecycle", "1", NOW)
-    job = write(jobs.claim, "a", NOW)
-    write(jobs.enqueue, "lifecycle", "1", NOW + 5)
-    assert write(jobs.claim, "b", NOW + 5) is None
-    write(jobs.finish, job, "a")
-    again = write(jobs.claim, "b", NOW + 5)
-    assert (again.key, again.attempts) == ("1", 1)
+def test_a_job_is_one_workers(path: Path) -> None:
+    """Many processes look at the same time; each job is claimed once."""
+    workers = [Database(path) for _ in range(4)]
+    for number in range(40):
+        ask(workers[0], str(number))
+    together = threading.Barrier(len(workers))
+
+    def work(database: Database) -> list[str]:
+        together.wait()
+        found = []
+        while (job := claim(database, worker=str(id(database)))) is not None:
+            found.append(job.key)
+        return found
+
+    with ThreadPoolExecutor(len(workers)) as threads:
+        found = [key for keys in threads.map(work, workers) for key in keys]
+    for database in workers:
+        database.close()
+    assert sorted(found) == sorted(str(number) for number in range(40))
 
 
-def test_a_recurring_job_waits_for_its_next_time(write: Write) -> None:
-    """What asked for itself again is there after it was finished, and not before its time."""
-    write(jobs.enqueue_if_absent, "sweep", "", NOW)
-    job = write(jobs.claim, "a", NOW)
-    write(jobs.reschedule, job, NOW + 100)
-    write(jobs.finish, job, "a")
-    assert write(jobs.claim, "a", NOW + 99) is None
-    write(jobs.enqueue_if_absent, "sweep", "", NOW)
-    assert write(jobs.claim, "a", NOW + 99) is None
-    assert write(jobs.claim, "a", NOW + 100) is not None
+def test_a_job_is_asked_for_once(database: Database) -> None:
+    """Asking again while it waits only brings it forward."""
+    ask(database, run_at=NOW + 10)
+    ask(database, run_at=NOW + 20)
+    assert claim(database, NOW + 9) is None
+    ask(database, run_at=NOW)
+    assert claimed(database).attempts == 1
+    assert claim(database) is None
 
 
-def test_a_failed_job_is_tried_again_later(write: Write, registry: Registry) -> None:
-    """A failure keeps its message and its count of attempts."""
-    write(jobs.enqueue, "preview", "1", NOW)
-    job = write(jobs.claim, "a", NOW)
-    write(jobs.retry, job, "a", "ValueError('no')", NOW + 30)
-    assert write(jobs.claim, "a", NOW + 29) is None
-    assert write(jobs.claim, "b", NOW + 30).attempts == 2
-    with registry.database.read() as rows:
-        assert rows.execute("SELECT error FROM jobs").fetchone()[0] == "ValueError('no')"
+def test_a_recurring_job_is_not_brought_forward_by_a_start(database: Database) -> None:
+    """``enqueue_if_absent`` leaves the job that waits as it is."""
+
+    def ask_if_absent(rows: Connection, run_at: int) -> None:
+        jobs.enqueue_if_absent(rows, "collect", "", run_at)
+
+    database.write(lambda rows: ask_if_absent(rows, NOW + 5)).result()
+    database.write(lambda rows: ask_if_absent(rows, NOW)).result()
+    assert claim(database) is None
+    assert claimed(database, NOW + 5).kind == "collect"
+
+
+def test_a_finished_job_is_gone(database: Database) -> None:
+    """It can be asked for again."""
+    ask(database)
+    do(database, jobs.finish, claimed(database), "one")
+    assert claim(database, NOW + 10 * LEASE) is None
+    ask(database)
+    assert claimed(database).attempts == 1
+
+
+def test_a_job_that_is_asked_for_while_it_runs_runs_again(database: Database) -> None:
+    """What happened after it began may have been missed. It is not claimed by a second worker meanwhile."""
+    ask(database)
+    job = claimed(database)
+    ask(database, run_at=NOW + 1)
+    assert claim(database, NOW + 2, "two") is None
+    do(database, jobs.finish, job, "one")
+    again = claimed(database, NOW + 2, "two")
+    assert (again.key, again.attempts) == (job.key, 1)
+
+
+def test_a_lease_that_runs_out_is_anyones(database: Database) -> None:
+    """The first worker may be dead, or only slow: then its finishing does not count any more."""
+    ask(database)
+    slow = claimed(database)
+    assert claim(database, NOW + LEASE - 1, "two") is None
+    other = claimed(database, NOW + LEASE, "two")
+    assert (other.id, other.attempts) == (slow.id, 2)
+    do(database, jobs.finish, slow, "one")
+    do(database, jobs.retry, slow, "one", "late", NOW)
+    assert claim(database, NOW + LEASE + 1, "three") is None
+    do(database, jobs.finish, other, "two")
+    assert claim(database, NOW + 10 * LEASE) is None
+
+
+def test_a_lease_can_be_extended_by_its_holder(database: Database) -> None:
+    """Long work keeps its job; who has lost it is told to stop."""
+    ask(database)
+    job = claimed(database)
+    assert database.write(lambda rows: jobs.extend(rows, job, "one", NOW + LEASE - 1)).result()
+    assert claim(database, NOW + LEASE, "two") is None
+    assert claimed(database, NOW + 2 * LEASE, "two").id == job.id
+    assert not database.write(lambda rows: jobs.extend(rows, job, "one", NOW + 2 * LEASE)).result()
+
+
+def test_extending_does_not_forget_that_a_job_was_asked_for_again(database: Database) -> None:
+    """It still runs once more when it is finished."""
+    ask(database)
+    job = claimed(database)
+    ask(database, run_at=NOW + 1)
+    assert database.write(lambda rows: jobs.extend(rows, job, "one", NOW + 2)).result()
+    do(database, jobs.finish, job, "one")
+    assert claimed(database, NOW + 3).id == job.id
+
+
+def test_a_failed_job_waits_for_its_next_try(database: Database) -> None:
+    """With the error noted, cut to a size; attempts are counted until it is finished."""
+    ask(database)
+    for attempt in (1, 2, 3):
+        job = claimed(database, NOW + attempt)
+        assert job.attempts == attempt
+        do(database, jobs.retry, job, "one", "x" * 10_000, NOW + attempt + 1)
+        assert claim(database, NOW + attempt) is None
+    with database.read() as rows:
+        assert rows.execute("SELECT length(error) FROM jobs").fetchone() == (2000,)
+
+
+def test_a_recurring_job_comes_back(database: Database) -> None:
+    """It asked for itself before it was finished; its attempts begin anew."""
+    ask(database)
+    job = claimed(database)
+    do(database, jobs.reschedule, job, NOW + 60)
+    do(database, jobs.finish, job, "one")
+    assert claim(database, NOW + 59) is None
+    assert claimed(database, NOW + 60).attempts == 1
+
+
+def test_a_recurring_job_comes_back_even_if_its_worker_dies_at_the_end(database: Database) -> None:
+    """Between asking for itself and finishing."""
+    ask(database)
+    do(database, jobs.reschedule, claimed(database), NOW + 60)
+    assert claim(database, NOW + 59) is None
+    assert claim(database, NOW + 61, "two") is not None

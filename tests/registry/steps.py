@@ -1,0 +1,126 @@
+"""What the tests of the use cases share: a clock to set, pushes without HTTP, and sums over what is really stored."""
+
+import asyncio
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from careen import server
+from careen.clock import DAY, Instant, parse_instant
+from careen.db.images import ImageRow
+from careen.oci.digest import digest_of
+from careen.registry import images, layers, repositories
+from careen.registry.images import Put
+from careen.registry.registry import Registry, Transaction
+from careen.registry.repositories import Repository
+from careen.settings import Settings
+from tests.images import Built
+
+START = parse_instant("2026-01-01T00:00:00Z")
+
+
+class Hands:
+    """A clock that moves when a test moves it, and a microsecond at every look."""
+
+    def __init__(self) -> None:
+        self.now: Instant = START
+
+    def __call__(self) -> Instant:
+        self.now += 1
+        return self.now
+
+    def forward(self, time: Instant = DAY) -> None:
+        """Let time pass."""
+        self.now += time
+
+
+def with_limits(registry: Registry, **limits: Any) -> Registry:
+    """The same registry with other limits."""
+    return dataclasses.replace(registry, limits=dataclasses.replace(registry.limits, **limits))
+
+
+def reopen(registry: Registry) -> Registry:
+    """The same registry as another process has it open. Close it."""
+    another = server.open_registry(Settings(data=str(registry.database.path.parent)))
+    return dataclasses.replace(another, clock=registry.clock, limits=registry.limits)
+
+
+def upload(registry: Registry, repository: str, data: bytes) -> str:
+    """Push one blob, as a request does. Returns its digest."""
+    target = registry.write_now(repositories.require_for_push, repository)
+    asyncio.run(_upload(registry, target, data))
+    return digest_of(data)
+
+
+async def _upload(registry: Registry, target: Repository, data: bytes) -> None:
+    async with layers.held(registry, target, layers.begin(registry, target)) as held:
+        await registry.in_thread(held.write, [data])
+        await layers.complete(registry, target, held, digest_of(data))
+
+
+def put(registry: Registry, repository: str, built: Built, tag: str | None = None) -> Put:
+    """Put a manifest whose blobs are there."""
+    target = registry.write_now(repositories.require_for_push, repository)
+    return registry.write_now(images.put, target, built.manifest, tag=tag)
+
+
+def push(registry: Registry, repository: str, built: Built, tag: str | None = None) -> Put:
+    """Push an image: its blobs, then its manifest."""
+    for data in built.blobs:
+        upload(registry, repository, data)
+    return put(registry, repository, built, tag)
+
+
+def row(registry: Registry, repository: str, built: Built) -> ImageRow | None:
+    """The image as it is stored now."""
+    found = registry.read(repositories.require, repository)
+    return registry.read(images.find, found, digest=built.digest)
+
+
+def digests(registry: Registry, repository: str) -> set[str]:
+    """The images of a repository."""
+    found = registry.read(repositories.require, repository)
+    return {image.row.digest for image in registry.read(images.page, found, "", 1000)}
+
+
+def delete(registry: Registry, repository: str, built: Built) -> list[str]:
+    """Delete by digest. Returns the digests of all that went."""
+    found = registry.read(repositories.require, repository)
+    return [image.row.digest for image in registry.write_now(images.delete_by_digest, found, built.digest)]
+
+
+def blob(registry: Registry, repository: str, digest: str) -> bytes | None:
+    """A blob's bytes as a pull reads them, or None if the repository does not have it."""
+    found = registry.read(layers.find, repository, digest)
+    if found is None or found.content is not None:
+        return None if found is None else found.content
+    descriptor = registry.blobs.open(digest, found.generation)
+    try:
+        return os.pread(descriptor, found.size + 1, 0)
+    finally:
+        os.close(descriptor)
+
+
+def is_whole(registry: Registry, repository: str, built: Built) -> bool:
+    """Whether an image can be pulled with all its blobs, byte for byte."""
+    pulled = registry.read(images.pullable, repository, built.digest)
+    return (
+        pulled is not None
+        and pulled.content == built.manifest
+        and all(blob(registry, repository, digest_of(data)) == data for data in built.blobs)
+    )
+
+
+def files(registry: Registry) -> list[Path]:
+    """Every file with committed bytes."""
+    return [path for path in (registry.database.path.parent / "blobs").rglob("*") if path.is_file()]
+
+
+def stored_bytes(registry: Registry) -> int:
+    """The bytes of all blobs, as the disk and the rows really have them."""
+    return sum(path.stat().st_size for path in files(registry)) + registry.read(_row_bytes)
+
+
+def _row_bytes(tx: Transaction) -> int:
+    return int(tx.rows.execute("SELECT coalesce(sum(length(content)), 0) FROM blob_contents").fetchone()[0])

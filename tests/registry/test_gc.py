@@ -1,0 +1,247 @@
+"""The collector: bytes come back exactly, leases are kept, and a crash costs nothing."""
+
+import asyncio
+import os
+
+import pytest
+
+from careen.clock import DAY, HOUR, SECOND
+from careen.oci.digest import digest_of
+from careen.registry import archive, gc, layers, repositories
+from careen.registry.gc import Collected
+from careen.registry.registry import Registry
+from tests.images import image
+from tests.registry.steps import (
+    Hands,
+    blob,
+    delete,
+    files,
+    is_whole,
+    push,
+    put,
+    reopen,
+    stored_bytes,
+    upload,
+    with_limits,
+)
+
+APP = "team/app"
+LARGE = b"x" * 100_000
+
+
+@pytest.mark.parametrize("size", [64, 100_000], ids=["in rows", "in files"])
+def test_bytes_come_back_exactly(registry: Registry, size: int) -> None:
+    """What is freed is what disk and rows have less; the layer that another image shares stays."""
+    one, two = image("base", "one", size=size), image("base", "two", size=size)
+    push(registry, APP, one, "1")
+    push(registry, APP, two, "2")
+    before = stored_bytes(registry)
+    assert gc.collect(registry).blobs == 0
+    delete(registry, APP, one)
+    collected = gc.collect(registry)
+    assert collected.blobs == 2
+    assert collected.freed == one.size - len(one.blobs[1]) == before - stored_bytes(registry)
+    assert is_whole(registry, APP, two)
+    delete(registry, APP, two)
+    assert gc.collect(registry).freed == two.size
+    assert stored_bytes(registry) == 0
+
+
+def test_more_than_a_batch_is_collected(registry: Registry) -> None:
+    """The collector goes on until nothing is due."""
+    found = registry.write_now(repositories.create, APP)
+    for number in range(gc.BATCH + 5):
+        data = b"%d" % number
+        layers.store(registry, found, digest_of(data), data)
+    assert gc.collect(registry).blobs == gc.BATCH + 5
+    assert stored_bytes(registry) == 0
+
+
+def test_a_blob_is_kept_for_the_grace_period(registry: Registry, clock: Hands) -> None:
+    """A push that has not put its manifest yet has a day; whoever looks again has a day from then."""
+    patient = with_limits(registry, grace=DAY)
+    digest = upload(patient, APP, LARGE)
+    clock.forward(DAY - HOUR)
+    assert gc.collect(patient) == Collected()
+    clock.forward(2 * HOUR)
+    assert gc.collect(patient) == Collected(reviewed=1, blobs=1, freed=len(LARGE))
+    assert blob(patient, APP, digest) is None
+
+
+def test_a_lease_is_renewed_by_who_asks(registry: Registry, clock: Hands) -> None:
+    """HEAD of a blob says "you have it", so it stays for at least half a grace period more."""
+    patient = with_limits(registry, grace=DAY)
+    digest = upload(patient, APP, LARGE)
+    clock.forward(DAY - HOUR)
+    seen = patient.read(layers.find, APP, digest)
+    assert seen is not None
+    assert asyncio.run(layers.lease(patient, seen))
+    clock.forward(2 * HOUR)
+    assert gc.collect(patient) == Collected(reviewed=1, waiting=1)
+    clock.forward(DAY)
+    assert gc.collect(patient).blobs == 1
+    assert not asyncio.run(layers.lease(patient, seen))
+
+
+def test_a_lease_that_is_young_costs_no_write(registry: Registry, clock: Hands) -> None:
+    """Renewals are coalesced: in the first half of the grace period nothing is written."""
+    patient = with_limits(registry, grace=DAY)
+    digest = upload(patient, APP, LARGE)
+    clock.forward(DAY // 2 - HOUR)
+    seen = patient.read(layers.find, APP, digest)
+    assert seen is not None
+    assert asyncio.run(layers.lease(patient, seen))
+    assert patient.read(layers.find, APP, digest) == seen
+
+
+def test_the_blobs_of_a_deleted_image_keep_their_lease(registry: Registry, clock: Hands) -> None:
+    """Delete and push again at once: the layers are still there, and then they stay."""
+    patient = with_limits(registry, grace=DAY)
+    built = image("app", size=70_000)
+    push(patient, APP, built)
+    delete(patient, APP, built)
+    assert gc.collect(patient).waiting == len(built.blobs)
+    put(patient, APP, built)
+    clock.forward(2 * DAY)
+    assert gc.collect(patient).blobs == 0
+    assert is_whole(patient, APP, built)
+    delete(patient, APP, built)
+    assert gc.collect(patient).freed == built.size
+
+
+def test_a_shorter_grace_reaches_what_is_not_due_yet(registry: Registry, clock: Hands) -> None:
+    """``careen gc`` may be told to be less patient than the registry; what is younger than that stays."""
+    patient = with_limits(registry, grace=DAY)
+    upload(patient, APP, b"older")
+    clock.forward(HOUR)
+    upload(patient, APP, b"younger")
+    assert gc.collect(patient, grace=HOUR) == Collected(reviewed=2, blobs=1, freed=5, waiting=1)
+    assert gc.collect(patient, grace=0).freed == 7
+
+
+def test_bytes_stay_until_the_last_repository_lets_go(registry: Registry) -> None:
+    """Mounted blobs are links to the same bytes; each repository lets go for itself."""
+    built = image("app", size=70_000)
+    push(registry, APP, built)
+    copy = registry.write_now(repositories.create, "team/copy")
+    for digest in built.digests:
+        registry.write_now(layers.mount, copy, digest, APP)
+    put(registry, "team/copy", built)
+    assert len(files(registry)) == 1
+    delete(registry, APP, built)
+    assert gc.collect(registry) == Collected(reviewed=4)
+    assert blob(registry, APP, built.digests[1]) is None
+    assert is_whole(registry, "team/copy", built)
+    delete(registry, "team/copy", built)
+    assert gc.collect(registry).freed == built.size
+    assert files(registry) == []
+
+
+def test_a_deleted_repository_gives_its_bytes_back(registry: Registry) -> None:
+    """The next collection deletes the files of blobs that nobody links any more."""
+    push(registry, APP, image("app", size=70_000))
+    registry.write_now(repositories.delete, APP, force=True)
+    gc.collect(registry)
+    assert stored_bytes(registry) == 0
+
+
+def test_an_interrupted_deletion_is_finished_by_the_next_run(registry: Registry) -> None:
+    """Between the row and its bytes the process dies: the mark stays, and the bytes go later."""
+    upload(registry, APP, LARGE)
+    registry.write_now(gc._review_step, 0)
+    assert len(files(registry)) == 1
+    another = reopen(registry)
+    gc.collect(another)
+    assert files(another) == []
+    assert another.read(gc._condemned) == []
+    another.close()
+
+
+def test_a_push_of_condemned_bytes_gets_bytes_of_its_own(registry: Registry) -> None:
+    """The collector has marked the old generation; the new one is another file, and is not touched."""
+    digest = upload(registry, APP, LARGE)
+    registry.write_now(gc._review_step, 0)
+    assert upload(registry, APP, LARGE) == digest
+    assert len(files(registry)) == 2
+    gc._delete_condemned(registry)
+    assert len(files(registry)) == 1
+    assert blob(registry, APP, digest) == LARGE
+
+
+def test_the_sweep_finds_files_without_a_row(registry: Registry) -> None:
+    """A push that died between file and row leaves one; it goes once it is too old to be a push under way."""
+    digest = upload(registry, APP, LARGE)
+    [named] = files(registry)
+    orphan = named.with_name(f"{named.name.partition('.')[0]}.0123456789abcdef")
+    orphan.write_bytes(LARGE)
+    assert gc.sweep(registry) == Collected()
+    old = orphan.stat().st_mtime - gc.ORPHAN_AGE - 1
+    for path in (orphan, named):
+        os.utime(path, (old, old))
+    assert gc.sweep(registry) == Collected(orphans=1, freed=len(LARGE))
+    assert files(registry) == [named]
+    assert blob(registry, APP, digest) == LARGE
+
+
+def test_the_sweep_finds_blobs_without_a_link(registry: Registry) -> None:
+    """Nothing should leave one, and nothing is lost if something does."""
+    upload(registry, APP, LARGE)
+    upload(registry, APP, b"small")
+    registry.write_now(lambda tx: tx.rows.execute("DELETE FROM repository_blobs"))
+    assert gc.sweep(registry) == Collected(blobs=2, freed=len(LARGE) + 5)
+    assert stored_bytes(registry) == 0
+
+
+def test_the_sweep_finds_abandoned_uploads(registry: Registry) -> None:
+    """One that has stood still for too long goes with its bytes; one that another request holds does not."""
+    found = registry.write_now(repositories.create, APP)
+    folder = registry.database.path.parent / "uploads" / str(found.id)
+    old, young, busy = (layers.begin(registry, found) for _ in range(3))
+    long_ago = 0
+    for upload_id in (old, busy):
+        (folder / upload_id).write_bytes(b"half")
+        os.utime(folder / upload_id, (long_ago, long_ago))
+    another = reopen(registry)
+    held = another.blobs.hold_upload(found.id, busy)
+    assert gc.sweep(registry) == Collected(uploads=1, freed=4)
+    assert {path.name for path in folder.iterdir()} == {young, busy}
+    held.release()
+    assert gc.sweep(registry).uploads == 1
+    another.close()
+
+
+def test_time_on_the_registrys_clock_does_not_age_files(registry: Registry, clock: Hands) -> None:
+    """Files are aged by the store's own clock: a demonstration in which weeks pass loses no upload."""
+    found = registry.write_now(repositories.create, APP)
+    layers.begin(registry, found)
+    clock.forward(100 * DAY)
+    assert gc.sweep(registry) == Collected()
+
+
+def test_reviews_do_not_pile_up(registry: Registry) -> None:
+    """Everything that was reviewed is forgotten: needed blobs, gone ones, and links that vanished by themselves."""
+    push(registry, APP, image("app"))
+    upload(registry, APP, b"alone")
+    registry.write_now(layers.delete, APP, digest_of(b"alone"))
+    assert gc.collect(registry) == Collected(reviewed=3)
+    assert registry.read(lambda tx: tx.rows.execute("SELECT count(*) FROM reviews").fetchone()) == (0,)
+
+
+def test_an_archived_image_keeps_its_bytes(registry: Registry) -> None:
+    """Out of sight is not out of the registry."""
+    built = image("app", size=70_000)
+    stored = push(registry, APP, built).image.row
+    registry.write_now(archive.archive_with_referrers, stored)
+    gc.collect(registry, grace=0)
+    registry.write_now(archive.begin_restore, stored._replace(status=archive.ARCHIVED))
+    registry.write_now(archive.end_restore, stored.id)
+    assert is_whole(registry, APP, built)
+
+
+def test_waiting_is_not_forever(registry: Registry, clock: Hands) -> None:
+    """A lease of a second is over a second later."""
+    quick = with_limits(registry, grace=SECOND)
+    upload(quick, APP, b"data")
+    assert gc.collect(quick) == Collected()
+    clock.forward(2 * SECOND)
+    assert gc.collect(quick).blobs == 1

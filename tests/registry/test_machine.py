@@ -1,0 +1,319 @@
+"""Any sequence of pushes, deletions, mounts and collections, against a model made of dictionaries.
+
+The model says what each repository has: blobs it may read, images, tags. After every step what can be read is exactly that,
+and after every collection nothing is stored but what some image needs.
+"""
+
+import functools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from careen import server
+from careen.ecr import errors
+from careen.registry import gc, images, layers, repositories, storage
+from careen.registry.registry import Registry
+from careen.settings import Settings
+from tests.images import Built, artifact, image, index
+from tests.registry import steps
+
+REPOSITORIES = st.sampled_from(["team/a", "team/b"])
+LAYERS = st.lists(st.sampled_from(["one", "two", "large"]), min_size=1, max_size=2, unique=True)
+TAGS = st.sampled_from(["1", "2", "latest"])
+SIZES = {"large": 70_000}
+"""One layer is a file, the others are rows."""
+
+
+class Pushed(NamedTuple):
+    """An image in a repository of the model."""
+
+    repository: str
+    built: Built
+    children: tuple[str, ...] = ()
+    subject: str | None = None
+
+
+def build(names: list[str]) -> Built:
+    """An image of these layers; one that has the large layer is large throughout."""
+    return image(*names, size=max(SIZES.get(name, 64) for name in names))
+
+
+@functools.cache
+def prepared() -> Path:
+    """An empty data folder, made once: copying it is a hundred times faster than migrating anew."""
+    folder = Path(tempfile.mkdtemp(prefix="careen-machine-"))
+    server.prepare(Settings(data=str(folder)))
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tidy() -> Iterator[None]:
+    yield
+    shutil.rmtree(prepared())
+    prepared.cache_clear()
+
+
+class RegistryMachine(RuleBasedStateMachine):
+    """A registry and its model, side by side."""
+
+    pushed = Bundle("pushed")
+
+    @initialize()
+    def open(self) -> None:
+        """Start with an empty registry."""
+        self.folder = Path(tempfile.mkdtemp(prefix="careen-machine-"))
+        shutil.copytree(prepared(), self.folder, dirs_exist_ok=True)
+        self.registry = self._opened()
+        self.blobs: dict[tuple[str, str], bytes] = {}
+        self.images: dict[tuple[str, str], Pushed] = {}
+        self.tags: dict[tuple[str, str], str] = {}
+        self.collected = True
+
+    def _opened(self) -> Registry:
+        return server.open_registry(Settings(data=str(self.folder), create_on_push=True, blob_grace=0))
+
+    def teardown(self) -> None:
+        """Put everything away."""
+        if hasattr(self, "registry"):
+            self.registry.close()
+            shutil.rmtree(self.folder)
+
+    # What people do.
+
+    @rule(repository=REPOSITORIES, data=st.sampled_from([b"", b"alone", b"L" * 70_000]))
+    def upload(self, repository: str, data: bytes) -> None:
+        """A layer comes, and no manifest."""
+        digest = steps.upload(self.registry, repository, data)
+        self.blobs[repository, digest] = data
+
+    @rule(target=pushed, repository=REPOSITORIES, names=LAYERS, tag=st.none() | TAGS)
+    def push(self, repository: str, names: list[str], tag: str | None) -> Pushed:
+        """An image is pushed, or pushed again."""
+        return self._push(Pushed(repository, build(names)), tag)
+
+    @rule(target=pushed, subject=pushed, kind=st.sampled_from(["signature", "sbom"]))
+    def sign(self, subject: Pushed, kind: str) -> Pushed:
+        """A referrer is pushed, its subject may be gone by now."""
+        built = artifact(f"application/vnd.example.{kind}", subject.built)
+        return self._push(Pushed(subject.repository, built, subject=subject.built.digest), None)
+
+    @rule(target=pushed, first=pushed, second=pushed, tag=st.none() | TAGS)
+    def list_in_an_index(self, first: Pushed, second: Pushed, tag: str | None) -> object:
+        """An index comes; what it lists must be there."""
+        repository = first.repository
+        made = index(first.built, second.built)
+        children = (first.built.digest, second.built.digest)
+        missing = [digest for digest in children if (repository, digest) not in self.images]
+        if missing:
+            with pytest.raises(errors.ReferencedImagesNotFound):
+                steps.put(self.registry, repository, made, tag)
+            return multiple()
+        return self._push(Pushed(repository, made, children), tag)
+
+    @rule(one=pushed, tag=TAGS)
+    def retag(self, one: Pushed, tag: str) -> None:
+        """A tag comes or moves, if the manifest can still be put: its blobs may have been collected."""
+        there = (one.repository, one.built.digest) in self.images
+        held = all((one.repository, digest) in self.blobs for digest in one.built.digests)
+        listed = all((one.repository, digest) in self.images for digest in one.children)
+        if there or (held and listed):
+            self._put(one, tag)
+            return
+        with pytest.raises((errors.LayersNotFound, errors.ReferencedImagesNotFound)):
+            steps.put(self.registry, one.repository, one.built, tag)
+
+    @rule(one=consumes(pushed))
+    def delete_by_digest(self, one: Pushed) -> None:
+        """An image goes with its referrers, unless an index lists it."""
+        if not self._has(one.repository):
+            return
+        if self._parents(one.repository, one.built.digest):
+            with pytest.raises(images.ImageReferenced):
+                steps.delete(self.registry, one.repository, one.built)
+            return
+        gone = steps.delete(self.registry, one.repository, one.built)
+        assert set(gone) == self._forget(one.repository, one.built.digest)
+
+    @rule(repository=REPOSITORIES, tag=TAGS, last=st.booleans())
+    def delete_by_tag(self, repository: str, tag: str, *, last: bool) -> None:
+        """A tag goes: ECR's way, with the image if it was its last, or OCI's way, without."""
+        if not self._has(repository):
+            return
+        found = self.registry.read(repositories.require, repository)
+        digest = self.tags.get((repository, tag))
+        if not last:
+            assert self.registry.write_now(images.untag, found, tag) == (digest is not None)
+        elif digest is not None and self._tags(repository, digest) == [tag]:
+            if self._parents(repository, digest):
+                with pytest.raises(images.ImageReferenced):
+                    self.registry.write_now(images.delete_by_tag, found, tag)
+                return
+            self.registry.write_now(images.delete_by_tag, found, tag)
+            self._forget(repository, digest)
+        else:
+            assert (self.registry.write_now(images.delete_by_tag, found, tag) is None) == (digest is None)
+        self.tags.pop((repository, tag), None)
+
+    @rule(one=pushed, to=REPOSITORIES)
+    def mount(self, one: Pushed, to: str) -> None:
+        """The blobs of an image are linked in another repository, as far as they are there."""
+        target = self.registry.write_now(repositories.require_for_push, to)
+        for digest in one.built.digests:
+            data = self.blobs.get((one.repository, digest))
+            assert self.registry.write_now(layers.mount, target, digest, one.repository) == (data is not None)
+            if data is not None:
+                self.blobs[to, digest] = data
+
+    @rule(one=pushed)
+    def delete_blob(self, one: Pushed) -> None:
+        """A blob goes, unless an image needs it."""
+        repository, digest = one.repository, (*one.built.digests, "sha256:none")[0]
+        if (repository, digest) in self._needed():
+            with pytest.raises(layers.BlobInUse):
+                self.registry.write_now(layers.delete, repository, digest)
+            return
+        deleted = self.registry.write_now(layers.delete, repository, digest)
+        assert deleted == (self.blobs.pop((repository, digest), None) is not None)
+        self.collected = False
+
+    @rule(repository=REPOSITORIES)
+    def delete_repository(self, repository: str) -> None:
+        """Everything of a repository goes."""
+        if not self._has(repository):
+            return
+        self.registry.write_now(repositories.delete, repository, force=True)
+        for part in (self.blobs, self.images, self.tags):
+            for key in [key for key in part if key[0] == repository]:
+                del part[key]
+        self.collected = False
+
+    # What the registry does.
+
+    @rule()
+    def collect(self) -> None:
+        """Without grace, all that no image needs goes, and exactly its bytes come back."""
+        before = self._sum()
+        needed = self._needed()
+        self.blobs = {key: data for key, data in self.blobs.items() if key in needed}
+        assert gc.collect(self.registry, grace=0).freed == before - self._sum()
+        self.collected = True
+
+    @rule()
+    def restart_and_sweep(self) -> None:
+        """Another process goes on with what is on the disk, and finds nothing that no event told of."""
+        self.registry.close()
+        self.registry = self._opened()
+        assert gc.sweep(self.registry) == gc.Collected()
+        self.collected = True
+
+    # What holds at all times.
+
+    @invariant()
+    def every_image_is_whole(self) -> None:
+        """What the model has can be pulled with all its blobs; what it has not cannot."""
+        for (repository, _), one in self.images.items():
+            assert steps.is_whole(self.registry, repository, one.built)
+        for repository in {key[0] for key in self.images}:
+            expected = {digest for name, digest in self.images if name == repository}
+            assert steps.digests(self.registry, repository) == expected
+
+    @invariant()
+    def every_tag_is_right(self) -> None:
+        """Each tag names what it was last put on."""
+        for (repository, tag), digest in self.tags.items():
+            found = self.registry.read(images.pullable, repository, tag)
+            assert found is not None
+            assert found.digest == digest
+
+    @invariant()
+    def the_sums_agree(self) -> None:
+        """Every blob is counted once; nothing but the collector's last leavings is stored beyond them."""
+        for (repository, digest), data in self.blobs.items():
+            assert steps.blob(self.registry, repository, digest) == data
+        account = storage.account(self.registry)
+        assert account.blob_bytes == self._sum()
+        stored = steps.stored_bytes(self.registry)
+        assert stored == self._sum() + account.condemned_bytes
+        assert not (self.collected and account.condemned_bytes)
+
+    # The model.
+
+    def _push(self, one: Pushed, tag: str | None) -> Pushed:
+        for data, digest in zip(one.built.blobs, one.built.digests, strict=True):
+            steps.upload(self.registry, one.repository, data)
+            self.blobs[one.repository, digest] = data
+        self._put(one, tag)
+        return one
+
+    def _put(self, one: Pushed, tag: str | None) -> None:
+        key = (one.repository, one.built.digest)
+        assert steps.put(self.registry, one.repository, one.built, tag).created == (key not in self.images)
+        self.images[key] = one
+        if tag is not None:
+            self.tags[one.repository, tag] = one.built.digest
+
+    def _forget(self, repository: str, digest: str) -> set[str]:
+        """Remove an image and what follows it. Returns what was there."""
+        if (repository, digest) not in self.images:
+            return set()
+        del self.images[repository, digest]
+        for tag in self._tags(repository, digest):
+            del self.tags[repository, tag]
+        gone = {digest}
+        for (name, other), one in list(self.images.items()):
+            if name == repository and one.subject == digest and not self._parents(repository, other):
+                gone |= self._forget(repository, other)
+        return gone
+
+    def _has(self, repository: str) -> bool:
+        return self.registry.read(repositories.find, repository) is not None
+
+    def _parents(self, repository: str, digest: str) -> bool:
+        return any(one.repository == repository and digest in one.children for one in self.images.values())
+
+    def _tags(self, repository: str, digest: str) -> list[str]:
+        return [tag for (name, tag), other in self.tags.items() if (name, other) == (repository, digest)]
+
+    def _needed(self) -> set[tuple[str, str]]:
+        return {(name, digest) for (name, _), one in self.images.items() for digest in one.built.digests}
+
+    def _sum(self) -> int:
+        return sum(len(data) for data in {digest: data for (_, digest), data in self.blobs.items()}.values())
+
+
+QUICK = settings(
+    max_examples=30,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+def test_any_sequence_of_steps() -> None:
+    """Some seconds of it."""
+    run_state_machine_as_test(RegistryMachine, settings=QUICK)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_any_long_sequence_of_steps() -> None:
+    """Some minutes of it."""
+    run_state_machine_as_test(
+        RegistryMachine, settings=settings(QUICK, max_examples=500, stateful_step_count=60)
+    )

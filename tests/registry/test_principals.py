@@ -1,0 +1,118 @@
+"""Principals and their keys: made, listed, shown, deleted; and the passwords that go with them."""
+
+import dataclasses
+
+import pytest
+
+from careen.clock import HOUR, system_now
+from careen.iam.managed import ManagedPolicy
+from careen.iam.tokens import TokenExpired
+from careen.registry import access, principals
+from careen.registry.access import Action, Principal
+from careen.registry.principals import NewKey
+from careen.registry.registry import Registry, RootKey
+
+ROOT = RootKey("AKIAROOT", "the-root-secret-of-a-test")
+
+
+def make(registry: Registry, name: str, policy: ManagedPolicy = ManagedPolicy.FULL_ACCESS) -> NewKey:
+    """A new access key."""
+    return registry.write_now(principals.create_key, registry.master_key, name, policy)
+
+
+def log_in(registry: Registry, user: str, password: str) -> Principal | None:
+    """Who stands behind a Basic credential."""
+    return registry.read(access.by_password, registry, user, password, system_now())
+
+
+def test_a_key_opens_the_registry_as_its_principal(registry: Registry) -> None:
+    """By its secret, and by a token; the principal has the policy it was made with, and an ARN of its own."""
+    key = make(registry, "builder", ManagedPolicy.POWER_USER)
+    principal = log_in(registry, key.access_key_id, key.secret_access_key)
+    assert principal == Principal(registry.id, "builder", key.access_key_id, ManagedPolicy.POWER_USER)
+    assert principal.arn == f"arn:aws:iam::{registry.id}:user/builder"
+    token = access.mint_authorization(registry, principal, system_now() + HOUR)
+    assert log_in(registry, "AWS", token) == principal
+
+
+def test_a_second_key_belongs_to_the_same_principal(registry: Registry) -> None:
+    """Its policy stays what it was; each key has a secret of its own, and each is deleted for itself."""
+    first = make(registry, "builder", ManagedPolicy.PULL_ONLY)
+    second = make(registry, "builder", ManagedPolicy.FULL_ACCESS)
+    assert first.policy == second.policy == ManagedPolicy.PULL_ONLY
+    assert first.secret_access_key != second.secret_access_key
+    assert [key.access_key_id for key in registry.read(principals.list_keys)] == [
+        first.access_key_id,
+        second.access_key_id,
+    ]
+    assert registry.write_now(principals.delete_key, first.access_key_id)
+    assert not registry.write_now(principals.delete_key, first.access_key_id)
+    assert log_in(registry, first.access_key_id, first.secret_access_key) is None
+    assert log_in(registry, second.access_key_id, second.secret_access_key) is not None
+
+
+def test_a_secret_can_be_shown_again_and_is_stored_nowhere(registry: Registry) -> None:
+    """It is derived from the master key: the same every time, and not in the database."""
+    key = make(registry, "builder")
+    assert registry.read(principals.reveal_key, registry.master_key, key.access_key_id) == key
+    assert registry.read(principals.reveal_key, registry.master_key, "AKIANONE") is None
+    stored = b"".join(path.read_bytes() for path in registry.database.path.parent.glob("careen.db*"))
+    assert key.access_key_id.encode() in stored
+    assert key.secret_access_key.encode() not in stored
+
+
+def test_the_first_start_makes_an_administrator(registry: Registry) -> None:
+    """Once: where there is a key already, none is made."""
+    made = registry.write_now(principals.create_administrator, registry.master_key)
+    assert made is not None
+    assert (made.name, made.policy) == ("administrator", ManagedPolicy.FULL_ACCESS)
+    assert registry.write_now(principals.create_administrator, registry.master_key) is None
+
+
+def test_the_settings_key_is_the_account_itself(registry: Registry) -> None:
+    """It is stored nowhere, and needs no row."""
+    rooted = dataclasses.replace(registry, root_key=ROOT)
+    principal = log_in(rooted, ROOT.access_key_id, ROOT.secret_access_key)
+    assert principal is not None
+    assert principal.arn == f"arn:aws:iam::{registry.id}:root"
+    assert access.may(principal, Action.DELETE_REPOSITORY)
+    assert rooted.read(access.secret_of, rooted, ROOT.access_key_id) == ROOT.secret_access_key
+    assert log_in(registry, ROOT.access_key_id, ROOT.secret_access_key) is None
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [("AWS", ""), ("AWS", "nonsense"), ("", ""), ("AKIANONE", ""), ("AKIANONE", "secret"), ("ä", "ö\0")],
+)
+def test_nobody_else_gets_in(registry: Registry, user: str, password: str) -> None:
+    """Unknown users, empty passwords, and what is no password at all."""
+    make(registry, "builder")
+    assert log_in(registry, user, password) is None
+
+
+def test_a_token_ends_with_its_time_and_with_its_key(registry: Registry) -> None:
+    """Expired it says so, which clients show; without its key it is nobody's."""
+    key = make(registry, "builder")
+    principal = log_in(registry, key.access_key_id, key.secret_access_key)
+    assert principal is not None
+    with pytest.raises(TokenExpired):
+        log_in(registry, "AWS", access.mint_authorization(registry, principal, system_now()))
+    token = access.mint_authorization(registry, principal, system_now() + HOUR)
+    registry.write_now(principals.delete_key, key.access_key_id)
+    assert log_in(registry, "AWS", token) is None
+
+
+def test_a_download_grant_is_for_one_blob_and_one_purpose(registry: Registry) -> None:
+    """Not for another blob, repository or registry, not for longer, and not as a password."""
+    later = system_now() + HOUR
+    token = access.mint_download(registry, "team/app", "sha256:one", later)
+    stranger = dataclasses.replace(registry, master_key=bytes(32))
+    assert access.grants_download(registry, token, "team/app", "sha256:one", later - 1)
+    for by, repository, digest, now in (
+        (registry, "team/app", "sha256:two", later - 1),
+        (registry, "team/other", "sha256:one", later - 1),
+        (registry, "team/app", "sha256:one", later),
+        (stranger, "team/app", "sha256:one", later - 1),
+    ):
+        assert not access.grants_download(by, token, repository, digest, now)
+    assert log_in(registry, "AWS", token) is None
