@@ -1,7 +1,6 @@
 """What the benchmark reads from ``/proc`` and wrk, what it pushes, what it makes of the rounds and prints."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
