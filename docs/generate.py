@@ -24,8 +24,16 @@ def settings_page() -> str:
     body = ast.parse(inspect.getsource(settings.Settings)).body[0]
     assert isinstance(body, ast.ClassDef)
     for field, text in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            name, kind, default = ast.unparse(field.target), ast.unparse(field.annotation), ast.unparse(field.value or field)
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            name, kind, default = (
+                ast.unparse(field.target),
+                ast.unparse(field.annotation),
+                ast.unparse(field.value or field),
+            )
             lines.append(f"| `{name}` | {kind} | `{default.strip(chr(39)) or ' '}` | {text.value.value} |")
     return "\n".join(lines) + "\n"
 

@@ -150,7 +150,7 @@ def test_a_slow_reader_gets_everything(client: Client, name: str) -> None:
     """A client with a small window that reads in sips; others are served meanwhile."""
     path = f"/v2/{name}/blobs/{digest_of(LARGE)}"
     with client.connect() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
         connection.sendall(client.head_of("GET", path, "Connection: close"))
         got = bytearray()
         for sip in itertools.count():
@@ -161,6 +161,18 @@ def test_a_slow_reader_gets_everything(client: Client, name: str) -> None:
                 break
             got += part
     assert bytes(got).partition(b"\r\n\r\n")[2] == LARGE
+
+
+def test_a_body_from_a_file_does_not_overtake_what_waits(client: Client, name: str) -> None:
+    """Manifests that fill the connection, and between them bodies that the kernel sends by itself."""
+    manifest, blob = f"/v2/{name}/manifests/big", f"/v2/{name}/blobs/{digest_of(LARGE)}"
+    pair = client.head_of("GET", manifest) + client.head_of("GET", blob, "Range: bytes=5-70004")
+    with client.connect() as connection, connection.makefile("rb") as stream:
+        connection.sendall(pair * 150)
+        time.sleep(0.3)
+        for _ in range(150):
+            assert next_answer(stream, "GET").body == BIG_MANIFEST.manifest
+            assert next_answer(stream, "GET").body == LARGE[5:70_005]
 
 
 def reset(connection: socket.socket) -> None:
@@ -279,7 +291,7 @@ def test_a_client_that_stalls_is_given_up(plain: Client, name: str) -> None:
     location = plain.begin(name)
     with plain.connect() as sending, plain.connect() as reading:
         sending.sendall(plain.head_of("PATCH", location, "Content-Length: 10") + b"01234")
-        reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
         reading.sendall(plain.head_of("GET", f"/v2/{name}/blobs/{digest_of(LARGE)}"))
         time.sleep(62)
         refused, taken = split(read_to_end(sending)), read_to_end(reading)

@@ -77,12 +77,13 @@ class Protocol(HttpToolsProtocol):
 class Direct:
     """The connection, as one request sees it. Use it or ASGI's messages for a body or a response, not both in turn."""
 
-    __slots__ = ("_cycle", "_pieces", "_protocol", "_size", "takes_pieces")
+    __slots__ = ("_cycle", "_failure", "_pieces", "_protocol", "_size", "takes_pieces")
 
     def __init__(self, protocol: Protocol, cycle: RequestResponseCycle) -> None:
         self._protocol = protocol
         self._cycle = cycle
         self._pieces: list[bytes] = []
+        self._failure: Exception | None = None
         self._size = 0
         self.takes_pieces = False
 
@@ -102,19 +103,23 @@ class Direct:
     async def pieces(self) -> tuple[list[bytes], bool]:
         """What has arrived of the body, a megabyte or more unless it is the rest, and whether more is to come.
 
+        What came before a failure is handed out before the failure is raised, so that an upload can go on behind it.
+
         Raises:
-            ConnectionError: the client is gone, and all that came from it was handed out.
+            ConnectionError: the client is gone.
             TimeoutError: it sent nothing for :data:`STALL_SECONDS`.
         """
         cycle = self._cycle
         self._begin_pieces()
-        while cycle.more_body and self._size < PIECE_BYTES:
-            if cycle.disconnected:
-                if self._pieces:
-                    break
-                raise ConnectionError
-            self._protocol.flow.resume_reading()
-            await self._more()
+        if self._failure is not None:
+            raise self._failure
+        try:
+            while cycle.more_body and self._size < PIECE_BYTES:
+                await self._more()
+        except (ConnectionError, TimeoutError) as error:
+            if not self._pieces:
+                raise
+            self._failure = error
         taken, self._pieces, self._size = self._pieces, [], 0
         return taken, cycle.more_body
 
@@ -132,6 +137,9 @@ class Direct:
 
     async def _more(self) -> None:
         """Wait until there is a piece, the end, or a disconnect; as long as something arrives, for however long it takes."""
+        if self._cycle.disconnected:
+            raise ConnectionError
+        self._protocol.flow.resume_reading()
         before = self._size
         try:
             async with asyncio.timeout(STALL_SECONDS):

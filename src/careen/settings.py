@@ -15,12 +15,12 @@ import msgspec
 
 PREFIX = "CAREEN_"
 
-MIN_SECRET_LENGTH = 16
-
 _CENTURY = 100 * 365 * 86_400
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=_CENTURY)]
 Interval = Annotated[float, msgspec.Meta(gt=0, le=_CENTURY)]
-"""Something that is done again and again, so never at once again."""
+"""Seconds between two times of something that is done again and again, so never none."""
 
 MIN_SECRET = 16
 
@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The data folder: database, blobs, uploads, master key."""
     host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 for every address of the machine."""
-    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 5000
+    port: Port = 5000
     """The port to listen on."""
     workers: int = 1
     """HTTP worker processes. One fills two cores with transfers; more are for many small requests."""
@@ -121,7 +121,5 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting("access_key_id and secret_access_key go together")
     if settings.access_key_id and len(settings.secret_access_key) < MIN_SECRET:
         raise InvalidSetting(f"secret_access_key has at least {MIN_SECRET} characters")
-    if 0 < len(settings.secret_access_key) < MIN_SECRET_LENGTH:
-        raise InvalidSetting(f"secret_access_key has at least {MIN_SECRET_LENGTH} characters")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise InvalidSetting(f"log_level is debug, info, warning or error, not '{settings.log_level}'")

@@ -161,7 +161,7 @@ def test_repositories_may_be_called_anything(client: Client) -> None:
         "blobs/uploads",
         "tags/list",
         "referrers",
-        "repository",
+        "uploads",
         "manifest",
         "v2",
         "blob",

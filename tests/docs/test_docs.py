@@ -19,7 +19,11 @@ def test_the_architecture_names_every_module() -> None:
     """A module that docs/ARCHITECTURE.md does not name is one a newcomer cannot find."""
     described = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
     source = ROOT / "src" / "careen"
-    modules = {path for path in source.rglob("*.py") if not path.name.startswith("__") and "migrations" not in path.parts}
+    modules = {
+        path
+        for path in source.rglob("*.py")
+        if not path.name.startswith("__") and "migrations" not in path.parts
+    }
     assert sorted(str(path.relative_to(source)) for path in modules if path.name not in described) == []
 
 

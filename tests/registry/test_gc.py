@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -81,6 +82,32 @@ def test_a_lease_is_renewed_by_who_asks(registry: Registry, clock: Hands) -> Non
     clock.forward(DAY)
     assert gc.collect(patient).blobs == 1
     assert not asyncio.run(layers.lease(patient, seen))
+
+
+def mount_again(registry: Registry, digest: str) -> None:
+    """A mount of what is there already."""
+    found = registry.read(repositories.require, APP)
+    registry.write_now(layers.mount, found, digest, APP)
+
+
+def push_again(registry: Registry, _digest: str) -> None:
+    """The same bytes once more."""
+    upload(registry, APP, LARGE)
+
+
+@pytest.mark.parametrize("again", [push_again, mount_again])
+def test_a_lease_is_renewed_by_who_pushes(
+    registry: Registry, clock: Hands, again: Callable[[Registry, str], None]
+) -> None:
+    """Whose push or mount was answered has a whole grace period to put the manifest."""
+    patient = with_limits(registry, grace=DAY)
+    digest = upload(patient, APP, LARGE)
+    clock.forward(DAY - HOUR)
+    again(patient, digest)
+    clock.forward(DAY - HOUR)
+    assert gc.collect(patient).waiting == 1
+    clock.forward(2 * HOUR)
+    assert gc.collect(patient).blobs == 1
 
 
 def test_a_lease_that_is_young_costs_no_write(registry: Registry, clock: Hands) -> None:

@@ -305,6 +305,7 @@ QUICK = settings(
 )
 
 
+@pytest.mark.timeout(600)  # to make a failing sequence short takes a while
 def test_any_sequence_of_steps() -> None:
     """Some seconds of it."""
     run_state_machine_as_test(RegistryMachine, settings=QUICK)

@@ -292,7 +292,9 @@ class KeyUnavailable(EcrError):
     code = "KmsException"
 
     def __init__(self, encryption_type: str) -> None:
-        super().__init__(f"This registry has no key management service; it cannot encrypt with {encryption_type}")
+        super().__init__(
+            f"This registry has no key management service; it cannot encrypt with {encryption_type}"
+        )
 
 
 class LimitExceeded(EcrError):

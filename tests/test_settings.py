@@ -1,0 +1,127 @@
+"""Settings: where each comes from, which are refused, and with what words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from careen.settings import InvalidSetting, Settings, load
+
+SECRET = "sixteen letters!"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working folder of one's own, so that no careen.toml of the developer's is read."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_is_needed() -> None:
+    """Without any setting there are the defaults."""
+    assert load(environ={}) == Settings()
+
+
+def test_options_go_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
+    """Each source names two settings; the one that two name comes from the one that goes first."""
+    (tmp_path / "careen.toml").write_text('port = 5001\nregion = "eu-west-1"\nhost = "0.0.0.0"\n')
+    environ = {"CAREEN_PORT": "5002", "CAREEN_REGION": "eu-west-2"}
+    settings = load({"port": 5003, "data": None}, environ)
+    assert (settings.port, settings.region, settings.host) == (5003, "eu-west-2", "0.0.0.0")  # noqa: S104 never bound
+    assert settings.data == "careen-data"
+
+
+def test_the_file_may_lie_anywhere(tmp_path: Path) -> None:
+    """CAREEN_CONFIG names it; then the one in the working folder is not read."""
+    (tmp_path / "careen.toml").write_text("port = 1")
+    named = tmp_path / "named.toml"
+    named.write_text("workers = 3")
+    settings = load(environ={"CAREEN_CONFIG": str(named)})
+    assert (settings.port, settings.workers) == (5000, 3)
+
+
+ENVIRONMENT: dict[str, tuple[str, str, Any]] = {
+    "a number": ("CAREEN_PORT", "5001", 5001),
+    "a fraction": ("CAREEN_BLOB_GRACE", "0.5", 0.5),
+    "no time at all": ("CAREEN_UPLOAD_TTL", "0", 0),
+    "yes": ("CAREEN_CREATE_ON_PUSH", "true", True),
+    "one": ("CAREEN_CREATE_ON_PUSH", "1", True),
+    "no": ("CAREEN_CREATE_ON_PUSH", "false", False),
+    "text that is a number": ("CAREEN_REGISTRY_ID", "000000000001", "000000000001"),
+    "empty is not set": ("CAREEN_PORT", "", 5000),
+}
+
+
+@pytest.mark.parametrize(("variable", "text", "value"), ENVIRONMENT.values(), ids=ENVIRONMENT.keys())
+def test_the_environment_is_text(variable: str, text: str, value: object) -> None:
+    """And each setting reads it as what it is."""
+    assert getattr(load(environ={variable: text}), variable.removeprefix("CAREEN_").lower()) == value
+
+
+def test_other_variables_are_none_of_ours() -> None:
+    """Nor are ours in lower case."""
+    assert (
+        load(environ={"PORT": "1", "CAREEN_HOME": "/", "careen_port": "1", "CAREENPORT": "1"}) == Settings()
+    )
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no number": ({"port": "http"}, "`$.port`"),
+    "port 0": ({"port": 0}, "`$.port`"),
+    "port 65536": ({"port": 65_536}, "`$.port`"),
+    "no worker": ({"workers": 0}, "workers is at least 1"),
+    "no truth": ({"create_on_push": "perhaps"}, "`$.create_on_push`"),
+    "a negative time": ({"blob_grace": -1}, "`$.blob_grace`"),
+    "no time between rounds": ({"collect_interval": 0}, "`$.collect_interval`"),
+    "a time that is no number": ({"lifecycle_interval": "nan"}, "`$.lifecycle_interval`"),
+    "for ever": ({"upload_ttl": "inf"}, "`$.upload_ttl`"),
+    "eleven digits": ({"registry_id": "12345678901"}, "registry_id is twelve digits, not '12345678901'"),
+    "twelve letters": ({"registry_id": "a" * 12}, "registry_id is twelve digits"),
+    "twelve digits of another script": ({"registry_id": "٣" * 12}, "registry_id is twelve digits"),
+    "a certificate without its key": (
+        {"tls_certificate": "c.pem"},
+        "tls_certificate and tls_key go together",
+    ),
+    "a key without its certificate": ({"tls_key": "k.pem"}, "tls_certificate and tls_key go together"),
+    "an access key without its secret": ({"access_key_id": "AKIA"}, "access_key_id and secret_access_key"),
+    "a secret without its access key": ({"secret_access_key": SECRET}, "access_key_id and secret_access_key"),
+    "a short secret": ({"access_key_id": "AKIA", "secret_access_key": SECRET[:-1]}, "at least 16 characters"),
+    "a level that is none": ({"log_level": "loud"}, "log_level is debug, info, warning or error, not 'loud'"),
+    "no such setting": ({"prot": 5000}, "`prot`"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_setting_that_makes_no_sense_is_refused(options: dict[str, Any], words: str) -> None:
+    """The message names it."""
+    with pytest.raises(InvalidSetting) as refused:
+        load(options, {})
+    assert words in str(refused.value)
+
+
+FILES = {
+    "not TOML": b"port 5000",
+    "not UTF-8": b'region = "\xff"',
+    "a setting that is none": b"prot = 5000",
+    "a table": b"[server]\nport = 5000",
+}
+
+
+@pytest.mark.parametrize("content", FILES.values(), ids=FILES.keys())
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes) -> None:
+    """A typing error in it must not become a default."""
+    (tmp_path / "careen.toml").write_bytes(content)
+    with pytest.raises(InvalidSetting):
+        load(environ={})
+
+
+@pytest.mark.parametrize("named", ["missing.toml", "."])
+def test_a_file_that_is_named_must_be_there(named: str) -> None:
+    """The message names it, too."""
+    with pytest.raises(InvalidSetting, match=rf"^{named}: "):
+        load(environ={"CAREEN_CONFIG": named})
+
+
+def test_a_secret_is_taken_from_sixteen_letters_on() -> None:
+    """To the letter."""
+    settings = load({"access_key_id": "AKIA", "secret_access_key": SECRET}, {})
+    assert settings.secret_access_key == SECRET
