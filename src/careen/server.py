@@ -6,6 +6,7 @@ What runs it, in which processes, is in ``careen.processes``.
 import asyncio
 import contextlib
 import os
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -39,25 +40,52 @@ def prepare(settings: Settings) -> None:
     data = Path(settings.data)
     try:
         data.mkdir(parents=True, exist_ok=True)
-        _master_key(data)
+        if not (data / "careen.db").exists():
+            _make_master_key(data)
     except OSError as error:
         raise CannotStart(f"the data folder {data} cannot be used: {error.strerror}") from None
+    _read_master_key(data)
     try:
         schema.migrate(data / "careen.db")
     except schema.SchemaTooNew as error:
         raise CannotStart(str(error)) from None
 
 
-def _master_key(data: Path) -> bytes:
-    """The key that signs tokens and derives secrets: 32 bytes, readable by the owner alone."""
+def _make_master_key(data: Path) -> None:
+    """Make the key that signs tokens and derives secrets, readable by the owner alone, unless there is one.
+
+    It appears under its name whole or not at all: half a key would silently be another key.
+    """
+    path, draft = data / "master.key", data / f"master.key.{secrets.token_hex(4)}"
+    if path.exists():
+        return
+    fd = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(keys.new_master_key())
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+        os.link(draft, path)
+    draft.unlink()
+
+
+def _read_master_key(data: Path) -> bytes:
+    """The key of a prepared data folder.
+
+    Raises:
+        CannotStart: it is missing or damaged. A new one would make every access key and token invalid.
+    """
     path = data / "master.key"
-    with contextlib.suppress(FileExistsError):
-        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(keys.new_master_key())
-            file.flush()
-            os.fsync(file.fileno())
-    return path.read_bytes()
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = b""
+    if len(key) != keys.MASTER_KEY_SIZE:
+        raise CannotStart(
+            f"{path} has {len(key)} bytes instead of {keys.MASTER_KEY_SIZE}: restore it from a backup. "
+            "Without it no access key of this registry works."
+        )
+    return key
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -70,7 +98,7 @@ def open_registry(settings: Settings) -> Registry:
         database=Database(data / "careen.db"),
         blobs=DiskBlobStore(data),
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else clock.system_now,
-        master_key=_master_key(data),
+        master_key=_read_master_key(data),
         root_key=root_key,
         limits=Limits(
             create_on_push=settings.create_on_push,

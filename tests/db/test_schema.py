@@ -77,3 +77,12 @@ def test_a_file_that_does_not_exist_has_no_revision(tmp_path: Path) -> None:
     """And asking does not make it."""
     assert schema.current(tmp_path / "careen.db") is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
+    """The others wait for the first, and find all steps done."""
+    program = "import sys, pathlib; from careen.db import schema; schema.migrate(pathlib.Path(sys.argv[1]))"
+    path = tmp_path / "careen.db"
+    starting = [subprocess.Popen([sys.executable, "-c", program, path]) for _ in range(4)]
+    assert [one.wait(60) for one in starting] == [0, 0, 0, 0]
+    assert schema.current(path) == schema.head()

@@ -3,8 +3,12 @@
 Alembic and SQLAlchemy take a second to import, so a database that is already up to date is recognised without them.
 """
 
+import contextlib
+import fcntl
+import os
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -58,4 +62,16 @@ def migrate(path: Path) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
-    command.upgrade(config, "head")
+    with _alone(path.parent):
+        command.upgrade(config, "head")
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep others out who start at the same moment: the second finds all steps done."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
