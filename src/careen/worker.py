@@ -79,7 +79,7 @@ def _lifecycle_round(registry: Registry, job: Job) -> None:
 
 def _lifecycle(registry: Registry, job: Job) -> None:
     ran = lifecycle.run(registry, int(job.key))
-    if ran is not None and ran.expired + ran.archived + ran.blocked + ran.skipped:
+    if ran is not None and ran.expired + ran.archived + ran.skipped:
         log.info("lifecycle policy run", **ran._asdict())
 
 

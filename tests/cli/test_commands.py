@@ -127,6 +127,14 @@ def test_an_unknown_repository_is_named(data: str) -> None:
     assert "The repository with name 'team/other' does not exist" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["root", "", "a b", "x" * 65])
+def test_a_principal_is_named_like_a_user(data: str, name: str) -> None:
+    """Nobody can be called like the account itself, or like nothing IAM would take."""
+    done = careen("key", "create", name, "--data", data)
+    assert done.returncode == 1
+    assert "is no name for a principal" in done.stderr
+
+
 def test_keys_come_and_go(data: str) -> None:
     """A key is created, listed without its secret, shown with it, deleted, and then unknown."""
     created = answer("key", "create", "ci", "--policy", "PowerUser", "--data", data)

@@ -128,6 +128,17 @@ def test_an_image_of_an_index_waits_for_the_next_run(registry: Registry, clock: 
     assert digests(registry, APP) == {newest.digest}
 
 
+def test_a_run_that_is_only_held_back_leaves_no_record(registry: Registry, clock: Hands) -> None:
+    """The images of a live index are blocked in every run; they are counted, and the history does not fill with them."""
+    child = image("child")
+    push(registry, APP, child)
+    clock.forward()
+    put(registry, APP, index(child), "live")
+    for _ in range(3):
+        assert run(registry, policy()) == Ran(APP, images=2, expired=0, archived=0, blocked=1, skipped=0)
+    assert registry.read(lifecycle.history, APP, 10) == []
+
+
 def test_referrers_follow_their_subject(registry: Registry, clock: Hands) -> None:
     """Into the archive and out of the registry; each is noted."""
     subject, signature = image("old"), artifact(SIGNATURE, image("old"))

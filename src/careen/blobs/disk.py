@@ -252,6 +252,8 @@ class DiskBlobStore:
         """Every open upload: repository id, upload id, bytes, seconds since it last grew."""
         now = time.time()
         for folder in _entries(self._uploads):
+            if not folder.name.isdigit():  # not ours
+                continue
             for entry in _entries(Path(folder.path)):
                 with contextlib.suppress(FileNotFoundError):
                     stat = entry.stat()

@@ -30,7 +30,11 @@ def create(name: str, *, policy: Policy = "FullAccess", data: Data = None, json:
 
     with opened(data) as registry:
         chosen = ManagedPolicy(f"AmazonEC2ContainerRegistry{policy}")
-        _print(registry.write_now(principals.create_key, registry.master_key, name, chosen), json=json)
+        try:
+            made = registry.write_now(principals.create_key, registry.master_key, name, chosen)
+        except principals.InvalidName as error:
+            fail(str(error))
+    _print(made, json=json)
 
 
 @app.command(name="list")

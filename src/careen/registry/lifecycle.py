@@ -221,8 +221,9 @@ def run(registry: Registry, repository_id: int) -> Ran | None:
     if repository is None or repository.lifecycle_policy is None:
         return None
     outcome = registry.read(plan, repository_id, repository.lifecycle_policy)
-    blocked = (decision for decision in outcome.decisions if decision.action is Action.BLOCKED)
-    to_do = enumerate(chain(outcome.acted_on, blocked), start=1)
+    blocked = [decision for decision in outcome.decisions if decision.action is Action.BLOCKED]
+    # What live indexes hold is blocked in every run, every hour: that alone is no news worth a record.
+    to_do = enumerate(chain(outcome.acted_on, blocked) if outcome.acted_on else (), start=1)
     run_id = None
     counts: Counter[str] = Counter()
     while batch := list(islice(to_do, BATCH)):
@@ -238,7 +239,7 @@ def run(registry: Registry, repository_id: int) -> Ran | None:
         images=len(outcome.decisions),
         expired=counts[EXPIRED],
         archived=counts[ARCHIVED],
-        blocked=counts[BLOCKED],
+        blocked=counts[BLOCKED] if outcome.acted_on else len(blocked),
         skipped=counts[SKIPPED],
     )
 

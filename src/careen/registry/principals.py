@@ -1,14 +1,23 @@
 """Principals and access keys: made at the first start and by the command line."""
 
+import re
 from typing import NamedTuple
 
 from careen.db import principals
 from careen.db.principals import KeyHolder
 from careen.iam import keys
 from careen.iam.managed import ManagedPolicy
+from careen.registry.access import ROOT
 from careen.registry.registry import Transaction
 
 FIRST_GENERATION = 1
+
+_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+"""As IAM names users (IAM API reference, CreateUser)."""
+
+
+class InvalidName(Exception):
+    """No name for a principal."""
 
 
 class NewKey(NamedTuple):
@@ -30,7 +39,14 @@ def create_key(
         master_key: derives the secret.
         name: the principal.
         policy: what a new principal may do. One that exists keeps its own.
+
+    Raises:
+        InvalidName: not a user name as IAM has them, or the one that stands for the account itself.
     """
+    if not _NAME.fullmatch(name) or name == ROOT:
+        raise InvalidName(
+            f"'{name}' is no name for a principal: 1 to 64 letters, digits and +=,.@_-, and not {ROOT}"
+        )
     found = principals.by_name(tx.rows, name)
     if found is None:
         found = principals.insert(tx.rows, name, policy, tx.now), policy
