@@ -92,6 +92,11 @@ class Direct:
         """Whether :meth:`send_file` works here: over TLS the kernel cannot."""
         return self._protocol.scheme == "http"
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the client has closed the connection: what is sent from now on is dropped."""
+        return bool(self._cycle.disconnected)
+
     def gather(self, body: bytes) -> None:
         """Keep a part of the body; wake the reader and stop reading from the socket when there is a piece."""
         self._pieces.append(body)

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ class Caller:
     def __init__(self, method: str, path: str, messages: Iterable[dict[str, Any]], **headers: str) -> None:
         raw, _, query = path.partition("?")
         self.fields = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        self.scope = {
+        self.scope: dict[str, Any] = {
             "type": "http",
             "method": method,
             "scheme": "http",
@@ -128,11 +129,35 @@ def test_nothing_is_discarded_behind_the_end_or_before_leave_to_send() -> None:
     asyncio.run(both())
 
 
-def drive(registry: Registry, caller: Caller) -> None:
+class Vanishing:
+    """A connection over TLS, which cannot send files, and whose client goes away after the first piece."""
+
+    sends_files = False
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    @property
+    def is_gone(self) -> bool:
+        return len(self._caller.sent) == 2
+
+
+def test_a_file_is_not_read_for_a_client_that_has_gone(tmp_path: Path) -> None:
+    """Whoever breaks off a download of gigabytes does not keep the disk busy."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(10 * exchanges.PIECE_BYTES))
+    caller = Caller("GET", "/", [])
+    caller.scope["extensions"] = {"careen.direct": Vanishing(caller)}
+    with path.open("rb") as file:
+        asyncio.run(caller.exchange().respond_file(200, [], file.fileno(), 0, path.stat().st_size))
+    assert [len(message["body"]) for message in caller.sent[1:]] == [exchanges.PIECE_BYTES, 0]
+
+
+def drive(registry: Registry, caller: Caller, fresh: Fresh | None = None) -> None:
     """Let the application answer the root key."""
     caller.fields.append((b"authorization", basic(ACCESS_KEY_ID, SECRET_ACCESS_KEY).encode()))
     opened = dataclasses.replace(registry, root_key=RootKey(ACCESS_KEY_ID, SECRET_ACCESS_KEY))
-    app = DistributionApp(Surface(opened, Fresh(opened.database), PullTimes(opened)))
+    app = DistributionApp(Surface(opened, fresh or Fresh(opened.database), PullTimes(opened)))
     asyncio.run(app(caller.scope, caller.receive, caller.send))
 
 
@@ -165,6 +190,22 @@ def test_a_registry_that_fails_says_so_and_no_more(registry: Registry) -> None:
     got = ask(registry, Caller("GET", "/v2/a/b/tags/list", parts(b"")))
     assert (got.status, got.code, got.headers["connection"]) == (500, "UNSUPPORTED", "close")
     assert got.message == "the registry failed; its log says why"
+
+
+def test_nothing_that_anybody_can_make_up_is_remembered(registry: Registry) -> None:
+    """Wrong credentials and names of what is not there could be of any length and number; the memory keeps none."""
+    fresh = Fresh(registry.database)
+    for path in (
+        "/v2/",
+        "/v2/a/b/manifests/v1",
+        f"/v2/a/b/blobs/{digest_of(b'x')}",
+        f"/v2/{'a' * 5000}/manifests/v1",
+    ):
+        drive(registry, Caller("GET", path, parts(b"")), fresh)
+        drive(registry, Caller("GET", path, parts(b""), authorization=basic("AWS", "x" * 5000)), fresh)
+    kinds = {key[0] for key in fresh._answers if isinstance(key, tuple)}
+    assert kinds == {"authorization"}
+    assert len(fresh._answers) <= 2  # the good credential, in a second or two
 
 
 def test_bytes_that_are_lost_are_a_blob_that_is_unknown(registry: Registry) -> None:

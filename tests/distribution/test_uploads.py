@@ -56,14 +56,21 @@ def chunked(client: Client, name: str, data: bytes, digest: str) -> Answer:
     return client.send("PUT", f"{location}?digest={digest}", rest, place)
 
 
-def streamed_to_the_end(client: Client, name: str, data: bytes, digest: str) -> Answer:
+def half_and_half(client: Client, name: str, data: bytes, digest: str) -> Answer:
     """Half in a PATCH, the rest in the PUT, and no word about where it belongs."""
+    location, half = client.begin(name), len(data) // 2
+    client.send("PATCH", location, data[:half])
+    return client.send("PUT", f"{location}?digest={digest}", data[half:])
+
+
+def streamed_half_and_half(client: Client, name: str, data: bytes, digest: str) -> Answer:
+    """The same without lengths."""
     location, half = client.begin(name), len(data) // 2
     client.send("PATCH", location, in_pieces(data[:half]))
     return client.send("PUT", f"{location}?digest={digest}", in_pieces(data[half:]))
 
 
-WAYS = [monolithic, post_and_put, streamed, chunked, streamed_to_the_end]
+WAYS = [monolithic, post_and_put, streamed, chunked, half_and_half, streamed_half_and_half]
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
@@ -267,6 +274,32 @@ def test_a_push_to_no_repository_creates_none(make_server: Callable[..., Server]
     assert client.send("GET", "/v2/_catalog").json() == {"repositories": []}
     client.server.boto().create_repository(repositoryName=name)
     assert client.push_blob(name, b"x") == digest
+
+
+@pytest.mark.parametrize("size", [100, 100_000], ids=["row", "file"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_repository_may_go_while_a_blob_comes(client: Client, name: str, method: str, size: int) -> None:
+    """Deleted between the first byte and the last: NAME_UNKNOWN, and no blob in the repository of that name made anew."""
+    data = random.Random(name).randbytes(size)  # noqa: S311 bytes that the registry has nowhere
+    digest = digest_of(data)
+    client.push_blob(name, b"so that it is there")
+    location = client.begin(name) if method == "PUT" else f"/v2/{name}/blobs/uploads/"
+    files = set((client.server.data / "uploads").rglob("*"))
+    slow = client.open()
+    slow.putrequest(method, f"{location}?digest={digest}")
+    slow.putheader("Authorization", client.authorization)
+    slow.putheader("Content-Length", str(size))
+    slow.endheaders(data[:50])
+    if method == "PUT":
+        until(lambda: client.send("GET", location).status == 409)
+    else:
+        until(lambda: set((client.server.data / "uploads").rglob("*")) > files)
+    client.server.boto().delete_repository(repositoryName=name)
+    slow.send(data[50:])
+    assert answer(slow).code == "NAME_UNKNOWN"
+    slow.close()
+    client.push_blob(name, b"anew")
+    assert client.send("HEAD", f"/v2/{name}/blobs/{digest}").status == 404
 
 
 def test_an_upload_ends_with_its_repository(client: Client, name: str) -> None:

@@ -12,7 +12,7 @@ from careen.iam.tokens import TokenExpired
 from careen.oci.errors import OciError
 from careen.registry import access
 from careen.registry.access import Principal
-from careen.registry.fresh import Fresh
+from careen.registry.fresh import TOO_HEAVY, Fresh
 from careen.registry.registry import Registry
 
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
@@ -34,10 +34,17 @@ def authenticate(registry: Registry, fresh: Fresh, exchange: Exchange) -> Princi
         raise Unauthenticated
     now = system_now()
     # Remembered for the rest of this second: a token must end when its time is over.
-    principal = fresh.get(("authorization", header, now // SECOND), lambda: _read(registry, header, now))
+    principal = fresh.get(
+        ("authorization", header, now // SECOND), lambda: _read(registry, header, now), _weight
+    )
     if principal is None:
         raise Unauthenticated
     return principal
+
+
+def _weight(principal: Principal | None) -> int:
+    """A credential that is none is not remembered: a stranger could fill the memory with them."""
+    return TOO_HEAVY if principal is None else 0
 
 
 def may_download(registry: Registry, exchange: Exchange, name: str, digest: str) -> bool:

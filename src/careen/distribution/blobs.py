@@ -9,6 +9,7 @@ from careen.oci import digest as digests
 from careen.oci.errors import OciError
 from careen.registry import layers
 from careen.registry.access import Action, Principal
+from careen.registry.fresh import TOO_HEAVY
 from careen.registry.layers import Blob
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -93,7 +94,7 @@ async def delete_blob(
 
 
 def _weight(blob: Blob | None) -> int:
-    return 0 if blob is None or blob.content is None else len(blob.content)
+    return TOO_HEAVY if blob is None else len(blob.content or b"")
 
 
 def _check_digest(digest: str) -> None:

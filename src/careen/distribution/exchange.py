@@ -172,7 +172,7 @@ class Exchange:
             return
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         loop, end = asyncio.get_running_loop(), start + count
-        while start < end:
+        while start < end and not (self._direct is not None and self._direct.is_gone):
             piece = await loop.run_in_executor(None, os.pread, fd, min(PIECE_BYTES, end - start), start)
             if not piece:
                 raise EOFError

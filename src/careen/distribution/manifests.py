@@ -10,11 +10,12 @@ from careen.oci import media_types, names
 from careen.oci.errors import OciError
 from careen.registry import images, repositories
 from careen.registry.access import Action, Principal
+from careen.registry.fresh import TOO_HEAVY
 from careen.registry.images import Pullable
 
 
 def _weight(found: Pullable | None) -> int:
-    return 0 if found is None else len(found.content)
+    return TOO_HEAVY if found is None else len(found.content)
 
 
 async def get_manifest(

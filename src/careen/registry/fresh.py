@@ -20,6 +20,10 @@ MAX_WEIGHT = 64 * 1024
 """A heavier answer is read again every time: sending it costs more than that."""
 
 
+TOO_HEAVY = MAX_WEIGHT + 1
+"""The weight of what must not be remembered: answers to questions that anybody can make up, of any length."""
+
+
 class Fresh:
     """A memory of answers; belongs to one thread (the event loop's)."""
 
