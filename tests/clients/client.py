@@ -15,6 +15,9 @@ INSTALL = {
     "podman": "apt-get install podman",
     "buildah": "apt-get install buildah",
     "crane": "go install github.com/google/go-containerregistry/cmd/crane@v0.22.1",
+    "docker": "apt-get install docker-cli",
+    "oras": "go install oras.land/oras/cmd/oras@v1.3.6",
+    "regctl": "go install github.com/regclient/regclient/cmd/regctl@v0.11.5",
 }
 
 
@@ -30,17 +33,21 @@ class Shell:
         self.host = server.host
         self.folder = folder
         self._environment = server.aws_environment() | {
+            "HOME": str(folder),
             "REGISTRY_AUTH_FILE": str(folder / "auth.json"),
             "DOCKER_CONFIG": str(folder),
         }
         auth = {"auths": {server.host: {"username": ACCESS_KEY_ID, "password": SECRET_ACCESS_KEY}}}
         (folder / "config.json").write_text(json.dumps(auth))
 
-    def attempt(self, *command: str | Path) -> "subprocess.CompletedProcess[str]":
+    def attempt(
+        self, *command: str | Path, stdin: str | None = None, **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a command."""
         return subprocess.run(
             command,
-            env=self._environment,
+            input=stdin,
+            env=self._environment | environment,
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -48,9 +55,9 @@ class Shell:
             timeout=120,
         )
 
-    def run(self, *command: str | Path) -> str:
+    def run(self, *command: str | Path, stdin: str | None = None, **environment: str) -> str:
         """Run a command that must succeed. Returns what it printed."""
-        done = self.attempt(*command)
+        done = self.attempt(*command, stdin=stdin, **environment)
         assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr}"
         return done.stdout.strip()
 
