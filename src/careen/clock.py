@@ -62,6 +62,14 @@ def isoformat(instant: Instant) -> str:
     return to_datetime(instant).isoformat().replace("+00:00", "Z")
 
 
+def isoformat_or_none(instant: Instant) -> str | None:
+    """As :func:`isoformat`; None for what lies beyond the calendar, as an age of millions of days does."""
+    try:
+        return isoformat(instant)
+    except OverflowError:
+        return None
+
+
 def parse_instant(value: str | float) -> Instant:
     """Read ISO 8601 text (naive text is UTC) or epoch seconds, as AWS writes both.
 

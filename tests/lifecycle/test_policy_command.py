@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from careen.cli.policy import LISTED, app
+from careen.cli.policy.app import app
+from careen.cli.policy.simulate import LISTED
 from tests.lifecycle.test_cases import cases
 
 
@@ -266,7 +267,7 @@ def test_a_policy_that_is_no_text(run: Run, images: Path, tmp_path: Path) -> Non
 def test_alone(policy: Path, images: Path) -> None:
     """The commands need no server: they import neither a database nor HTTP nor Amazon's SDK."""
     program = (
-        "import sys; from careen.cli.policy import app\n"
+        "import sys; from careen.cli.policy.app import app\n"
         "app(sys.argv[1:], result_action='return_value')\n"
         "heavy = {'sqlalchemy', 'botocore', 'starlette', 'uvicorn', 'alembic', 'careen.db', 'careen.registry'}\n"
         "sys.exit(repr(heavy & sys.modules.keys()) if heavy & sys.modules.keys() else 0)"

@@ -12,7 +12,7 @@ app = App(
 app.command("careen.cli.serve:serve", help="Start the registry.")
 app.command("careen.cli.demo:demo", help="Show what Careen does, on a registry made for the show.")
 app.command(
-    "careen.cli.policy:app",
+    "careen.cli.policy.app:app",
     name="policy",
     help="Lifecycle policies in files: check one, or see what it would do and why.",
 )

@@ -23,3 +23,8 @@ def fail(message: str, hint: str | None = None, code: int = 1) -> NoReturn:
 def print_json(value: Any) -> None:
     """Print a JSON document, indented."""
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 image``, ``1,204 images``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -15,7 +15,7 @@ from careen.lifecycle.rule import ActionType, CountType, Rule, StorageClass
 SHORT = len("sha256:") + 12
 """Characters of a digest that people compare."""
 
-_VERBS = {ActionType.EXPIRE: "expire", ActionType.TRANSITION: "archive"}
+VERBS = {ActionType.EXPIRE: "expire", ActionType.TRANSITION: "archive"}
 _ACTS = {ActionType.EXPIRE: "expires", ActionType.TRANSITION: "goes to the archive"}
 
 
@@ -32,14 +32,14 @@ def reason(decision: Decision, now: Instant) -> str:
         return f"kept: {_unidentified(decision.image)}"
     rule, name = decision.rule, label(decision.rule)
     if decision.action is Action.BLOCKED:
-        return f"blocked: {name} would {_VERBS[rule.action.type]} it, but {_holder(decision)}"
-    measured = f"{name}, {_measured(decision, rule, now)}"
+        return f"blocked: {name} would {VERBS[rule.action.type]} it, but {_holder(decision)}"
+    why = f"{name}, {measured(decision, rule, now)}"
     if decision.action is not Action.KEEP:
-        return f"{_ACTS[rule.action.type]}: {measured}"
+        return f"{_ACTS[rule.action.type]}: {why}"
     other = decision.shielded_from
     if other is None:
-        return f"kept: {measured}"
-    return f"kept: {measured}; so {label(other)} may not {_VERBS[other.action.type]} it"
+        return f"kept: {why}"
+    return f"kept: {why}; so {label(other)} may not {VERBS[other.action.type]} it"
 
 
 def label(rule: Rule) -> str:
@@ -77,8 +77,8 @@ def _holder(decision: Decision) -> str:
     return f"index {(decision.blocked_by or '')[:SHORT]} still lists it"
 
 
-def _measured(decision: Decision, rule: Rule, now: Instant) -> str:
-    """What the rule measured of the image, and its limit."""
+def measured(decision: Decision, rule: Rule, now: Instant) -> str:
+    """What the rule measured of the image, and its limit: ``pushed 15.2 days ago, limit 14 days``."""
     limit = rule.selection.count_number
     if rule.selection.count_type is CountType.IMAGE_COUNT_MORE_THAN:
         return f"{_place(decision.rank)} of {decision.identified:,}, keeps {limit:,}"

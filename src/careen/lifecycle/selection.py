@@ -10,6 +10,7 @@ images whose tags meet the same entries are identified by the same rules.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from operator import eq, methodcaller
 from typing import NamedTuple
 
@@ -72,6 +73,22 @@ def _entries(selection: Selection) -> Iterator[_Entry]:
         yield _Entry(first, last, pattern_test(pattern))
     for prefix in selection.tag_prefix_list or ():
         yield _Entry(prefix[:1], "", prefix_test(prefix))
+
+
+class TagMatch(NamedTuple):
+    """One entry of a rule's list, and those of an image's tags that meet it."""
+
+    entry: str
+    tags: tuple[str, ...]
+
+
+def tag_matches(selection: Selection, tags: Sequence[str]) -> tuple[TagMatch, ...]:
+    """Which tags meet which entry of the rule's list, in the order of the list."""
+    entries = chain(selection.tag_pattern_list or (), selection.tag_prefix_list or ())
+    tests = [entry.test for entry in _entries(selection)]
+    return tuple(
+        TagMatch(entry, tuple(filter(test, tags))) for entry, test in zip(entries, tests, strict=True)
+    )
 
 
 class Selector:

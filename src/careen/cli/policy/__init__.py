@@ -1,0 +1,1 @@
+"""``careen policy``: try lifecycle policies on images from a file. Needs no server, no account and no network."""

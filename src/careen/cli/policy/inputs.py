@@ -1,0 +1,98 @@
+"""What the commands of ``careen policy`` are given: files with policies and images, and a time."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+from cyclopts import Parameter
+
+from careen.cli.output import fail, print_json
+
+if TYPE_CHECKING:
+    from careen.clock import Instant
+    from careen.lifecycle.image import Image
+    from careen.lifecycle.plan import Plan
+    from careen.lifecycle.policy import LifecyclePolicy
+
+BAD_INPUT = 2
+"""The exit status where a policy, images or a time cannot be read."""
+
+PolicyFile = Annotated[
+    str,
+    Parameter(name="--policy", allow_leading_hyphen=True, help="The policy's file; - reads standard input."),
+]
+ImagesFile = Annotated[
+    str,
+    Parameter(
+        name="--images",
+        allow_leading_hyphen=True,
+        help="What `aws ecr describe-images` printed, in a file; - reads standard input."
+        " Add imageReferences, the digests an index lists, to images that are indexes.",
+    ),
+]
+Now = Annotated[str | None, Parameter(help="Evaluate at this time: ISO 8601 or epoch seconds.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+
+
+def read_policy(file: str, json: bool) -> "LifecyclePolicy":
+    """The policy in a file; what ECR would refuse ends the program with ECR's message."""
+    from careen.lifecycle.policy import InvalidLifecyclePolicy, parse
+
+    try:
+        return parse(_read(file, json).decode())
+    except UnicodeDecodeError as wrong:
+        refuse("InvalidInput", f"{file} is not UTF-8 text: {wrong.reason}", "save it as UTF-8", json)
+    except InvalidLifecyclePolicy as invalid:
+        refuse("InvalidParameterException", invalid.message, invalid.advice, json)
+
+
+def read_images(file: str, json: bool) -> "list[Image]":
+    """The images in a file."""
+    from careen.lifecycle.image_details import InvalidImageDetails, read
+
+    try:
+        return read(_read(file, json))
+    except InvalidImageDetails as wrong:
+        hint = "aws ecr describe-images --repository-name NAME --output json > FILE"
+        refuse("InvalidInput", f"{file} does not describe images: {wrong}", hint, json)
+
+
+def read_time(text: str | None, json: bool) -> "Instant":
+    """The time that was asked for, or the present."""
+    from careen.clock import parse_instant, system_now, to_datetime
+
+    if text is None:
+        return system_now()
+    try:
+        instant = parse_instant(float(text) if text.replace(".", "", 1).isdecimal() else text)
+        to_datetime(instant)
+    except (ValueError, OverflowError):
+        refuse("InvalidInput", f"{text} is not a time", "2026-11-22T00:00:00Z, or epoch seconds", json)
+    return instant
+
+
+def _read(file: str, json: bool) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        refuse(
+            "InvalidInput", f"{file} cannot be read: {error.strerror}", "name a file, or - for stdin", json
+        )
+
+
+def refuse(code: str, message: str, hint: str | None, json: bool) -> NoReturn:
+    """End the program because of what it was given, in the form that was asked for."""
+    if json:
+        print_json({"error": {"code": code, "message": message}})
+    fail(message, hint, code=BAD_INPUT)
+
+
+def evaluated(policy: str, images: str, now: str | None, json: bool) -> "Plan":
+    """The plan of a policy for images, both from files."""
+    from careen.lifecycle.evaluate import evaluate
+
+    if policy == images == "-":
+        refuse(
+            "InvalidInput", "policy and images cannot both come from standard input", "name one file", json
+        )
+    return evaluate(read_policy(policy, json), read_images(images, json), read_time(now, json))

@@ -1,0 +1,77 @@
+"""Plans and explanations as documents: what ``--json`` prints and what the ``careen`` service answers, member by member.
+
+Members are ECR's where ECR has them. How a time is written is the caller's matter: text for people's files,
+whatever the model says on the wire.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from careen.clock import Instant
+from careen.lifecycle.explain import Explanation, Finding
+from careen.lifecycle.narrate import finding_in_words, outlook
+from careen.lifecycle.plan import Decision, Plan
+from careen.lifecycle.reason import reason
+
+Document = dict[str, Any]
+
+Time = Callable[[Instant], Any]
+"""Writes a time."""
+
+
+def plan(of: Plan, time: Time) -> Document:
+    """A decision for every image, in the order the images came."""
+    return {
+        "now": time(of.now),
+        "summary": {
+            action: {"images": tally.images, "imageSizeInBytes": tally.size}
+            for action, tally in of.tallies.items()
+        },
+        "decisions": [decision(each, of.now) for each in of.decisions],
+    }
+
+
+def decision(of: Decision, now: Instant) -> Document:
+    """What happens to one image, and why."""
+    image = of.image
+    return {
+        "imageDigest": image.digest,
+        "imageTags": image.tags,
+        "imageSizeInBytes": image.size,
+        "action": of.action,
+        "appliedRulePriority": of.rule_priority,
+        "reason": reason(of, now),
+    }
+
+
+def explanations(now: Instant, of: Sequence[Explanation], time: Time) -> Document:
+    """Everything that bears on some images at one time."""
+    return {"now": time(now), "explanations": [explanation(each, time) for each in of]}
+
+
+def explanation(of: Explanation, time: Time) -> Document:
+    """Everything that bears on one image."""
+    return decision(of.decision, of.now) | {
+        "eligibleAt": None if of.eligible_at is None else time(of.eligible_at),
+        "outlook": outlook(of),
+        "newerImagesNeeded": of.newer_needed,
+        "heldBy": of.held_by,
+        "follows": of.decision.follows,
+        "rules": [finding(each, of.now) for each in of.findings],
+    }
+
+
+def finding(of: Finding, now: Instant) -> Document:
+    """What one rule says of an image."""
+    identified, shielded_by = of.miss is None, of.shielded_by
+    return {
+        "rulePriority": of.rule.rule_priority,
+        "identified": identified,
+        "miss": of.miss,
+        "tagMatches": [{"entry": match.entry, "imageTags": match.tags} for match in of.matches],
+        "rank": of.alone.rank if identified else None,
+        "identifiedImages": of.alone.identified if identified else None,
+        "due": of.due,
+        "shieldedByRulePriority": None if shielded_by is None else shielded_by.rule_priority,
+        "finding": finding_in_words(of, now),
+    }
