@@ -1,0 +1,1 @@
+"""Mistakes in lifecycle policies that ECR accepts: ``linter.lint`` finds them, ``codes`` lists them."""
