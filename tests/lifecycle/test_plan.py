@@ -18,5 +18,7 @@ def test_tallies_count_images_and_bytes_of_each_action() -> None:
         Action.TRANSITION: Tally(0, 0),
         Action.CASCADE: Tally(1, 300),
         Action.BLOCKED: Tally(1, 20),
+        Action.UNTAG: Tally(0, 0),
+        Action.PROTECTED: Tally(0, 0),
         Action.KEEP: Tally(2, 54_000),
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 from careen.clock import Instant
 from careen.lifecycle.explain import Explanation, Finding
+from careen.lifecycle.extension import ExtensionRule
 from careen.lifecycle.narrate import finding_in_words, outlook
 from careen.lifecycle.plan import Decision, Plan
 from careen.lifecycle.reason import reason
@@ -32,9 +33,9 @@ def plan(of: Plan, time: Time) -> Document:
 
 
 def decision(of: Decision, now: Instant) -> Document:
-    """What happens to one image, and why."""
+    """What happens to one image, and why. What only happens beyond ECR is a member only where it happens."""
     image = of.image
-    return {
+    document = {
         "imageDigest": image.digest,
         "imageTags": image.tags,
         "imageSizeInBytes": image.size,
@@ -42,6 +43,11 @@ def decision(of: Decision, now: Instant) -> Document:
         "appliedRulePriority": of.rule_priority,
         "reason": reason(of, now),
     }
+    if of.rule_priority is not None and isinstance(of.rule, ExtensionRule):
+        document["appliedByExtension"] = True
+    if of.untagged:
+        document["untaggedTags"] = of.untagged
+    return document
 
 
 def explanations(now: Instant, of: Sequence[Explanation], time: Time) -> Document:

@@ -16,14 +16,20 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from careen.clock import DAY, Instant
+from careen.lifecycle.beyond import NOTHING, Beyond
 from careen.lifecycle.execution import Outcome, execute
 from careen.lifecycle.image import Image
 from careen.lifecycle.plan import Action, Decision, Plan
 from careen.lifecycle.policy import LifecyclePolicy
+from careen.lifecycle.protection import Protection, protect
 from careen.lifecycle.roster import Roster, roster
 from careen.lifecycle.rule import CountType, Rule, StorageClass
-from careen.lifecycle.selection import Selector
+from careen.lifecycle.selection import Selector, tags_that_meet
+
+_BEYOND_ECR = frozenset({Action.UNTAG, Action.PROTECTED})
 
 
 class _Claims(NamedTuple):
@@ -41,28 +47,53 @@ class _Claims(NamedTuple):
     """The first of the other rules that identify the image for which it is due."""
 
 
-def evaluate(policy: LifecyclePolicy, images: Sequence[Image], now: Instant) -> Plan:
+def evaluate(
+    policy: LifecyclePolicy, images: Sequence[Image], now: Instant, beyond: Beyond = NOTHING
+) -> Plan:
     """Decide what ``policy`` does with ``images`` at ``now``.
 
     Args:
         policy: rules that ``policy.parse`` accepts.
         images: everything in the repository in any order, each digest once; artifacts and children too.
         now: ages are measured against this instant.
+        beyond: what stands beside the policy; by default the answer is Amazon ECR's.
 
     Returns:
         A plan with one decision for each image. The order of the images makes no difference to any of them.
     """
     repository = roster(images)
-    total = len(images)
+    claims = _claims(policy.rules, repository, now)
+    if beyond.extension.rules:
+        _add(_claims(beyond.extension.rules, repository, now), claims)
+    protected = protect(beyond.protection, repository, now)
+    outcomes = execute(repository, _marks(repository, claims), protected)
+    decisions = list(_decisions(repository, claims, outcomes))
+    for number, outcome in outcomes.items():
+        if outcome.action in _BEYOND_ECR:
+            decisions[number] = _beyond(decisions[number], protected.get(number), now)
+    acted_on = [decisions[number] for number, outcome in outcomes.items() if not outcome.failed]
+    by_digest = {images[number].digest: protection for number, protection in protected.items()}
+    return Plan(policy, now, decisions, acted_on, beyond, by_digest)
+
+
+def _claims(rules: Sequence[Rule], repository: Roster, now: Instant) -> _Claims:
+    """What the rules of one document say."""
+    total = len(repository.images)
     claims = _Claims([None] * total, [0] * total, [0] * total, [None] * total, [None] * total)
     for storage_class in StorageClass:
-        rules = [rule for rule in policy.rules if rule.storage_class is storage_class]
-        for rule, identified in zip(rules, _identify(rules, storage_class, repository), strict=True):
+        here = [rule for rule in rules if rule.storage_class is storage_class]
+        for rule, identified in zip(here, _identify(here, storage_class, repository), strict=True):
             _claim(rule, identified, _due(rule, identified, repository, now), claims)
-    outcomes = execute(repository, _marks(repository, claims))
-    decisions = list(_decisions(repository, claims, outcomes))
-    acted_on = [decisions[number] for number, outcome in outcomes.items() if outcome.blocked_by is None]
-    return Plan(policy, now, decisions, acted_on)
+    return claims
+
+
+def _add(extension: _Claims, claims: _Claims) -> None:
+    """Let a second document have the images that the first does not act on, and of which it has something to say."""
+    for number, rule in enumerate(extension.rule):
+        says_more = extension.marked_by[number] is not None or claims.rule[number] is None
+        if rule is not None and claims.marked_by[number] is None and says_more:
+            for mine, theirs in zip(claims, extension, strict=True):
+                mine[number] = theirs[number]  # type: ignore[index] # columns of one row have the same types
 
 
 def _identify(
@@ -91,6 +122,8 @@ def _due(rule: Rule, identified: Sequence[int], repository: Roster, now: Instant
             return [repository.images[number].used_at < before for number in identified]
         case CountType.IMAGE_COUNT_MORE_THAN:
             kept = min(limit, len(identified))
+        case CountType.SINCE_TAGGED:
+            return [bool(_overdue(rule, repository.images[number], now)) for number in identified]
         case CountType.SINCE_IMAGE_PUSHED | CountType.SINCE_IMAGE_TRANSITIONED:
             # They are sorted by just this instant: from some image on, all are older.
             kept = bisect_left(identified, True, key=lambda number: repository.entered_at[number] < before)
@@ -143,3 +176,20 @@ def _following(image: Image, outcome: Outcome | None) -> Decision:
     return Decision(
         image, outcome.action, rule=outcome.rule, blocked_by=outcome.blocked_by, follows=image.subject
     )
+
+
+def _beyond(decision: Decision, protection: Protection | None, now: Instant) -> Decision:
+    """A decision of a kind that ECR does not know, completed."""
+    if decision.action is Action.UNTAG and decision.rule is not None:
+        return msgspec.structs.replace(decision, untagged=_overdue(decision.rule, decision.image, now))
+    return msgspec.structs.replace(decision, protected_by=protection)
+
+
+def _overdue(rule: Rule, image: Image, now: Instant) -> tuple[str, ...]:
+    """The tags that ``untag`` takes off an image: those that meet the list, and by ``sinceTagged`` are old enough."""
+    tags = tags_that_meet(rule.selection, image.tags)
+    if rule.selection.count_type is not CountType.SINCE_TAGGED:
+        return tags
+    tagged_at = dict(zip(image.tags, image.tagged_at, strict=True)) if image.tagged_at else {}
+    before = now - rule.selection.count_number * DAY
+    return tuple(tag for tag in tags if tagged_at.get(tag, image.pushed_at) < before)

@@ -6,7 +6,7 @@ evaluation tries again (user guide, LifecyclePolicies and logging-using-cloudtra
 subject (LifecyclePolicies, first evaluation rule).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -16,7 +16,12 @@ from careen.lifecycle.roster import Roster
 from careen.lifecycle.rule import ActionType, Rule
 
 _EXPIRE = ActionType.EXPIRE
-_ACTIONS = {ActionType.EXPIRE: Action.EXPIRE, ActionType.TRANSITION: Action.TRANSITION}
+_BLOCKED, _PROTECTED = Action.BLOCKED, Action.PROTECTED
+_ACTIONS = {
+    ActionType.EXPIRE: Action.EXPIRE,
+    ActionType.TRANSITION: Action.TRANSITION,
+    ActionType.UNTAG: Action.UNTAG,
+}
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -28,18 +33,26 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     blocked_by: str | None = None
     """The digest of the index that held it."""
 
+    @property
+    def failed(self) -> bool:
+        """Whether the image is what it was."""
+        return self.action in (_BLOCKED, _PROTECTED)
 
-def execute(repository: Roster, marks: Iterable[tuple[int, Rule]]) -> Mapping[int, Outcome]:
+
+def execute(
+    repository: Roster, marks: Iterable[tuple[int, Rule]], protected: Container[int] = ()
+) -> Mapping[int, Outcome]:
     """Carry marks out, in the order given.
 
     Args:
         repository: the images as they are.
         marks: an image's number, and the rule that marks it.
+        protected: the numbers of images that stay as they are.
 
     Returns:
         The outcome for each image on which something was tried, in the order of trying.
     """
-    execution = _Execution(repository)
+    execution = _Execution(repository, protected)
     for number, rule in marks:
         followers = execution.attempt(number, rule, _ACTIONS[rule.action.type])
         if followers:
@@ -50,16 +63,23 @@ def execute(repository: Roster, marks: Iterable[tuple[int, Rule]]) -> Mapping[in
 class _Execution:
     """A repository in the course of one run: what it was, and what has become of it."""
 
-    def __init__(self, repository: Roster) -> None:
+    def __init__(self, repository: Roster, protected: Container[int]) -> None:
         self._repository = repository
+        self._protected = protected
         self.outcomes: dict[int, Outcome] = {}
 
     def attempt(self, number: int, rule: Rule, action: Action) -> Sequence[int]:
-        """Act on an image unless an index holds it. Returns what now follows the image."""
+        """Act on an image unless it is protected or an index holds it. Returns what now follows the image."""
+        if number in self._protected:
+            self.outcomes[number] = Outcome(_PROTECTED, rule)
+            return ()
+        if action is Action.UNTAG:
+            self.outcomes[number] = Outcome(action, rule)
+            return ()
         for index in self._repository.indexes.get(number, ()):
             if self._holds(index, rule.action.type):
                 held_by = self._repository.images[index].digest
-                self.outcomes[number] = Outcome(Action.BLOCKED, rule, held_by)
+                self.outcomes[number] = Outcome(_BLOCKED, rule, held_by)
                 return ()
         self.outcomes[number] = Outcome(action, rule)
         return self._repository.referrers.get(number, ())
@@ -80,8 +100,10 @@ class _Execution:
     def _holds(self, index: int, effect: ActionType) -> bool:
         """An index holds its children while it is there; in the archive it lets them follow, not be deleted."""
         outcome = self.outcomes.get(index)
-        done = None if outcome is None or outcome.blocked_by is not None else outcome.rule.action.type
+        done = None if outcome is None or outcome.failed else outcome.rule.action.type
         if done is _EXPIRE:
             return False
-        archived = done is not None or self._repository.images[index].status == ImageStatus.ARCHIVED
+        archived = (
+            done is ActionType.TRANSITION or self._repository.images[index].status == ImageStatus.ARCHIVED
+        )
         return effect is _EXPIRE or not archived

@@ -1,6 +1,8 @@
 """An image as lifecycle rules see it: its tags, where it is, and the instants its age is told by."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 import msgspec
 
@@ -21,6 +23,8 @@ class ImageStatus(StrEnum):
 # hundred thousand times for one plan.
 _ACTIVE, _ARCHIVED = ImageStatus.ACTIVE, ImageStatus.ARCHIVED
 _STANDARD, _ARCHIVE = StorageClass.STANDARD, StorageClass.ARCHIVE
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 # No image can be part of a reference cycle: the garbage collector need not visit a hundred thousand of them.
@@ -44,6 +48,15 @@ class Image(msgspec.Struct, frozen=True, gc=False):
     """The digests an index lists."""
     subject: str | None = None
     """The digest this artifact refers to."""
+    artifact_type: str | None = None
+    tagged_at: tuple[Instant, ...] = ()
+    """When each of ``tags`` was put on this image; empty if nobody knows."""
+    labels: Mapping[str, str] = _NONE
+    """Of the image's configuration. Only protection rules that ask for labels need them."""
+    annotations: Mapping[str, str] = _NONE
+    """Of the manifest. Only protection rules that ask for annotations need them."""
+    in_use_by: tuple[str, ...] = ()
+    """Who says that it runs: an image in use is protected."""
 
     @property
     def storage_class(self) -> StorageClass | None:

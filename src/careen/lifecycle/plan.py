@@ -6,7 +6,7 @@ Decisions keep what they were made from instead of a text, so that a hundred tho
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
@@ -14,8 +14,10 @@ from typing import NamedTuple
 import msgspec
 
 from careen.clock import Instant
+from careen.lifecycle.beyond import NOTHING, Beyond
 from careen.lifecycle.image import Image
 from careen.lifecycle.policy import LifecyclePolicy
+from careen.lifecycle.protection import Protection
 from careen.lifecycle.rule import ActionType, Rule
 
 
@@ -28,10 +30,14 @@ class Action(StrEnum):
     """It goes where its subject goes, right after it."""
     BLOCKED = "BLOCKED"
     """A rule marks it, but an index that lists it is still there at its turn."""
+    UNTAG = "UNTAG"
+    """Beyond ECR: it loses tags and stays."""
+    PROTECTED = "PROTECTED"
+    """Beyond ECR: a rule marks it, but it is protected."""
     KEEP = "KEEP"
 
 
-ACTED_ON = frozenset({Action.EXPIRE, Action.TRANSITION, Action.CASCADE})
+ACTED_ON = frozenset({Action.EXPIRE, Action.TRANSITION, Action.CASCADE, Action.UNTAG})
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +46,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     image: Image
     action: Action
     rule_priority: int | None = None
-    """``appliedRulePriority``: of the rule that marks the image. None if it is kept or follows its subject."""
+    """``appliedRulePriority``: of the rule that marks the image, of whichever document. None if it is kept or
+    follows its subject."""
     rule: Rule | None = None
     """The rule of highest priority that identifies the image: the only one that may act on it, if it does or
     not. For an image that follows its subject: the rule that acts on the subject."""
@@ -54,6 +61,10 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """The digest of an index that lists it and was still there at its turn."""
     follows: str | None = None
     """The digest of its subject, if that is in the repository: it goes where the subject goes."""
+    protected_by: Protection | None = None
+    """What keeps the image, although ``rule`` marks it."""
+    untagged: tuple[str, ...] = ()
+    """The tags it loses."""
 
     @property
     def effect(self) -> ActionType | None:
@@ -79,6 +90,10 @@ class Plan:
     """One for each image, in the order the images came."""
     acted_on: Sequence[Decision]
     """Those that change something, in the order to do them: oldest first, followers right after their subject."""
+    beyond: Beyond = NOTHING
+    """What stood beside the policy."""
+    protected: Mapping[str, Protection] = field(default_factory=dict)
+    """By digest: every image that is protected, marked or not."""
 
     @cached_property
     def tallies(self) -> Mapping[Action, Tally]:

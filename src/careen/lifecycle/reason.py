@@ -3,20 +3,28 @@
     expires: rule 1 (untagged), pushed 15.2 days ago, limit 14 days
     kept: rule 2 (tagged v*), 3rd youngest of 37, keeps 10; so rule 3 (any) may not expire it
     blocked: rule 1 (untagged) would expire it, but index sha256:4b27c83d44a1 still lists it
+    protected: rule 3 (any) would expire it, but protection rule releases keeps it
+    loses tmp-7: extension rule 1 (tagged tmp-*), limit 7 days since it was tagged
 
 Sentences are made when asked for, never in advance.
 """
 
 from careen.clock import DAY, Instant
+from careen.lifecycle.extension import ExtensionRule
 from careen.lifecycle.image import Image, ImageStatus
 from careen.lifecycle.plan import Action, Decision
+from careen.lifecycle.protection import Protection
 from careen.lifecycle.rule import ActionType, CountType, Rule, StorageClass
 
 SHORT = len("sha256:") + 12
 """Characters of a digest that people compare."""
 
-VERBS = {ActionType.EXPIRE: "expire", ActionType.TRANSITION: "archive"}
-_ACTS = {ActionType.EXPIRE: "expires", ActionType.TRANSITION: "goes to the archive"}
+VERBS = {ActionType.EXPIRE: "expire", ActionType.TRANSITION: "archive", ActionType.UNTAG: "untag"}
+_ACTS = {
+    ActionType.EXPIRE: "expires",
+    ActionType.TRANSITION: "goes to the archive",
+    ActionType.UNTAG: "is untagged",
+}
 
 
 def reason(decision: Decision, now: Instant) -> str:
@@ -33,7 +41,11 @@ def reason(decision: Decision, now: Instant) -> str:
     rule, name = decision.rule, label(decision.rule)
     if decision.action is Action.BLOCKED:
         return f"blocked: {name} would {VERBS[rule.action.type]} it, but {_holder(decision)}"
+    if decision.action is Action.PROTECTED:
+        return f"protected: {name} would {VERBS[rule.action.type]} it, but {keeper(decision.protected_by)}"
     why = f"{name}, {measured(decision, rule, now)}"
+    if decision.action is Action.UNTAG:
+        return f"loses {' and '.join(decision.untagged)}: {why}"
     if decision.action is not Action.KEEP:
         return f"{_ACTS[rule.action.type]}: {why}"
     other = decision.shielded_from
@@ -50,9 +62,24 @@ def label(rule: Rule) -> str:
         looks_at += f" {' and '.join(selection.tag_pattern_list)}"
     elif selection.tag_prefix_list:
         looks_at += f", prefix {' and '.join(selection.tag_prefix_list)}"
+    elif selection.tag_regex_list:
+        looks_at += f", regex {' and '.join(selection.tag_regex_list)}"
     if rule.storage_class is StorageClass.ARCHIVE:
         looks_at += ", archived"
-    return f"rule {rule.rule_priority} ({looks_at})"
+    document = "extension rule" if isinstance(rule, ExtensionRule) else "rule"
+    return f"{document} {rule.rule_priority} ({looks_at})"
+
+
+def keeper(protection: Protection | None) -> str:
+    """What keeps an image: ``protection rule releases keeps it``."""
+    if protection is None or (protection.rule is None and protection.through is None):
+        return "it is in use"
+    if protection.through is None and protection.rule is not None:
+        return f"protection rule {protection.rule.name} keeps it"
+    other = (protection.through or "")[:SHORT]
+    if protection.rule is None:
+        return f"{other} is in use and needs it"
+    return f"protection rule {protection.rule.name} keeps {other}, which needs it"
 
 
 def _following(decision: Decision, subject: str) -> str:
@@ -82,6 +109,8 @@ def measured(decision: Decision, rule: Rule, now: Instant) -> str:
     limit = rule.selection.count_number
     if rule.selection.count_type is CountType.IMAGE_COUNT_MORE_THAN:
         return f"{_place(decision.rank)} of {decision.identified:,}, keeps {limit:,}"
+    if rule.selection.count_type is CountType.SINCE_TAGGED:
+        return f"limit {_days(limit)} since it was tagged"
     event, since = _event(decision.image, rule.selection.count_type)
     return f"{event} {_age(now - since, limit)} ago, limit {_days(limit)}"
 

@@ -2,6 +2,9 @@
 
 Values as ECR's policy document writes them; fields stand in the order of ECR's answers. Whether a rule makes
 sense is not decided here (``grammar`` for the shape of the text, ``constraints`` for the rest).
+
+Three words are Careen's own: ``tagRegexList``, ``sinceTagged`` and ``untag``. ECR's documents cannot contain them;
+rules that use them come from an extension document (``extension``).
 """
 
 from enum import StrEnum
@@ -31,6 +34,8 @@ class CountType(StrEnum):
     SINCE_IMAGE_PUSHED = "sinceImagePushed"
     SINCE_IMAGE_PULLED = "sinceImagePulled"
     SINCE_IMAGE_TRANSITIONED = "sinceImageTransitioned"
+    SINCE_TAGGED = "sinceTagged"
+    """Beyond ECR: days since a tag of the list was put on the image."""
 
 
 class CountUnit(StrEnum):
@@ -44,9 +49,13 @@ class ActionType(StrEnum):
 
     EXPIRE = "expire"
     TRANSITION = "transition"
+    UNTAG = "untag"
+    """Beyond ECR: take the tags of the list off, and leave the image."""
 
 
-class _Words(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+class _Words(
+    msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True, gc=False
+):
     """Camel case on the wire; what was not sent is ``None`` here and absent there."""
 
 
@@ -56,6 +65,8 @@ class Selection(_Words, frozen=True, kw_only=True):
     tag_status: TagStatus
     tag_pattern_list: tuple[str, ...] | None = None
     tag_prefix_list: tuple[str, ...] | None = None
+    tag_regex_list: tuple[str, ...] | None = None
+    """Beyond ECR."""
     storage_class: StorageClass | None = None
     """As sent; ``Rule.storage_class`` knows the default."""
     count_type: CountType

@@ -10,9 +10,10 @@ images whose tags meet the same entries are identified by the same rules.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from operator import eq, methodcaller
 from typing import NamedTuple
+
+import re2
 
 from careen.lifecycle.rule import Rule, Selection, TagStatus
 
@@ -59,6 +60,27 @@ def _in_order(head: str, middle: Sequence[str], tail: str, tag: str) -> bool:
     return True
 
 
+class InvalidRegex(ValueError):
+    """An expression that is no regular expression, or not one of RE2's."""
+
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+
+
+def regex_test(expression: str) -> Test:
+    """Does a whole tag match the regular expression? RE2 answers in time linear in the tag, whoever wrote it.
+
+    Raises:
+        InvalidRegex: it is none.
+    """
+    try:
+        compiled = re2.compile(expression, _OPTIONS)
+    except re2.error as wrong:
+        raise InvalidRegex(f"RE2 knows no such regular expression: {expression} ({wrong})") from None
+    return lambda tag: compiled.fullmatch(tag) is not None
+
+
 class _Entry(NamedTuple):
     """One entry of a rule's list. Tags that meet it begin and end with its first and last character, if any."""
 
@@ -73,6 +95,8 @@ def _entries(selection: Selection) -> Iterator[_Entry]:
         yield _Entry(first, last, pattern_test(pattern))
     for prefix in selection.tag_prefix_list or ():
         yield _Entry(prefix[:1], "", prefix_test(prefix))
+    for expression in selection.tag_regex_list or ():
+        yield _Entry("", "", regex_test(expression))
 
 
 class TagMatch(NamedTuple):
@@ -82,9 +106,20 @@ class TagMatch(NamedTuple):
     tags: tuple[str, ...]
 
 
+def entries_of(selection: Selection) -> tuple[str, ...]:
+    """The entries of the rule's list, whichever list it has."""
+    return selection.tag_pattern_list or selection.tag_prefix_list or selection.tag_regex_list or ()
+
+
+def tags_that_meet(selection: Selection, tags: Sequence[str]) -> tuple[str, ...]:
+    """The tags that meet at least one entry of the rule's list."""
+    tests = [entry.test for entry in _entries(selection)]
+    return tuple(tag for tag in tags if any(test(tag) for test in tests))
+
+
 def tag_matches(selection: Selection, tags: Sequence[str]) -> tuple[TagMatch, ...]:
     """Which tags meet which entry of the rule's list, in the order of the list."""
-    entries = chain(selection.tag_pattern_list or (), selection.tag_prefix_list or ())
+    entries = entries_of(selection)
     tests = [entry.test for entry in _entries(selection)]
     return tuple(
         TagMatch(entry, tuple(filter(test, tags))) for entry, test in zip(entries, tests, strict=True)

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from careen.cli.output import print_json
-from careen.cli.policy.inputs import ImagesFile, Json, Now, PolicyFile, evaluated, refuse
+from careen.cli.policy.inputs import (
+    ExtensionFile,
+    ImagesFile,
+    Json,
+    Now,
+    PolicyFile,
+    ProtectionFile,
+    RepositoryName,
+    read_beyond,
+    read_world,
+    refuse,
+)
 from careen.cli.policy.simulate import LISTED
 
 if TYPE_CHECKING:
@@ -25,14 +36,24 @@ ImageNames = Annotated[
 
 
 def explain(
-    *, policy: PolicyFile, images: ImagesFile, image: ImageNames = (), now: Now = None, json: Json = False
+    *,
+    policy: PolicyFile,
+    images: ImagesFile,
+    image: ImageNames = (),
+    extension: ExtensionFile = None,
+    protection: ProtectionFile = None,
+    repository: RepositoryName = None,
+    now: Now = None,
+    json: Json = False,
 ) -> None:
     """Say of images what every rule makes of them, which rule decides, and when they become eligible."""
     from careen.clock import isoformat_or_none
     from careen.lifecycle import documents
+    from careen.lifecycle.evaluate import evaluate
     from careen.lifecycle.explain import explain
 
-    plan = evaluated(policy, images, now, json)
+    beyond = read_beyond(extension, protection, repository, json)
+    plan = evaluate(*read_world(policy, images, now, json, beyond))
     digests = _named(plan, image, json) if image else [decision.image.digest for decision in plan.decisions]
     if json:
         print_json(documents.explanations(plan.now, explain(plan, digests), isoformat_or_none))

@@ -10,8 +10,8 @@ from careen.cli.output import fail, print_json
 
 if TYPE_CHECKING:
     from careen.clock import Instant
+    from careen.lifecycle.beyond import Beyond
     from careen.lifecycle.image import Image
-    from careen.lifecycle.plan import Plan
     from careen.lifecycle.policy import LifecyclePolicy
 
 BAD_INPUT = 2
@@ -30,6 +30,28 @@ ImagesFile = Annotated[
         " Add imageReferences, the digests an index lists, to images that are indexes.",
     ),
 ]
+ExtensionFile = Annotated[
+    str | None,
+    Parameter(
+        name="--extension",
+        allow_leading_hyphen=True,
+        help="Rules beyond ECR that stand beside the policy, in a file.",
+    ),
+]
+ProtectionFile = Annotated[
+    str | None,
+    Parameter(
+        name="--protection",
+        allow_leading_hyphen=True,
+        help="Rules for what must stay, in a file. Keep beats delete.",
+    ),
+]
+RepositoryName = Annotated[
+    str | None,
+    Parameter(
+        name="--repository", help="The images' repository, for protection rules that ask for its name."
+    ),
+]
 Now = Annotated[str | None, Parameter(help="Evaluate at this time: ISO 8601 or epoch seconds.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 
@@ -39,9 +61,7 @@ def read_policy(file: str, json: bool) -> "LifecyclePolicy":
     from careen.lifecycle.policy import InvalidLifecyclePolicy, parse
 
     try:
-        return parse(_read(file, json).decode())
-    except UnicodeDecodeError as wrong:
-        refuse("InvalidInput", f"{file} is not UTF-8 text: {wrong.reason}", "save it as UTF-8", json)
+        return parse(_text(file, json))
     except InvalidLifecyclePolicy as invalid:
         refuse("InvalidParameterException", invalid.message, invalid.advice, json)
 
@@ -71,6 +91,13 @@ def read_time(text: str | None, json: bool) -> "Instant":
     return instant
 
 
+def _text(file: str, json: bool) -> str:
+    try:
+        return _read(file, json).decode()
+    except UnicodeDecodeError as wrong:
+        refuse("InvalidInput", f"{file} is not UTF-8 text: {wrong.reason}", "save it as UTF-8", json)
+
+
 def _read(file: str, json: bool) -> bytes:
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
@@ -87,12 +114,43 @@ def refuse(code: str, message: str, hint: str | None, json: bool) -> NoReturn:
     fail(message, hint, code=BAD_INPUT)
 
 
-def evaluated(policy: str, images: str, now: str | None, json: bool) -> "Plan":
-    """The plan of a policy for images, both from files."""
-    from careen.lifecycle.evaluate import evaluate
+def read_beyond(
+    extension: str | None, protection: str | None, repository: str | None, json: bool
+) -> "Beyond":
+    """What stands beside the policy, from files."""
+    from careen.lifecycle import extension as extensions
+    from careen.lifecycle import protection as protections
+    from careen.lifecycle.beyond import Beyond
 
-    if policy == images == "-":
+    try:
+        rules = extensions.parse(_text(extension, json)) if extension else extensions.ExtensionRules()
+        kept = protections.parse(_text(protection, json)).rules if protection else ()
+    except extensions.InvalidExtensionRules as invalid:
         refuse(
-            "InvalidInput", "policy and images cannot both come from standard input", "name one file", json
+            "InvalidInput", f"{extension} is no extension document: {invalid}", "see docs/beyond-ecr.md", json
         )
-    return evaluate(read_policy(policy, json), read_images(images, json), read_time(now, json))
+    except protections.InvalidProtectionRules as invalid:
+        refuse(
+            "InvalidInput",
+            f"{protection} is no protection document: {invalid}",
+            "see docs/beyond-ecr.md",
+            json,
+        )
+    if repository is None and any(rule.any_repository for rule in kept):
+        reason = "protection rules ask for the repository's name"
+        refuse("InvalidInput", reason, "name it with --repository", json)
+    return Beyond(rules, protections.applicable(kept, repository or ""))
+
+
+def read_world(
+    policy: str,
+    images: str,
+    now: str | None,
+    json: bool,
+    beyond: "Beyond",
+) -> "tuple[LifecyclePolicy, list[Image], Instant, Beyond]":
+    """What an evaluation takes, in the order it takes it."""
+    if policy == images == "-":
+        reason = "policy and images cannot both come from standard input"
+        refuse("InvalidInput", reason, "name one file", json)
+    return read_policy(policy, json), read_images(images, json), read_time(now, json), beyond

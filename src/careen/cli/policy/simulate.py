@@ -4,7 +4,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from careen.cli.output import plural, print_json
-from careen.cli.policy.inputs import ImagesFile, Json, Now, PolicyFile, evaluated
+from careen.cli.policy.inputs import (
+    ExtensionFile,
+    ImagesFile,
+    Json,
+    Now,
+    PolicyFile,
+    ProtectionFile,
+    RepositoryName,
+    read_beyond,
+    read_world,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +28,23 @@ LISTED = 100
 """How many images a table shows: more nobody reads, and a hundred thousand rows take a minute to lay out."""
 
 
-def simulate(*, policy: PolicyFile, images: ImagesFile, now: Now = None, json: Json = False) -> None:
+def simulate(
+    *,
+    policy: PolicyFile,
+    images: ImagesFile,
+    extension: ExtensionFile = None,
+    protection: ProtectionFile = None,
+    repository: RepositoryName = None,
+    now: Now = None,
+    json: Json = False,
+) -> None:
     """Show what a policy would do to images, and why. Changes nothing."""
     from careen.clock import isoformat
     from careen.lifecycle import documents
+    from careen.lifecycle.evaluate import evaluate
 
-    plan = evaluated(policy, images, now, json)
+    beyond = read_beyond(extension, protection, repository, json)
+    plan = evaluate(*read_world(policy, images, now, json, beyond))
     if json:
         print_json(documents.plan(plan, isoformat))
     else:
@@ -38,8 +59,8 @@ def _print_tables(plan: "Plan") -> None:
     from careen.lifecycle.plan import Action
 
     console = Console(markup=False, emoji=False, highlight=False)
-    blocked = [decision for decision in plan.decisions if decision.action is Action.BLOCKED]
-    listed = [*plan.acted_on, *blocked]
+    held = [each for each in plan.decisions if each.action in (Action.BLOCKED, Action.PROTECTED)]
+    listed = [*plan.acted_on, *held]
     if listed:
         console.print(_table_of_decisions(listed[:LISTED], plan.now))
     else:
@@ -79,7 +100,9 @@ def _table_of_totals(plan: "Plan") -> "Table":
         Action.EXPIRE: "to expire",
         Action.TRANSITION: "to the archive",
         Action.CASCADE: "following their subject",
+        Action.UNTAG: "losing tags",
         Action.BLOCKED: "blocked",
+        Action.PROTECTED: "protected",
         Action.KEEP: "kept",
     }
     rules = Counter((decision.action, _decider(decision)) for decision in plan.decisions)
