@@ -34,6 +34,10 @@ def test_every_member() -> None:
         "lastActivatedAt": 1794096000.0,
         "subjectManifestDigest": "sha256:b",
         "imageReferences": ["sha256:c", "sha256:d"],
+        "artifactMediaType": "application/spdx+json",
+        "imageLabels": {"team": "a"},
+        "imageAnnotations": {"keep": "yes"},
+        "imageInUseBy": ["ecs"],
         "imageScanStatus": {"status": "COMPLETE"},
     }
     assert read(written(detail)) == [
@@ -49,6 +53,10 @@ def test_every_member() -> None:
             media_type="application/vnd.oci.image.index.v1+json",
             references=("sha256:c", "sha256:d"),
             subject="sha256:b",
+            artifact_type="application/spdx+json",
+            labels={"team": "a"},
+            annotations={"keep": "yes"},
+            in_use_by=("ecs",),
         )
     ]
 

@@ -12,7 +12,8 @@ from careen.lifecycle.explain import Explanation, Finding
 from careen.lifecycle.extension import ExtensionRule
 from careen.lifecycle.narrate import finding_in_words, outlook
 from careen.lifecycle.plan import Decision, Plan
-from careen.lifecycle.reason import reason
+from careen.lifecycle.protection import Protection
+from careen.lifecycle.reason import keeper, reason
 
 Document = dict[str, Any]
 
@@ -62,8 +63,18 @@ def explanation(of: Explanation, time: Time) -> Document:
         "outlook": outlook(of),
         "newerImagesNeeded": of.newer_needed,
         "heldBy": of.held_by,
+        "protection": None if of.protection is None else protection(of.protection),
         "follows": of.decision.follows,
         "rules": [finding(each, of.now) for each in of.findings],
+    }
+
+
+def protection(of: Protection) -> Document:
+    """What keeps an image."""
+    return {
+        "rule": None if of.rule is None else of.rule.name,
+        "through": of.through,
+        "reason": keeper(of),
     }
 
 
@@ -72,6 +83,7 @@ def finding(of: Finding, now: Instant) -> Document:
     identified, shielded_by = of.miss is None, of.shielded_by
     return {
         "rulePriority": of.rule.rule_priority,
+        "extension": isinstance(of.rule, ExtensionRule),
         "identified": identified,
         "miss": of.miss,
         "tagMatches": [{"entry": match.entry, "imageTags": match.tags} for match in of.matches],

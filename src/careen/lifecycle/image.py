@@ -24,7 +24,8 @@ class ImageStatus(StrEnum):
 _ACTIVE, _ARCHIVED = ImageStatus.ACTIVE, ImageStatus.ARCHIVED
 _STANDARD, _ARCHIVE = StorageClass.STANDARD, StorageClass.ARCHIVE
 
-_NONE: Mapping[str, str] = MappingProxyType({})
+NO_MEMBERS: Mapping[str, str] = MappingProxyType({})
+"""The labels or annotations of images that have none: one value for all of them."""
 
 
 # No image can be part of a reference cycle: the garbage collector need not visit a hundred thousand of them.
@@ -51,9 +52,9 @@ class Image(msgspec.Struct, frozen=True, gc=False):
     artifact_type: str | None = None
     tagged_at: tuple[Instant, ...] = ()
     """When each of ``tags`` was put on this image; empty if nobody knows."""
-    labels: Mapping[str, str] = _NONE
+    labels: Mapping[str, str] = NO_MEMBERS
     """Of the image's configuration. Only protection rules that ask for labels need them."""
-    annotations: Mapping[str, str] = _NONE
+    annotations: Mapping[str, str] = NO_MEMBERS
     """Of the manifest. Only protection rules that ask for annotations need them."""
     in_use_by: tuple[str, ...] = ()
     """Who says that it runs: an image in use is protected."""

@@ -1,9 +1,10 @@
 """Images as ``aws ecr describe-images`` prints them, read into values.
 
 The document is the command's output, an object with ``imageDetails``, or that list alone; members we have no use
-for are ignored. Times are epoch seconds or ISO 8601, as the AWS CLI writes either. One member is ours,
-``imageReferences``: the digests an index lists, which DescribeImages does not tell. Without it nothing is known to
-hold the children of indexes back.
+for are ignored. Times are epoch seconds or ISO 8601, as the AWS CLI writes either. Some members are ours, as
+DescribeImages does not tell: ``imageReferences``, the digests an index lists, without which nothing is known to hold
+the children of indexes back; and what protection rules may ask for, ``imageLabels``, ``imageAnnotations`` and
+``imageInUseBy``.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from careen.clock import Instant, parse_instant, to_datetime
-from careen.lifecycle.image import Image, ImageStatus
+from careen.lifecycle.image import NO_MEMBERS, Image, ImageStatus
 
 Time = str | float
 
@@ -33,7 +34,11 @@ class _Detail(msgspec.Struct, rename="camel", gc=False):
     last_archived_at: Time | None = None
     last_activated_at: Time | None = None
     subject_manifest_digest: str | None = None
+    artifact_media_type: str | None = None
     image_references: tuple[str, ...] | None = None
+    image_labels: dict[str, str] | None = None
+    image_annotations: dict[str, str] | None = None
+    image_in_use_by: tuple[str, ...] | None = None
 
 
 class _Output(msgspec.Struct, rename="camel"):
@@ -73,6 +78,10 @@ def _image(detail: _Detail) -> Image:
             media_type=detail.image_manifest_media_type,
             references=detail.image_references or (),
             subject=detail.subject_manifest_digest,
+            artifact_type=detail.artifact_media_type,
+            labels=detail.image_labels or NO_MEMBERS,
+            annotations=detail.image_annotations or NO_MEMBERS,
+            in_use_by=detail.image_in_use_by or (),
         )
     except (ValueError, OverflowError) as wrong:
         raise InvalidImageDetails(f"image {detail.image_digest}: {wrong}") from None

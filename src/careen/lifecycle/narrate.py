@@ -12,7 +12,7 @@ from careen.clock import DAY, Instant, isoformat
 from careen.lifecycle.explain import Explanation, Finding, Miss
 from careen.lifecycle.image import Image, ImageStatus
 from careen.lifecycle.plan import ACTED_ON, Action
-from careen.lifecycle.reason import SHORT, VERBS, label, measured, reason
+from careen.lifecycle.reason import SHORT, VERBS, keeper, label, measured, reason
 from careen.lifecycle.rule import CountType
 
 NAMED = 3
@@ -35,6 +35,8 @@ def outlook(explanation: Explanation) -> str:
         noun = "index" if len(explanation.held_by) == 1 else "indexes"
         digests = [digest[:SHORT] for digest in explanation.held_by]
         text += f"; held back as long as {noun} {_some(digests)} {'lists' if noun == 'index' else 'list'} it"
+    if explanation.protection is not None:
+        text += f"; protected: {keeper(explanation.protection)}"
     return text
 
 
@@ -55,23 +57,27 @@ def finding_in_words(finding: Finding, now: Instant) -> str:
 
 
 def _when(explanation: Explanation) -> str:
-    root, now, eligible_at = explanation.root, explanation.now, explanation.eligible_at
-    rule = root.rule
+    root, rule, eligible_at = explanation.root, explanation.rule, explanation.eligible_at
     if rule is None or root.follows is not None:
-        return f"not eligible as things are: {reason(root, now).removeprefix('kept: ')}"
-    if explanation.newer_needed is not None:
-        more = (
-            "1 more image" if explanation.newer_needed == 1 else f"{explanation.newer_needed:,} more images"
-        )
-        return f"eligible after {more} that {label(rule)} identifies, pushed or restored later than it"
-    if eligible_at is None:
-        return f"not eligible as things are: {label(rule)} archives, and only what is active follows to the archive"
-    if root.action is not Action.KEEP:
+        return f"not eligible as things are: {reason(root, explanation.now).removeprefix('kept: ')}"
+    if root.action is not Action.KEEP and eligible_at is not None:
         counts = rule.selection.count_type is CountType.IMAGE_COUNT_MORE_THAN
         return "eligible now" if counts else f"eligible since {_date(eligible_at)}"
-    tenths = (eligible_at - now) * 10 // DAY
-    days = f"in {tenths // 10:,}.{tenths % 10} days"
-    return f"eligible after {_date(eligible_at)}, {days}, if nothing is pushed, pulled, tagged or deleted"
+    ways = []
+    if eligible_at is not None:
+        tenths = (eligible_at - explanation.now) * 10 // DAY
+        days = f"in {tenths // 10:,}.{tenths % 10} days"
+        ways.append(f"after {_date(eligible_at)}, {days}, if nothing is pushed, pulled, tagged or deleted")
+    if explanation.counting is not None and explanation.newer_needed is not None:
+        count = explanation.newer_needed
+        more = "1 more image" if count == 1 else f"{count:,} more images"
+        by = label(explanation.counting)
+        ways.append(f"after {more} that {by} identifies, pushed or restored later than it")
+    if ways:
+        return f"eligible {', or '.join(ways)}"
+    return (
+        f"not eligible as things are: {label(rule)} archives, and only what is active follows to the archive"
+    )
 
 
 def _date(eligible_at: Instant) -> str:

@@ -264,7 +264,11 @@ def _faults_of(rule: ProtectionRule) -> Iterator[str]:
             NpmSpec(rule.semver_range)
         except ValueError:
             yield f"semverRange is no range of versions: {rule.semver_range}"
-    for name in ("pulled_within_days", "pushed_within_days", "newest"):
-        value = getattr(rule, name)
-        if value is not None and value < 1:
+    limits = {
+        "pulledWithinDays": rule.pulled_within_days,
+        "pushedWithinDays": rule.pushed_within_days,
+        "newest": rule.newest,
+    }
+    for name, limit in limits.items():
+        if limit is not None and limit < 1:
             yield f"{name} must be 1 or more"
