@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often every lifecycle policy is evaluated. Amazon ECR promises once in 24 hours."""
     collect_interval: Interval = 60
     """How often the collector looks for blobs to review."""
+    scanners: str = "trivy/, grype/, syft/, clair/, claircore/, snyk, docker-scout"
+    """How the User-Agent headers of scanners begin, separated by commas: their pulls do not count as use of an image."""
     sweep_interval: Interval = 86_400
     """How often the whole store is looked through for files without a row and abandoned uploads."""
     upload_ttl: Seconds = 86_400

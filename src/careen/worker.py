@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from careen.clock import HOUR, SECOND, Instant
-from careen.registry import archive, gc, jobs, lifecycle
+from careen.registry import archive, gc, jobs, lifecycle, previews
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
@@ -54,7 +54,7 @@ def run_one(registry: Registry, worker: str) -> bool:
     except Exception as error:
         log.exception("job failed", kind=job.kind, key=job.key, attempts=job.attempts)
         if job.kind == "preview" and job.attempts >= MAX_ATTEMPTS:
-            registry.write_now(lifecycle.fail_preview, int(job.key))
+            registry.write_now(previews.fail, int(job.key))
             registry.write_now(jobs.finish, job, worker)
         else:
             registry.write_now(jobs.retry, job, worker, repr(error), _wait(job.attempts))
@@ -68,18 +68,18 @@ def _wait(attempts: int) -> Instant:
 
 
 def _preview(registry: Registry, job: Job) -> None:
-    lifecycle.compute_preview(registry, int(job.key))
+    previews.compute(registry, int(job.key))
 
 
 def _lifecycle_round(registry: Registry, job: Job) -> None:
-    count = registry.write_now(lifecycle.enqueue_runs)
+    count = lifecycle.enqueue_runs(registry)
     registry.write_now(jobs.again, job, registry.limits.lifecycle_every)
     log.debug("lifecycle round", repositories=count)
 
 
 def _lifecycle(registry: Registry, job: Job) -> None:
     ran = lifecycle.run(registry, int(job.key))
-    if ran is not None and ran.expired + ran.archived + ran.skipped:
+    if ran is not None and ran.expired + ran.archived + ran.untagged + ran.skipped:
         log.info("lifecycle policy run", **ran._asdict())
 
 

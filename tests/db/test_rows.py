@@ -190,7 +190,8 @@ def test_settings_of_a_repository_change(database: Database) -> None:
     def change(rows: Connection) -> None:
         repositories.set_mutability(rows, made, "IMMUTABLE_WITH_EXCLUSION", '["latest"]')
         repositories.set_lifecycle_policy(rows, made, "{}")
-        repositories.set_evaluated(rows, made, 7)
+        repositories.begin_evaluation(rows, made)
+        repositories.end_evaluation(rows, made, 7, None)
         repositories.put_resource_tags(rows, made, {"b": "1", "a": "2"})
         repositories.put_resource_tags(rows, made, {"b": "3"})
         repositories.remove_resource_tags(rows, made, ["a", "absent"])
@@ -204,7 +205,7 @@ def test_settings_of_a_repository_change(database: Database) -> None:
             ["latest"],
         )
         assert (found.lifecycle_policy, found.lifecycle_evaluated_at) == ("{}", 7)
-        assert repositories.with_lifecycle_policy(rows) == [made]
+        assert repositories.every_id(rows) == [made]
         assert repositories.resource_tags(rows, made) == {"b": "3"}
     written(database, lambda rows: repositories.set_lifecycle_policy(rows, made, "{}"))
     with database.read() as rows:

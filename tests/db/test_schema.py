@@ -1,5 +1,6 @@
 """The schema: what the migrations arrive at, and which databases are let alone."""
 
+import contextlib
 import re
 import sqlite3
 import subprocess
@@ -7,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
@@ -38,6 +41,27 @@ def test_the_migrations_arrive_at_the_metadata(path: Path) -> None:
     metadata.create_all(engine)
     engine.dispose()
     assert master(path) == master(made)
+
+
+def test_a_founding_database_is_upgraded(tmp_path: Path) -> None:
+    """What 0001 holds is all there afterwards, and every repository is looked at once."""
+    path = tmp_path / "careen.db"
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
+    command.upgrade(config, "0001")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO repositories (name, created_at, tag_mutability, tag_mutability_filters, scan_on_push, encryption,"
+            " lifecycle_evaluated_at) VALUES ('team/app', 1, 'MUTABLE', '[]', 0, '{}', 7)"
+        )
+    schema.migrate(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(
+            "SELECT name, lifecycle_evaluated_at, lifecycle_due_at FROM repositories"
+        ).fetchall()
+    assert found == [("team/app", 7, 0)]
 
 
 def test_a_database_that_is_up_to_date_is_left_alone(path: Path) -> None:

@@ -17,6 +17,7 @@ KEEP_ONE = (
 
 _THERE = {"repositoryName": ABSENT}
 _ARN = {"resourceArn": f"arn:aws:ecr:{REGION}:{REGISTRY_ID}:repository/{ABSENT}"}
+_PRINCIPAL = {"principalArn": f"arn:aws:iam::{REGISTRY_ID}:user/scanner"}
 _BY_DIGEST = [{"imageDigest": DIGEST}]
 
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -30,6 +31,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "CreateRepository": ("create_repository", _THERE),
     "DeleteLifecyclePolicy": ("delete_lifecycle_policy", _THERE),
     "DeleteRepository": ("delete_repository", _THERE),
+    "DeregisterPullTimeUpdateExclusion": ("deregister_pull_time_update_exclusion", _PRINCIPAL),
     "DescribeImages": ("describe_images", _THERE),
     "DescribeRepositories": ("describe_repositories", {"repositoryNames": [ABSENT]}),
     "GetAuthorizationToken": ("get_authorization_token", {}),
@@ -39,10 +41,12 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "InitiateLayerUpload": ("initiate_layer_upload", _THERE),
     "ListImageReferrers": ("list_image_referrers", _THERE | {"subjectId": {"imageDigest": DIGEST}}),
     "ListImages": ("list_images", _THERE),
+    "ListPullTimeUpdateExclusions": ("list_pull_time_update_exclusions", {}),
     "ListTagsForResource": ("list_tags_for_resource", _ARN),
     "PutImage": ("put_image", _THERE | {"imageManifest": image("layer").manifest.decode()}),
     "PutImageTagMutability": ("put_image_tag_mutability", _THERE | {"imageTagMutability": "IMMUTABLE"}),
     "PutLifecyclePolicy": ("put_lifecycle_policy", _THERE | {"lifecyclePolicyText": KEEP_ONE}),
+    "RegisterPullTimeUpdateExclusion": ("register_pull_time_update_exclusion", _PRINCIPAL),
     "StartLifecyclePolicyPreview": (
         "start_lifecycle_policy_preview",
         _THERE | {"lifecyclePolicyText": KEEP_ONE},

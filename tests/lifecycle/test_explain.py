@@ -367,7 +367,7 @@ def test_json(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         " deleted; held back as long as index sha256:eeeeeeeeeeee lists it",
         "newerImagesNeeded": None,
         "heldBy": [f"sha256:{'e' * 16}"],
-            "protection": None,
+        "protection": None,
         "follows": None,
     }
     assert (first["identified"], first["miss"], first["rank"]) == (False, "UNTAGGED", None)

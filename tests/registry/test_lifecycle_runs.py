@@ -10,7 +10,6 @@ from careen.ecr import errors
 from careen.registry import gc, images, lifecycle, repositories, storage
 from careen.registry.lifecycle import ARCHIVED, BLOCKED, EXPIRED, SKIPPED, Ran
 from careen.registry.registry import Registry
-from careen.registry.repositories import Repository
 from tests.images import Built, artifact, image, index
 from tests.registry.steps import Hands, digests, is_whole, push, put, row
 
@@ -49,18 +48,14 @@ class Plan:
     def __init__(self, registry: Registry, text: str) -> None:
         registry.write_now(lifecycle.put_policy, APP, text)
         self._registry = registry
-        self._repository: Repository = registry.read(repositories.require, APP)
-        self._plan = registry.read(
-            lifecycle.plan, self._repository.id, self._repository.lifecycle_policy or ""
-        )
+        to_do = registry.read(lifecycle.planned, registry.read(repositories.require, APP).id)
+        assert to_do is not None
+        self._to_do = to_do
 
-    def carry_out(self) -> list[str] | None:
+    def carry_out(self) -> list[str]:
         """Do what was planned. Returns the outcomes."""
-        run_id = self._registry.write_now(lifecycle._start_run, self._repository, self._plan)
-        to_do = list(enumerate(self._plan.acted_on, start=1))
-        done = self._registry.write_now(lifecycle._carry_out, self._repository, run_id, self._plan, to_do)
-        self._registry.write_now(lifecycle._finish_run, self._repository, run_id, self._plan.now)
-        return done
+        lifecycle.carry_out(self._registry, self._to_do)
+        return [outcome for _, outcome in outcomes(self._registry)]
 
 
 def test_a_run_expires_notes_and_says_when(registry: Registry, clock: Hands) -> None:
@@ -217,7 +212,7 @@ def test_whoever_takes_the_policy_away_stops_its_run(registry: Registry) -> None
     push(registry, APP, image("new"))
     plan = Plan(registry, policy())
     registry.write_now(lifecycle.put_policy, APP, policy(countNumber=5))
-    assert plan.carry_out() is None
+    assert plan.carry_out() == []
     assert len(digests(registry, APP)) == 2
     assert registry.read(lifecycle.get_policy, APP)[1] == 0
 
@@ -237,8 +232,7 @@ def test_forecast_bytes_are_freed_bytes(registry: Registry) -> None:
         push(registry, APP, image("base", f"own {number}", size=80_000), f"v{number}")
     push(registry, "team/other", image("base", "own 1", size=80_000))
     registry.write_now(lifecycle.put_policy, APP, policy(countNumber=2))
-    found = registry.read(repositories.require, APP)
-    plan = registry.read(lifecycle.plan, found.id, found.lifecycle_policy or "")
+    plan = registry.read(lifecycle.simulate, APP)
     doomed = {APP: {decision.image.digest for decision in plan.acted_on}}
     forecast = registry.read(storage.freed_by, doomed)
     assert run(registry).expired == 2
@@ -252,7 +246,7 @@ def test_every_policy_is_asked_to_run(registry: Registry) -> None:
         registry.write_now(repositories.create, name)
         if number:
             registry.write_now(lifecycle.put_policy, name, policy())
-    assert registry.write_now(lifecycle.enqueue_runs) == 2
+    assert lifecycle.enqueue_runs(registry) == 2
     asked = registry.read(
         lambda tx: tx.rows.execute("SELECT key FROM jobs WHERE kind = 'lifecycle'").fetchall()
     )

@@ -1,15 +1,21 @@
 """Pull times: remembered, written together, and not lost when a write fails."""
 
 import asyncio
+import dataclasses
 import sqlite3
 
 import pytest
 
+from careen.ecr import errors
 from careen.registry import images
+from careen.registry import pulls as pull_times
+from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 from tests.images import image
 from tests.registry.steps import Hands, push, row
+
+SOMEBODY = Principal("123456789012", "somebody", "AKIA", "")
 
 
 def pulled_at(registry: Registry) -> int | None:
@@ -26,7 +32,7 @@ def test_the_latest_pull_counts(registry: Registry, clock: Hands) -> None:
     assert pulled_at(registry) is None
     for _ in range(3):
         clock.forward()
-        pulls.record(manifest_id)
+        pulls.record(manifest_id, SOMEBODY, None)
     latest = clock.now
     asyncio.run(pulls.flush())
     assert pulled_at(registry) == latest
@@ -42,7 +48,7 @@ def test_pulls_are_written_at_the_end(registry: Registry) -> None:
         pulls = PullTimes(registry)
         flushing = asyncio.create_task(pulls.run())
         await asyncio.sleep(0)
-        pulls.record(manifest_id)
+        pulls.record(manifest_id, SOMEBODY, None)
         flushing.cancel()
         await flushing
 
@@ -54,10 +60,61 @@ def test_a_write_that_fails_loses_no_pull(registry: Registry) -> None:
     """The next flush writes it; newer pulls of the same image win."""
     manifest_id = push(registry, "team/app", image("app")).image.row.id
     pulls = PullTimes(registry)
-    pulls.record(manifest_id)
+    pulls.record(manifest_id, SOMEBODY, None)
     registry.write_now(lambda tx: tx.rows.execute("ALTER TABLE manifests RENAME TO hidden"))
     with pytest.raises(sqlite3.OperationalError):
         asyncio.run(pulls.flush())
     registry.write_now(lambda tx: tx.rows.execute("ALTER TABLE hidden RENAME TO manifests"))
     asyncio.run(pulls.flush())
     assert pulled_at(registry) is not None
+
+
+@pytest.mark.parametrize(
+    ("agent", "counts"),
+    [(None, True), ("docker/28.1", True), ("Trivy/0.57 go-containerregistry", False), ("grype/1", False)],
+)
+def test_scans_are_no_pulls(registry: Registry, agent: str | None, counts: bool) -> None:
+    """A client that names itself a scanner leaves the pull time alone."""
+    registry = dataclasses.replace(
+        registry, limits=dataclasses.replace(registry.limits, scanners=("trivy/", "grype/"))
+    )
+    manifest_id = push(registry, "team/app", image("app")).image.row.id
+    pulls = PullTimes(registry)
+    pulls.record(manifest_id, SOMEBODY, agent)
+    asyncio.run(pulls.flush())
+    assert (pulled_at(registry) is not None) is counts
+
+
+def test_excluded_principals_do_not_count(registry: Registry, clock: Hands) -> None:
+    """Their pulls leave no trace, those of others do; taken off the list they count again."""
+    manifest_id = push(registry, "team/app", image("app")).image.row.id
+    scanner = dataclasses.replace(SOMEBODY, name="scanner")
+    registry.write_now(pull_times.exclude, scanner.arn)
+    pulls = PullTimes(registry)
+    pulls.record(manifest_id, SOMEBODY, None)
+    first = clock.now
+    clock.forward()
+    pulls.record(manifest_id, scanner, None)
+    asyncio.run(pulls.flush())
+    assert pulled_at(registry) == first
+    registry.write_now(pull_times.include, scanner.arn)
+    pulls.record(manifest_id, scanner, None)
+    asyncio.run(pulls.flush())
+    written = pulled_at(registry)
+    assert written is not None
+    assert written > first
+
+
+def test_exclusions_are_a_list_without_twins(registry: Registry) -> None:
+    """A principal is excluded once, and a hundred are the most."""
+    arns = [f"arn:aws:iam::123456789012:user/u{number:03}" for number in range(101)]
+    for each in arns[:100]:
+        registry.write_now(pull_times.exclude, each)
+    with pytest.raises(errors.LimitExceeded):
+        registry.write_now(pull_times.exclude, arns[100])
+    registry.write_now(pull_times.include, arns[0])
+    with pytest.raises(errors.ExclusionAlreadyExists):
+        registry.write_now(pull_times.exclude, arns[1])
+    with pytest.raises(errors.ExclusionNotFound):
+        registry.write_now(pull_times.include, arns[0])
+    assert [each.principal_arn for each in registry.read(pull_times.exclusions)] == arns[1:100]

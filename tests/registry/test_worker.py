@@ -8,7 +8,7 @@ import pytest
 from careen import worker
 from careen.clock import DAY, HOUR, SECOND, Instant
 from careen.db.jobs import LEASE
-from careen.registry import archive, images, jobs, lifecycle, repositories
+from careen.registry import archive, images, jobs, lifecycle, previews, repositories
 from careen.registry.registry import Registry
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import image
@@ -43,7 +43,7 @@ def with_policy(registry: Registry) -> Registry:
     push(registry, APP, image("old"), "old")
     push(registry, APP, image("new"), "new")
     registry.write_now(lifecycle.put_policy, APP, KEEP_ONE)
-    registry.write_now(lifecycle.enqueue_runs)
+    lifecycle.enqueue_runs(registry)
     return registry
 
 
@@ -77,25 +77,25 @@ def test_a_failure_is_noted_with_its_job(with_policy: Registry) -> None:
 def test_a_failing_job_does_not_hold_up_the_others(with_policy: Registry) -> None:
     """What is due is done, whatever else fails."""
     break_policy(with_policy)
-    with_policy.write_now(lifecycle.start_preview, APP, KEEP_ONE)
+    with_policy.write_now(previews.start, APP, KEEP_ONE)
     assert work(with_policy) == 2
-    assert with_policy.read(lifecycle.get_preview, APP)[1].status == lifecycle.COMPLETE
+    assert with_policy.read(previews.get, APP)[1].status == previews.COMPLETE
 
 
 def test_a_preview_that_keeps_failing_is_given_up(registry: Registry, clock: Hands) -> None:
     """It ends as FAILED, its job is gone, and another may be started."""
     registry.write_now(repositories.create, APP)
-    registry.write_now(lifecycle.start_preview, APP, KEEP_ONE)
+    registry.write_now(previews.start, APP, KEEP_ONE)
     registry.write_now(lambda tx: tx.rows.execute("UPDATE lifecycle_previews SET policy = ?", (BROKEN,)))
     for attempt in range(worker.MAX_ATTEMPTS):
-        assert registry.read(lifecycle.get_preview, APP)[1].status == lifecycle.IN_PROGRESS
+        assert registry.read(previews.get, APP)[1].status == previews.IN_PROGRESS
         assert work(registry) == 1, attempt
         clock.forward(HOUR)
-    assert registry.read(lifecycle.get_preview, APP)[1].status == lifecycle.FAILED
+    assert registry.read(previews.get, APP)[1].status == previews.FAILED
     assert waiting(registry) == {}
-    registry.write_now(lifecycle.start_preview, APP, KEEP_ONE)
+    registry.write_now(previews.start, APP, KEEP_ONE)
     assert work(registry) == 1
-    assert registry.read(lifecycle.get_preview, APP)[1].status == lifecycle.COMPLETE
+    assert registry.read(previews.get, APP)[1].status == previews.COMPLETE
 
 
 def test_recurring_jobs_come_back_at_their_time(registry: Registry, clock: Hands) -> None:
@@ -200,9 +200,9 @@ def test_a_worker_at_work(registry: Registry) -> None:
     working.start()
     try:
         for _ in range(2):
-            registry.write_now(lifecycle.start_preview, APP, KEEP_ONE)
+            registry.write_now(previews.start, APP, KEEP_ONE)
             deadline = time.monotonic() + 10
-            while registry.read(lifecycle.get_preview, APP)[1].status != lifecycle.COMPLETE:
+            while registry.read(previews.get, APP)[1].status != previews.COMPLETE:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
     finally:

@@ -156,7 +156,7 @@ def _plans(registry: "Registry") -> dict[str, "Plan"]:
     from careen.registry import lifecycle, repositories
 
     found = registry.read(repositories.page, "", 1000)
-    return {one.name: registry.read(lifecycle.plan, one.id, one.lifecycle_policy or "") for one in found}
+    return {one.name: registry.read(lifecycle.simulate, one.name) for one in found}
 
 
 def _forecast(registry: "Registry", plans: dict[str, "Plan"]) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from careen.clock import Instant
+from careen.db import repositories
 from careen.db.engine import Connection
 
 
@@ -83,6 +84,7 @@ def insert(rows: Connection, image: ImageRow, data: bytes) -> int:
         "INSERT INTO manifest_contents (manifest_id, content) VALUES (:id, :data)",
         {"id": manifest_id, "data": data},
     )
+    repositories.mark_changed(rows, image.repository_id)
     return manifest_id
 
 
@@ -157,16 +159,26 @@ def count(rows: Connection, repository_id: int) -> int:
 def for_lifecycle(rows: Connection, repository_id: int) -> Iterator[tuple[Any, ...]]:
     """All manifests, as the columns of the statement."""
     yield from rows.execute(
-        "SELECT id, digest, pushed_at, pulled_at, archived_at, activated_at, status, image_size, media_type, subject"
-        " FROM manifests WHERE repository_id = :id",
+        "SELECT id, digest, pushed_at, pulled_at, archived_at, activated_at, status, image_size, media_type, subject,"
+        " artifact_type FROM manifests WHERE repository_id = :id",
         {"id": repository_id},
     )
 
 
-def all_tags(rows: Connection, repository_id: int) -> Iterator[tuple[int, str]]:
-    """Every tag of a repository as ``(manifest id, name)``, by name."""
+def all_tags(rows: Connection, repository_id: int) -> Iterator[tuple[int, str, Instant]]:
+    """Every tag of a repository as ``(manifest id, name, when it was put on the manifest)``, by name."""
     yield from rows.execute(
-        "SELECT manifest_id, name FROM tags WHERE repository_id = :id ORDER BY name", {"id": repository_id}
+        "SELECT manifest_id, name, tagged_at FROM tags WHERE repository_id = :id ORDER BY name",
+        {"id": repository_id},
+    )
+
+
+def all_contents(rows: Connection, repository_id: int) -> Iterator[tuple[int, bytes]]:
+    """Every ``(manifest id, bytes)`` of a repository."""
+    yield from rows.execute(
+        "SELECT m.id, c.content FROM manifests m JOIN manifest_contents c ON c.manifest_id = m.id"
+        " WHERE m.repository_id = :id",
+        {"id": repository_id},
     )
 
 
@@ -201,12 +213,15 @@ def put_tag(rows: Connection, repository_id: int, name: str, manifest_id: int, n
         " ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, tagged_at = excluded.tagged_at",
         {"repository_id": repository_id, "name": name, "manifest_id": manifest_id, "now": now},
     )
+    repositories.mark_changed(rows, repository_id)
 
 
 def delete_tag(rows: Connection, repository_id: int, name: str) -> bool:
     """Remove a tag. Returns whether it was there."""
     statement = "DELETE FROM tags WHERE repository_id = :repository_id AND name = :name"
-    return rows.execute(statement, {"repository_id": repository_id, "name": name}).rowcount > 0
+    found = rows.execute(statement, {"repository_id": repository_id, "name": name}).rowcount > 0
+    repositories.mark_changed(rows, repository_id)
+    return found
 
 
 def refer_to_blobs(rows: Connection, manifest_id: int, repository_id: int, digests: Iterable[str]) -> None:
@@ -257,7 +272,11 @@ def blobs_of(rows: Connection, manifest_id: int) -> list[str]:
 
 def delete(rows: Connection, manifest_id: int) -> None:
     """Delete a manifest with its tags. The foreign keys refuse it while an index lists it."""
-    rows.execute("DELETE FROM manifests WHERE id = :id", {"id": manifest_id})
+    row = rows.execute(
+        "DELETE FROM manifests WHERE id = :id RETURNING repository_id", {"id": manifest_id}
+    ).fetchone()
+    if row is not None:
+        repositories.mark_changed(rows, row[0])
 
 
 def set_status(
@@ -270,9 +289,10 @@ def set_status(
     only_from: str | None = None,
 ) -> None:
     """Move a manifest between storage classes, noting when; ``only_from`` leaves those of another status as they are."""
-    rows.execute(
+    row = rows.execute(
         "UPDATE manifests SET status = :status, archived_at = coalesce(:archived_at, archived_at),"
-        " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id AND status = coalesce(:only_from, status)",
+        " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id AND status = coalesce(:only_from, status)"
+        " RETURNING repository_id",
         {
             "id": manifest_id,
             "status": status,
@@ -280,7 +300,9 @@ def set_status(
             "activated_at": activated_at,
             "only_from": only_from,
         },
-    )
+    ).fetchone()
+    if row is not None:
+        repositories.mark_changed(rows, row[0])
 
 
 def record_pulls(rows: Connection, pulls: Iterable[tuple[int, Instant]]) -> None:

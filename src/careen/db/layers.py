@@ -43,6 +43,14 @@ def size(rows: Connection, repository_id: int, digest: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def small_content(rows: Connection, digest: str) -> bytes | None:
+    """The bytes of a blob that is a row; None if it is a file."""
+    row = rows.execute(
+        "SELECT content FROM blob_contents WHERE digest = :digest", {"digest": digest}
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def is_referenced(rows: Connection, repository_id: int, digest: str) -> bool:
     """Whether a manifest of the repository needs the blob."""
     statement = "SELECT 1 FROM manifest_blobs WHERE repository_id = :id AND digest = :digest LIMIT 1"

@@ -72,9 +72,56 @@ def names(rows: Connection, after: str, limit: int) -> list[str]:
     return [row[0] for row in found]
 
 
-def with_lifecycle_policy(rows: Connection) -> list[int]:
-    """The ids of all repositories that have a lifecycle policy."""
-    return [row[0] for row in rows.execute("SELECT id FROM repositories WHERE lifecycle_policy IS NOT NULL")]
+def every_id(rows: Connection) -> list[int]:
+    """The ids of all repositories."""
+    return [row[0] for row in rows.execute("SELECT id FROM repositories ORDER BY id")]
+
+
+def due(rows: Connection, now: Instant) -> list[int]:
+    """The ids of the repositories whose evaluation might do something, by index."""
+    found = rows.execute("SELECT id FROM repositories WHERE lifecycle_due_at <= :now", {"now": now})
+    return [row[0] for row in found]
+
+
+EVALUATING = 1
+"""The ``lifecycle_due_at`` of a repository that is being evaluated: due, so that a crash is made good, and not 0."""
+
+
+def mark_changed(rows: Connection, repository_id: int) -> None:
+    """Something about the repository's images or documents is new: its next evaluation may have something to do."""
+    rows.execute(
+        "UPDATE repositories SET lifecycle_due_at = 0 WHERE id = :id AND lifecycle_due_at IS DISTINCT FROM 0",
+        {"id": repository_id},
+    )
+
+
+def mark_all_changed(rows: Connection) -> None:
+    """Something that holds for all repositories is new."""
+    rows.execute("UPDATE repositories SET lifecycle_due_at = 0 WHERE lifecycle_due_at IS DISTINCT FROM 0")
+
+
+def set_due(rows: Connection, repository_id: int, due_at: Instant | None) -> None:
+    """Note when to evaluate a repository next."""
+    rows.execute(
+        "UPDATE repositories SET lifecycle_due_at = :due_at WHERE id = :id",
+        {"id": repository_id, "due_at": due_at},
+    )
+
+
+def begin_evaluation(rows: Connection, repository_id: int) -> None:
+    """From now on a change shows."""
+    set_due(rows, repository_id, EVALUATING)
+
+
+def end_evaluation(
+    rows: Connection, repository_id: int, evaluated_at: Instant, due_at: Instant | None
+) -> None:
+    """Note when a repository was evaluated; and when to do so next, unless something changed since the beginning."""
+    rows.execute(
+        "UPDATE repositories SET lifecycle_evaluated_at = :evaluated_at,"
+        " lifecycle_due_at = CASE lifecycle_due_at WHEN :evaluating THEN :due_at ELSE lifecycle_due_at END WHERE id = :id",
+        {"id": repository_id, "evaluated_at": evaluated_at, "due_at": due_at, "evaluating": EVALUATING},
+    )
 
 
 def set_mutability(rows: Connection, repository_id: int, mutability: str, filters: str) -> None:
@@ -88,16 +135,8 @@ def set_mutability(rows: Connection, repository_id: int, mutability: str, filter
 def set_lifecycle_policy(rows: Connection, repository_id: int, policy: str | None) -> None:
     """Set or remove the lifecycle policy; a new one has never been evaluated."""
     rows.execute(
-        "UPDATE repositories SET lifecycle_policy = :policy, lifecycle_evaluated_at = 0 WHERE id = :id",
+        "UPDATE repositories SET lifecycle_policy = :policy, lifecycle_evaluated_at = 0, lifecycle_due_at = 0 WHERE id = :id",
         {"id": repository_id, "policy": policy},
-    )
-
-
-def set_evaluated(rows: Connection, repository_id: int, instant: Instant) -> None:
-    """Note when the lifecycle policy was last evaluated."""
-    rows.execute(
-        "UPDATE repositories SET lifecycle_evaluated_at = :instant WHERE id = :id",
-        {"id": repository_id, "instant": instant},
     )
 
 

@@ -12,6 +12,9 @@
          ├──< reviews                                      links that may have become unreferenced, and when to look
          ├──< lifecycle_previews ──< lifecycle_preview_results
          └──< lifecycle_runs ──< lifecycle_actions
+    default_lifecycle_policies   for repositories that have none, by name pattern
+    registry_documents           what holds for all repositories, such as protection rules
+    pull_time_exclusions         principals whose pulls do not count
     condemned_blobs      bytes whose row is gone, until they are gone too
     jobs                 what a worker does: one row per thing to do, with a lease
 
@@ -87,6 +90,15 @@ repositories = Table(
     Column("encryption", Text, nullable=False, comment="JSON encryptionConfiguration"),
     Column("lifecycle_policy", Text, comment="canonical JSON; NULL: none"),
     Column("lifecycle_evaluated_at", BigInteger, nullable=False, comment="0: never"),
+    Column("extension_rules", Text, comment="rules beyond ECR, canonical JSON; NULL: none"),
+    Column("protection_rules", Text, comment="what must stay, canonical JSON; NULL: none"),
+    Column(
+        "lifecycle_due_at",
+        BigInteger,
+        server_default="0",
+        index=True,
+        comment="evaluating before this instant does nothing; 0: something changed; NULL: never as things are",
+    ),
     sqlite_autoincrement=True,  # the ids name upload folders and jobs: never again the id of a deleted one
 )
 
@@ -225,6 +237,27 @@ condemned_blobs = Table(
     Column("size", BigInteger, nullable=False),
     PrimaryKeyConstraint("digest", "generation"),
     sqlite_with_rowid=False,
+)
+
+default_lifecycle_policies = Table(
+    "default_lifecycle_policies",
+    metadata,
+    Column("pattern", Text, primary_key=True, comment="of repository names, * for anything"),
+    Column("policy", Text, nullable=False, comment="canonical JSON"),
+)
+
+pull_time_exclusions = Table(
+    "pull_time_exclusions",
+    metadata,
+    Column("principal_arn", Text, primary_key=True, comment="whose pulls are not recorded"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+registry_documents = Table(
+    "registry_documents",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("content", Text, nullable=False),
 )
 
 lifecycle_previews = Table(

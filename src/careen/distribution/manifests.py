@@ -42,7 +42,7 @@ async def get_manifest(
         await exchange.respond(304, headers[1:])
         return
     if exchange.method == "GET":
-        surface.pulls.record(found.manifest_id)
+        surface.pulls.record(found.manifest_id, principal, exchange.header(b"user-agent"))
     await exchange.respond(200, headers, found.content)
 
 

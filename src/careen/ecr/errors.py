@@ -255,6 +255,82 @@ class LifecyclePolicyPreviewInProgress(EcrError):
         )
 
 
+# Careen's own service: rules beyond ECR, plans.
+class ExtensionRulesNotFound(EcrError):
+    """The repository has no extension document."""
+
+    code = "ExtensionRulesNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(f"Extension rules do not exist for {_in(repository, registry_id)}")
+
+
+class ProtectionRulesNotFound(EcrError):
+    """The repository, or the registry if no repository is named, has no protection document."""
+
+    code = "ProtectionRulesNotFoundException"
+
+    def __init__(self, repository: str | None, registry_id: str) -> None:
+        where = (
+            f"the registry with id '{registry_id}'" if repository is None else _in(repository, registry_id)
+        )
+        super().__init__(f"Protection rules do not exist for {where}")
+
+
+class DefaultLifecyclePolicyNotFound(EcrError):
+    """No default lifecycle policy has this pattern."""
+
+    code = "DefaultLifecyclePolicyNotFoundException"
+
+    def __init__(self, pattern: str, registry_id: str) -> None:
+        super().__init__(
+            f"There is no default lifecycle policy for '{pattern}' in the registry with id '{registry_id}'"
+        )
+
+
+class PlanChanged(EcrError):
+    """What would be done is not what was accepted."""
+
+    code = "PlanChangedException"
+
+    def __init__(self, repository: str, registry_id: str, found: str) -> None:
+        super().__init__(
+            f"The plan for {_in(repository, registry_id)} is not the accepted one; review it again",
+            planHash=found,
+        )
+
+
+class BlastRadiusExceeded(EcrError):
+    """The plan does more than may be done without somebody accepting it."""
+
+    code = "BlastRadiusExceededException"
+
+    def __init__(self, repository: str, registry_id: str, found: str, breaches: Iterable[str]) -> None:
+        super().__init__(
+            f"The plan for {_in(repository, registry_id)} needs to be accepted: {'; '.join(breaches)}",
+            planHash=found,
+        )
+
+
+# Pull times.
+class ExclusionAlreadyExists(EcrError):
+    """The principal's pulls are excluded from pull times already."""
+
+    code = "ExclusionAlreadyExistsException"
+
+    def __init__(self, principal_arn: str) -> None:
+        super().__init__(f"A pull time update exclusion for {principal_arn} already exists")
+
+
+class ExclusionNotFound(EcrError):
+    """The principal's pulls are not excluded from pull times."""
+
+    code = "ExclusionNotFoundException"
+
+    def __init__(self, principal_arn: str) -> None:
+        super().__init__(f"There is no pull time update exclusion for {principal_arn}")
+
+
 # Parameters, tags, limits.
 class InvalidParameter(EcrError):
     """A parameter that fails a constraint, of the model or of ECR's own checks. Observed everywhere."""

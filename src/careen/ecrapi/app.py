@@ -17,7 +17,7 @@ from careen.ecr import errors, model, query, wire
 from careen.ecr.arn import parse_repository_arn
 from careen.ecr.common_errors import Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
-from careen.ecrapi import account, images, layers, lifecycle, repositories
+from careen.ecrapi import account, images, layers, lifecycle, pulls, repositories
 from careen.ecrapi.call import Call
 from careen.iam import sigv4
 from careen.iam.actions import action_of
@@ -36,6 +36,7 @@ OPERATIONS: dict[str, Operation] = {
     "CreateRepository": repositories.create_repository,
     "DeleteLifecyclePolicy": lifecycle.delete_lifecycle_policy,
     "DeleteRepository": repositories.delete_repository,
+    "DeregisterPullTimeUpdateExclusion": pulls.deregister_pull_time_update_exclusion,
     "DescribeImages": images.describe_images,
     "DescribeRepositories": repositories.describe_repositories,
     "GetAuthorizationToken": account.get_authorization_token,
@@ -45,10 +46,12 @@ OPERATIONS: dict[str, Operation] = {
     "InitiateLayerUpload": layers.initiate_layer_upload,
     "ListImageReferrers": images.list_image_referrers,
     "ListImages": images.list_images,
+    "ListPullTimeUpdateExclusions": pulls.list_pull_time_update_exclusions,
     "ListTagsForResource": repositories.list_tags_for_resource,
     "PutImage": images.put_image,
     "PutImageTagMutability": repositories.put_image_tag_mutability,
     "PutLifecyclePolicy": lifecycle.put_lifecycle_policy,
+    "RegisterPullTimeUpdateExclusion": pulls.register_pull_time_update_exclusion,
     "StartLifecyclePolicyPreview": lifecycle.start_lifecycle_policy_preview,
     "TagResource": repositories.tag_resource,
     "UntagResource": repositories.untag_resource,
@@ -106,6 +109,7 @@ class EcrApiApp:
             self._pulls,
             principal,
             f"{request.url.scheme}://{request.headers.get('host', '')}",
+            request.headers.get("user-agent"),
         )
         handler = OPERATIONS.get(operation.name)
         if handler is None:

@@ -19,6 +19,8 @@ class Call:
     base_url: str
     """``http://localhost:5000``, as the client addressed us: goes into repository URIs and proxy endpoints."""
 
+    user_agent: str | None = None
+
     @property
     def host(self) -> str:
         """``localhost:5000``."""

@@ -71,7 +71,7 @@ async def batch_get_image(call: Call, parameters: Parameters) -> Result:
     name = parameters["repositoryName"]
     found, failures = await call.registry.read_in_thread(_get_all, name, parameters["imageIds"])
     for row, _, _ in found:
-        call.pulls.record(row.id)
+        call.pulls.record(row.id, call.principal, call.user_agent)
     return {"images": [_image(call, name, row, tag, data) for row, tag, data in found], "failures": failures}
 
 

@@ -8,8 +8,8 @@ from careen.ecr import errors
 from careen.ecr.pages import Listing
 from careen.ecrapi.call import Call
 from careen.lifecycle.policy import InvalidLifecyclePolicy
-from careen.registry import lifecycle
-from careen.registry.lifecycle import Preview, PreviewResult
+from careen.registry import lifecycle, previews
+from careen.registry.previews import Preview, PreviewResult
 from careen.registry.registry import Transaction
 
 Parameters = dict[str, Any]
@@ -44,10 +44,10 @@ async def start_lifecycle_policy_preview(call: Call, parameters: Parameters) -> 
     """StartLifecyclePolicyPreview: a worker evaluates; ask GetLifecyclePolicyPreview."""
     name = parameters["repositoryName"]
     try:
-        text = await call.registry.write(lifecycle.start_preview, name, parameters.get("lifecyclePolicyText"))
+        text = await call.registry.write(previews.start, name, parameters.get("lifecyclePolicyText"))
     except InvalidLifecyclePolicy as error:
         raise _refused(error) from None
-    return _answer(call, name, lifecyclePolicyText=text, status=lifecycle.IN_PROGRESS)
+    return _answer(call, name, lifecyclePolicyText=text, status=previews.IN_PROGRESS)
 
 
 async def get_lifecycle_policy_preview(call: Call, parameters: Parameters) -> Result:
@@ -84,8 +84,8 @@ async def get_lifecycle_policy_preview(call: Call, parameters: Parameters) -> Re
 
 def _read_preview(tx: Transaction, name: str) -> tuple[Preview, dict[str, int], list[PreviewResult]]:
     """Status, counts and results of one and the same preview."""
-    repository, preview, counts = lifecycle.get_preview(tx, name)
-    return preview, counts, lifecycle.preview_results(tx, repository)
+    repository, preview, counts = previews.get(tx, name)
+    return preview, counts, previews.results(tx, repository)
 
 
 def _refused(error: InvalidLifecyclePolicy) -> errors.InvalidParameter:

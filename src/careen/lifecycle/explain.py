@@ -15,8 +15,9 @@ from enum import StrEnum
 
 import msgspec
 
-from careen.clock import DAY, Instant
+from careen.clock import Instant
 from careen.lifecycle.beyond import NOTHING, Beyond
+from careen.lifecycle.due import due_at
 from careen.lifecycle.evaluate import evaluate
 from careen.lifecycle.extension import ExtensionRules
 from careen.lifecycle.image import Image, ImageStatus
@@ -24,7 +25,7 @@ from careen.lifecycle.plan import Action, Decision, Plan
 from careen.lifecycle.policy import LifecyclePolicy
 from careen.lifecycle.protection import Protection
 from careen.lifecycle.rule import ActionType, CountType, Rule
-from careen.lifecycle.selection import TagMatch, entries_of, tag_matches, tags_that_meet
+from careen.lifecycle.selection import TagMatch, entries_of, tag_matches
 
 
 class Miss(StrEnum):
@@ -209,19 +210,9 @@ def _first(
 
 def _eligible_at(rule: Rule, decision: Decision, now: Instant) -> Instant | None:
     """The first instant at which the rule marks the image."""
-    selection, image = rule.selection, decision.image
-    match selection.count_type:
-        case CountType.IMAGE_COUNT_MORE_THAN:
-            return None if decision.action is Action.KEEP else now
-        case CountType.SINCE_IMAGE_PULLED:
-            since = image.used_at
-        case CountType.SINCE_TAGGED:
-            put_on = dict(zip(image.tags, image.tagged_at, strict=True)) if image.tagged_at else {}
-            since = min(put_on.get(tag, image.pushed_at) for tag in tags_that_meet(selection, image.tags))
-        case _:
-            since = image.entered_at
-    # Exactly as old as the limit is not older.
-    return since + selection.count_number * DAY + 1
+    if rule.selection.count_type is CountType.IMAGE_COUNT_MORE_THAN:
+        return None if decision.action is Action.KEEP else now
+    return due_at(rule, decision.image)
 
 
 def _count_in_the_way(

@@ -52,8 +52,8 @@ class Image(msgspec.Struct, frozen=True, gc=False):
     artifact_type: str | None = None
     tagged_at: tuple[Instant, ...] = ()
     """When each of ``tags`` was put on this image; empty if nobody knows."""
-    labels: Mapping[str, str] = NO_MEMBERS
-    """Of the image's configuration. Only protection rules that ask for labels need them."""
+    labels: Mapping[str, str] | None = NO_MEMBERS
+    """Of the image's configuration; None if nobody could read it. Only protection rules ask for them."""
     annotations: Mapping[str, str] = NO_MEMBERS
     """Of the manifest. Only protection rules that ask for annotations need them."""
     in_use_by: tuple[str, ...] = ()

@@ -220,7 +220,8 @@ def _conditions(rule: ProtectionRule, repository: Roster, now: Instant) -> Itera
 
 def _has(key: str, test: Test, where: str, image: Image) -> bool:
     members = image.labels if where == "labels" else image.annotations
-    return key in members and test(members[key])
+    # What nobody has read may ask for protection: better to keep it.
+    return members is None or (key in members and test(members[key]))
 
 
 def _signed(images: Sequence[Image]) -> frozenset[str]:

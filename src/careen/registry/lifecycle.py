@@ -1,10 +1,13 @@
-"""Lifecycle policies: put, preview, run. The decisions are ``careen.lifecycle``'s; here are the rows before and after it.
+"""Lifecycle policies: put, simulate, run. The decisions are ``careen.lifecycle``'s; here are the rows before and after it.
 
 A run loads the images in one snapshot, evaluates, and carries the plan out in short transactions. Each image is looked at again
 in the transaction that would delete it: one that was tagged, pulled, archived or restored since the plan is left for the next run.
+
+A round evaluates only repositories that it might find something in: each has an instant before which evaluating does nothing
+(``careen.lifecycle.due``), and whatever happens to its images or its rules puts that instant back to the beginning of time.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, islice
 from typing import NamedTuple
@@ -16,20 +19,22 @@ from careen.db import images as image_rows
 from careen.db import jobs, repositories
 from careen.db import lifecycle as lifecycle_rows
 from careen.db.lifecycle import Action as RunAction
-from careen.db.lifecycle import Preview as Preview
-from careen.db.lifecycle import PreviewResult as PreviewResult
 from careen.db.lifecycle import Run
 from careen.db.repositories import Repository
 from careen.ecr import errors
 from careen.lifecycle import policy as policies
+from careen.lifecycle.blast import DEFAULT_LIMITS, Limits, breaches
+from careen.lifecycle.due import next_due
 from careen.lifecycle.evaluate import evaluate
 from careen.lifecycle.image import Image, ImageStatus
 from careen.lifecycle.plan import Action, Decision, Plan
+from careen.lifecycle.plan_hash import plan_hash
 from careen.lifecycle.reason import reason
 from careen.lifecycle.rule import ActionType
-from careen.registry import archive, images
+from careen.registry import archive, images, inventory, rules
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
+from careen.registry.rules import Effective
 
 BATCH = 100
 """Images per transaction of a run: a few milliseconds, in which a push may have to wait."""
@@ -37,12 +42,10 @@ BATCH = 100
 EXPIRED = "EXPIRED"
 ARCHIVED = "ARCHIVED"
 BLOCKED = "BLOCKED"
+PROTECTED = "PROTECTED"
+UNTAGGED = "UNTAGGED"
 SKIPPED = "SKIPPED"
 """Outcomes of a decision; the last: the image changed between plan and deed."""
-
-IN_PROGRESS = "IN_PROGRESS"
-COMPLETE = "COMPLETE"
-FAILED = "FAILED"
 
 
 class Ran(NamedTuple):
@@ -58,6 +61,19 @@ class Ran(NamedTuple):
     """Images that an index still lists."""
     skipped: int
     """Images that changed between plan and deed."""
+    untagged: int = 0
+    """Images that lost tags."""
+    protected: int = 0
+    """Images that protection rules kept."""
+
+
+class Applied(NamedTuple):
+    """A policy that was set and run."""
+
+    text: str
+    """As ECR answers it."""
+    plan_hash: str
+    ran: Ran
 
 
 def put_policy(tx: Transaction, name: str, text: str) -> str:
@@ -91,122 +107,58 @@ def delete_policy(tx: Transaction, name: str) -> tuple[str, Instant]:
     return found
 
 
-def start_preview(tx: Transaction, name: str, text: str | None) -> str:
-    """Ask a worker for a dry run of ``text``, or of the stored policy. Returns the policy's text.
+def plan(tx: Transaction, repository: Repository, holds: Effective) -> Plan:
+    """What rules would do to a repository now. Reads only."""
+    images_now = inventory.load(tx, repository.id, holds.beyond)
+    return evaluate(holds.policy, images_now, tx.now, holds.beyond)
+
+
+def simulate(tx: Transaction, name: str, text: str | None = None) -> Plan:
+    """What the rules that hold for a repository would do now, with ``text`` as its policy if it is given. Reads only.
 
     Raises:
         careen.lifecycle.policy.InvalidLifecyclePolicy: with ECR's message.
-        careen.ecr.errors.LifecyclePolicyNotFound: no text, and no policy stored.
-        careen.ecr.errors.LifecyclePolicyPreviewInProgress: one is under way.
+        careen.ecr.errors.LifecyclePolicyNotFound: nothing holds.
     """
     repository = repository_cases.require(tx, name)
-    if text is None:
-        text, _ = get_policy(tx, name)
-    policies.parse(text)
-    running = lifecycle_rows.preview(tx.rows, repository.id)
-    if running is not None and running.status == IN_PROGRESS:
-        raise errors.LifecyclePolicyPreviewInProgress(name, tx.registry_id)
-    lifecycle_rows.start_preview(tx.rows, repository.id, text, tx.now)
-    jobs.enqueue(tx.rows, "preview", str(repository.id), tx.now)
-    return text
-
-
-def get_preview(tx: Transaction, name: str) -> tuple[Repository, Preview, dict[str, int]]:
-    """The latest preview, with the number of images per action.
-
-    Raises:
-        careen.ecr.errors.LifecyclePolicyPreviewNotFound: none was started.
-    """
-    repository = repository_cases.require(tx, name)
-    preview = lifecycle_rows.preview(tx.rows, repository.id)
-    if preview is None:
-        raise errors.LifecyclePolicyPreviewNotFound(name, tx.registry_id)
-    return repository, preview, lifecycle_rows.preview_counts(tx.rows, repository.id)
-
-
-def preview_results(tx: Transaction, repository: Repository) -> list[PreviewResult]:
-    """The images the preview would act on, in the order it would."""
-    return lifecycle_rows.preview_results(tx.rows, repository.id)
-
-
-def load(tx: Transaction, repository_id: int) -> list[Image]:
-    """The repository's images, as the evaluator takes them."""
-    tags: defaultdict[int, list[str]] = defaultdict(list)
-    for manifest_id, name in image_rows.all_tags(tx.rows, repository_id):
-        tags[manifest_id].append(name)
-    children: defaultdict[int, list[str]] = defaultdict(list)
-    for manifest_id, digest in image_rows.all_children(tx.rows, repository_id):
-        children[manifest_id].append(digest)
-    return [
-        Image(
-            digest=digest,
-            tags=tuple(tags.get(manifest_id, ())),
-            pushed_at=pushed_at,
-            pulled_at=pulled_at,
-            archived_at=archived_at,
-            activated_at=activated_at,
-            status=ImageStatus(status),
-            size=size,
-            media_type=media_type,
-            references=tuple(children.get(manifest_id, ())),
-            subject=subject,
-        )
-        for manifest_id, digest, pushed_at, pulled_at, archived_at, activated_at, status, size, media_type, subject
-        in image_rows.for_lifecycle(tx.rows, repository_id)
-    ]  # fmt: skip
-
-
-def plan(tx: Transaction, repository_id: int, text: str) -> Plan:
-    """What a policy would do to a repository now. Reads only."""
-    return evaluate(policies.parse(text), load(tx, repository_id), tx.now)
-
-
-def compute_preview(registry: Registry, repository_id: int) -> None:
-    """A worker's part of a preview: evaluate in a snapshot, keep the results."""
-    started = registry.read(lambda tx: lifecycle_rows.preview(tx.rows, repository_id))
-    if started is None or started.status != IN_PROGRESS:
-        return
-    outcome = registry.read(plan, repository_id, started.policy)
-    acted_on = [decision for decision in outcome.acted_on if decision.rule_priority is not None]
-    results = [
-        PreviewResult(
-            position=position,
-            digest=decision.image.digest,
-            tags=_encoded(decision.image.tags),
-            pushed_at=decision.image.pushed_at,
-            action=decision.action.value,
-            rule_priority=decision.rule_priority or 0,
-            status=decision.image.status.value,
-        )
-        for position, decision in enumerate(acted_on, start=1)
-    ]
-    registry.write_now(_keep_preview, started, COMPLETE, results)
-
-
-def fail_preview(tx: Transaction, repository_id: int) -> None:
-    """The worker gave up on the preview."""
-    started = lifecycle_rows.preview(tx.rows, repository_id)
-    if started is not None:
-        _keep_preview(tx, started, FAILED, [])
-
-
-def _keep_preview(tx: Transaction, started: Preview, status: str, results: Sequence[PreviewResult]) -> None:
-    lifecycle_rows.finish_preview(tx.rows, started, status, results)
+    holds = rules.effective_for(tx, repository, text)
+    if holds.is_empty:
+        raise errors.LifecyclePolicyNotFound(name, tx.registry_id)
+    return plan(tx, repository, holds)
 
 
 def to_run(tx: Transaction, names: Sequence[str] | None = None) -> list[int]:
-    """The ids of these repositories, or of all that have a policy."""
+    """The ids of these repositories, or of all."""
     if names is None:
-        return repositories.with_lifecycle_policy(tx.rows)
+        return repositories.every_id(tx.rows)
     return [repository_cases.require(tx, name).id for name in names]
 
 
-def enqueue_runs(tx: Transaction) -> int:
-    """Ask the worker to run every policy there is. Returns how many."""
-    ids = to_run(tx)
+def due(tx: Transaction) -> list[int]:
+    """The ids of the repositories in which an evaluation might find something to do."""
+    return repositories.due(tx.rows, tx.now)
+
+
+def enqueue_runs(registry: Registry) -> int:
+    """Ask the worker to evaluate every repository in which it might find something. Returns how many."""
+    ids = registry.read(due)
+    return sum(
+        registry.write_now(_enqueue, ids[start : start + BATCH]) for start in range(0, len(ids), BATCH)
+    )
+
+
+def _enqueue(tx: Transaction, ids: Sequence[int]) -> int:
+    enqueued = 0
     for repository_id in ids:
+        repository = repositories.by_id(tx.rows, repository_id)
+        if repository is None:
+            continue
+        if rules.effective_for(tx, repository).is_empty:
+            repositories.set_due(tx.rows, repository_id, None)
+            continue
         jobs.enqueue(tx.rows, "lifecycle", str(repository_id), tx.now)
-    return len(ids)
+        enqueued += 1
+    return enqueued
 
 
 def history(tx: Transaction, name: str, last: int) -> list[tuple[Run, list[RunAction]]]:
@@ -215,58 +167,133 @@ def history(tx: Transaction, name: str, last: int) -> list[tuple[Run, list[RunAc
     return [(ran, lifecycle_rows.actions(tx.rows, ran.id)) for ran in found]
 
 
-def run(registry: Registry, repository_id: int) -> Ran | None:
-    """Evaluate a repository's policy and carry the plan out. None if there is no repository or policy any more."""
-    repository = registry.read(lambda tx: repositories.by_id(tx.rows, repository_id))
-    if repository is None or repository.lifecycle_policy is None:
+class Planned(NamedTuple):
+    """A plan with all that it was made from."""
+
+    repository: Repository
+    holds: Effective
+    plan: Plan
+
+
+def planned(tx: Transaction, repository_id: int) -> Planned | None:
+    """What is to be done to a repository now. None if there is no repository, or nothing that could act."""
+    repository = repositories.by_id(tx.rows, repository_id)
+    if repository is None:
         return None
-    outcome = registry.read(plan, repository_id, repository.lifecycle_policy)
-    blocked = [decision for decision in outcome.decisions if decision.action is Action.BLOCKED]
-    # What live indexes hold is blocked in every run, every hour: that alone is no news worth a record.
-    to_do = enumerate(chain(outcome.acted_on, blocked) if outcome.acted_on else (), start=1)
+    holds = rules.effective_for(tx, repository)
+    return None if holds.is_empty else Planned(repository, holds, plan(tx, repository, holds))
+
+
+def begin(tx: Transaction, repository_id: int) -> None:
+    """Begin an evaluation: whatever changes from now on is for the next one."""
+    repositories.begin_evaluation(tx.rows, repository_id)
+
+
+def run(registry: Registry, repository_id: int) -> Ran | None:
+    """Evaluate what holds for a repository and carry the plan out. None if there is no repository, or no rule."""
+    registry.write_now(begin, repository_id)
+    to_do = registry.read(planned, repository_id)
+    return None if to_do is None else carry_out(registry, to_do)
+
+
+def carry_out(registry: Registry, to_do: Planned) -> Ran:
+    """Carry a plan out in short transactions, as far as the rules it was made from still hold."""
+    plan = to_do.plan
+    held = [each for each in plan.decisions if each.action in (Action.BLOCKED, Action.PROTECTED)]
+    # What live indexes or protection rules hold is held in every run: that alone is no news worth a record.
+    decisions = enumerate(chain(plan.acted_on, held) if plan.acted_on else (), start=1)
     run_id = None
     counts: Counter[str] = Counter()
-    while batch := list(islice(to_do, BATCH)):
+    while batch := list(islice(decisions, BATCH)):
         if run_id is None:
-            run_id = registry.write_now(_start_run, repository, outcome)
-        outcomes = registry.write_now(_carry_out, repository, run_id, outcome, batch)
+            run_id = registry.write_now(_start_run, to_do)
+        outcomes = registry.write_now(_carry_out, to_do, run_id, batch)
         if outcomes is None:
             break
         counts.update(outcomes)
-    registry.write_now(_finish_run, repository, run_id, outcome.now)
+    registry.write_now(_finish_run, to_do, run_id)
     return Ran(
-        repository=repository.name,
-        images=len(outcome.decisions),
+        repository=to_do.repository.name,
+        images=len(plan.decisions),
         expired=counts[EXPIRED],
         archived=counts[ARCHIVED],
-        blocked=counts[BLOCKED] if outcome.acted_on else len(blocked),
+        blocked=counts[BLOCKED] if plan.acted_on else plan.tallies[Action.BLOCKED].images,
         skipped=counts[SKIPPED],
+        untagged=counts[UNTAGGED],
+        protected=plan.tallies[Action.PROTECTED].images,
     )
 
 
-def _start_run(tx: Transaction, repository: Repository, outcome: Plan) -> int:
-    policy = repository.lifecycle_policy or ""
-    return lifecycle_rows.start_run(tx.rows, repository.id, policy, outcome.now, len(outcome.decisions))
+def apply(
+    registry: Registry, name: str, text: str, accepted: str | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Applied:
+    """Set a repository's policy and run it at once: exactly the plan that was reviewed, or nothing.
+
+    Args:
+        registry: the registry.
+        name: the repository's.
+        text: the policy.
+        accepted: the hash of a plan that somebody has looked at; None asks for one within the limits.
+        limits: what a plan may do unseen.
+
+    Raises:
+        careen.lifecycle.policy.InvalidLifecyclePolicy: with ECR's message.
+        careen.ecr.errors.PlanChanged: the plan is another than the accepted one.
+        careen.ecr.errors.BlastRadiusExceeded: no plan was accepted, and this one is beyond the limits.
+    """
+    canonical = policies.canonical(policies.parse(text))
+    to_do = registry.read(_planned_with, name, canonical)
+    found = plan_hash(to_do.plan)
+    if accepted is not None and accepted != found:
+        raise errors.PlanChanged(name, registry.id, found)
+    exceeded = breaches(to_do.plan, limits)
+    if exceeded and accepted is None:
+        raise errors.BlastRadiusExceeded(name, registry.id, found, [each.sentence for each in exceeded])
+    registry.write_now(_set_reviewed, to_do, found)
+    return Applied(canonical, found, carry_out(registry, to_do))
 
 
-def _finish_run(tx: Transaction, repository: Repository, run_id: int | None, evaluated_at: Instant) -> None:
-    if _holds(tx, repository):
-        repositories.set_evaluated(tx.rows, repository.id, evaluated_at)
+def _planned_with(tx: Transaction, name: str, text: str) -> Planned:
+    repository = repository_cases.require(tx, name)
+    holds = rules.effective_for(tx, repository, text)
+    return Planned(repository, holds, plan(tx, repository, holds))
+
+
+def _set_reviewed(tx: Transaction, to_do: Planned, found: str) -> None:
+    """Set the policy, if the repository is the one that was looked at and nothing else about its rules is new."""
+    name, text = to_do.repository.name, to_do.holds.text
+    repository = repository_cases.require(tx, name)
+    if repository.id != to_do.repository.id or rules.effective_for(tx, repository, text) != to_do.holds:
+        raise errors.PlanChanged(name, tx.registry_id, found)
+    repositories.set_lifecycle_policy(tx.rows, repository.id, text)
+    repositories.begin_evaluation(tx.rows, repository.id)
+
+
+def _start_run(tx: Transaction, to_do: Planned) -> int:
+    text, plan = to_do.holds.text or "", to_do.plan
+    return lifecycle_rows.start_run(tx.rows, to_do.repository.id, text, plan.now, len(plan.decisions))
+
+
+def _finish_run(tx: Transaction, to_do: Planned, run_id: int | None) -> None:
+    if _still_holds(tx, to_do):
+        # Who acted looks again soon: what was skipped may go, and nothing may be in the way of others any more.
+        due_at = 0 if to_do.plan.acted_on else next_due(to_do.plan)
+        repositories.end_evaluation(tx.rows, to_do.repository.id, to_do.plan.now, due_at)
     if run_id is not None:
         lifecycle_rows.finish_run(tx.rows, run_id, tx.now)
 
 
-def _holds(tx: Transaction, repository: Repository) -> bool:
-    """Whether the repository still has the policy that was evaluated: who takes a policy away stops its run."""
-    now = repositories.by_id(tx.rows, repository.id)
-    return now is not None and now.lifecycle_policy == repository.lifecycle_policy
+def _still_holds(tx: Transaction, to_do: Planned) -> bool:
+    """Whether the rules are those of the plan: who takes a policy away, or protects images, stops its run."""
+    now = repositories.by_id(tx.rows, to_do.repository.id)
+    return now is not None and rules.effective_for(tx, now) == to_do.holds
 
 
 def _carry_out(
-    tx: Transaction, repository: Repository, run_id: int, outcome: Plan, batch: list[tuple[int, Decision]]
+    tx: Transaction, to_do: Planned, run_id: int, batch: list[tuple[int, Decision]]
 ) -> list[str] | None:
-    """Carry out part of a plan and note it. Returns the outcomes, or None if the policy holds no longer."""
-    if not _holds(tx, repository):
+    """Carry out part of a plan and note it. Returns the outcomes, or None if the rules hold no longer."""
+    if not _still_holds(tx, to_do):
         return None
     actions = [
         lifecycle_rows.Action(
@@ -276,8 +303,8 @@ def _carry_out(
             size=decision.image.size,
             action=decision.action.value,
             rule_priority=decision.rule_priority,
-            reason=reason(decision, outcome.now),
-            outcome=_act(tx, repository, decision),
+            reason=reason(decision, to_do.plan.now),
+            outcome=_act(tx, to_do.repository, decision),
         )
         for position, decision in batch
     ]
@@ -287,8 +314,8 @@ def _carry_out(
 
 def _act(tx: Transaction, repository: Repository, decision: Decision) -> str:
     """Do what was decided, if the image is still what was decided on. Returns the outcome."""
-    if decision.action is Action.BLOCKED:
-        return BLOCKED
+    if decision.action in (Action.BLOCKED, Action.PROTECTED):
+        return decision.action.value
     row = image_rows.by_digest(tx.rows, repository.id, decision.image.digest)
     if (
         row is None
@@ -296,6 +323,10 @@ def _act(tx: Transaction, repository: Repository, decision: Decision) -> str:
         return EXPIRED if decision.action is Action.CASCADE else SKIPPED
     if not _unchanged(tx, decision.image, row) or _subject_stays(tx, repository, decision):
         return SKIPPED
+    if decision.effect is ActionType.UNTAG:
+        for tag in decision.untagged:
+            images.untag(tx, repository, tag)
+        return UNTAGGED
     if decision.effect is ActionType.TRANSITION:
         if image_rows.parents(tx.rows, row.id, status=images.ACTIVE):
             return BLOCKED

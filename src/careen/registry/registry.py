@@ -32,6 +32,8 @@ class Limits:
     """How long an upload may stand still before it is abandoned."""
     token_ttl: Instant = 12 * HOUR
     """How long an authorization token is valid, as on Amazon ECR."""
+    scanners: tuple[str, ...] = ()
+    """How the User-Agents of clients begin whose pulls do not count, in small letters."""
     max_blob_bytes: int = 52_000 * 1024 * 1024
     """The largest layer: Amazon ECR's quota."""
 
