@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from careen.ecr.model import OWN_MODELS
+
 ACCESS_KEY_ID = "AKIATESTTESTTESTTEST"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
 REGION = "eu-central-1"
@@ -102,8 +104,11 @@ class Server:
     def boto(self, service: str = "ecr", **options: Any) -> Any:
         """A boto3 client of this registry."""
         import boto3
+        import botocore.session
         from botocore.config import Config
 
+        session = botocore.session.get_session()
+        session.get_component("data_loader").search_paths.append(str(OWN_MODELS))
         defaults = {
             "endpoint_url": self.url,
             "region_name": REGION,
@@ -111,7 +116,7 @@ class Server:
             "aws_secret_access_key": SECRET_ACCESS_KEY,
             "config": Config(retries={"total_max_attempts": 1}),
         }
-        return boto3.client(service, **(defaults | options))
+        return boto3.Session(botocore_session=session).client(service, **(defaults | options))
 
     def aws_environment(self) -> dict[str, str]:
         """The environment in which the AWS CLI talks to this registry: what `careen serve` tells people to paste."""

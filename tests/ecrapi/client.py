@@ -43,7 +43,7 @@ def strict(client: Any) -> Any:
 
     botocore's own parser ignores members it does not know and errors it does not expect; this does not.
     """
-    client.meta.events.register("before-parse.ecr", _check_answer)
+    client.meta.events.register("before-parse", _check_answer)
     return client
 
 

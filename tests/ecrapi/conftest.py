@@ -19,6 +19,12 @@ def ecr(server: Server) -> Any:
     return strict(server.boto())
 
 
+@pytest.fixture(scope="session")
+def careen(server: Server) -> Any:
+    """boto3's client of our own service, as strict."""
+    return strict(server.boto("careen"))
+
+
 @pytest.fixture
 def repository(ecr: Any, name: str) -> str:
     """A repository that no other test uses."""
@@ -47,14 +53,16 @@ def key_of(server: Server) -> Callable[[str], dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def as_holder(server: Server, key_of: Callable[[str], dict[str, str]]) -> Callable[[str], Any]:
+def as_holder(server: Server, key_of: Callable[[str], dict[str, str]]) -> Callable[..., Any]:
     """A strict client that signs with a key of a policy: ``as_holder("PullOnly")``."""
 
     @cache
-    def client(policy: str) -> Any:
+    def client(policy: str, service: str = "ecr") -> Any:
         key = key_of(policy)
-        return strict(
-            server.boto(aws_access_key_id=key["accessKeyId"], aws_secret_access_key=key["secretAccessKey"])
-        )
+        secret = {
+            "aws_access_key_id": key["accessKeyId"],
+            "aws_secret_access_key": key["secretAccessKey"],
+        }
+        return strict(server.boto(service, **secret))
 
     return client

@@ -2,7 +2,7 @@
 
 import pytest
 
-from careen.ecr.model import ecr
+from careen.ecr.model import careen, ecr
 from careen.iam.actions import Action, action_of
 from careen.iam.managed import ALLOWED, ManagedPolicy, allows, denied
 
@@ -47,10 +47,14 @@ def test_a_power_user_can_do_all_a_reader_can() -> None:
 
 
 def test_every_operation_has_an_action_and_every_action_a_use() -> None:
-    """The vocabulary is the model's operations and the three permissions without one."""
-    operations = ecr().model.operation_names
+    """The vocabulary is both models' operations and the three permissions of ECR without one."""
     permissions = {"ecr:BatchImportUpstreamImage", "ecr:ReplicateImage", "ecr:GetImageCopyStatus"}
-    assert {action_of(name) for name in operations} | permissions == set(Action)
+    actions = {
+        action_of(name, service.signing_name)
+        for service in (ecr(), careen())
+        for name in service.model.operation_names
+    }
+    assert actions | permissions == set(Action)
 
 
 def test_listing_referrers_is_reading_images() -> None:

@@ -361,6 +361,7 @@ def test_json(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         "imageSizeInBytes": 30,
         "action": "KEEP",
         "appliedRulePriority": None,
+        "rule": "rule 2 (untagged)",
         "reason": "kept: rule 2 (untagged), pushed 11.0 days ago, limit 14 days",
         "eligibleAt": "2026-11-15T00:00:00.000001Z",
         "outlook": "eligible after 2026-11-15T00:00:00Z, in 3.0 days, if nothing is pushed, pulled, tagged or"

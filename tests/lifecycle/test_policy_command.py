@@ -128,6 +128,7 @@ def test_json(run: Run, policy: Path, images: Path) -> None:
         "imageSizeInBytes": 1_500_000,
         "action": "EXPIRE",
         "appliedRulePriority": 1,
+        "rule": "rule 1 (tagged v*)",
         "reason": "expires: rule 1 (tagged v*), 2nd youngest of 2, keeps 1",
     }
     assert answer["decisions"][1]["appliedRulePriority"] is None

@@ -4,8 +4,8 @@ botocore promises clients nothing about ``botocore.model``; it has been stable f
 this by moto and LocalStack, and is pinned by our lock file. What we use of it is here and in ``parser`` and
 ``writer``, which walk shapes.
 
-A :class:`Service` is all the wire needs to serve a model. ECR's comes with botocore; a model of our own in
-the same JSON format becomes one through :func:`service`, and so will ECR Public's.
+A :class:`Service` is all the wire needs to serve a model. ECR's comes with botocore; our own, in the
+same JSON format, is in ``models/``; ECR Public's will be the third.
 
 Importing this takes botocore's model and loader, not its sessions or credentials: nothing is read from the
 environment or from the operator's home.
@@ -14,6 +14,7 @@ environment or from the operator's home.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from botocore.loaders import Loader
@@ -81,6 +82,17 @@ def ecr() -> Service:
     """
     loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
     return service(loader.load_service_model("ecr", "service-2"), "ecr")
+
+
+OWN_MODELS = Path(__file__).parent / "models"
+"""Where our own model is, in botocore's layout: a search path for a loader, so that boto3 finds the service."""
+
+
+@cache
+def careen() -> Service:
+    """Careen's own service: what goes beyond Amazon ECR, in a model of the same format."""
+    loader = Loader(extra_search_paths=[str(OWN_MODELS)], include_default_search_paths=False)
+    return service(loader.load_service_model("careen", "service-2"), "careen")
 
 
 def operation(name: str) -> OperationModel:

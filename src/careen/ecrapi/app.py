@@ -1,4 +1,6 @@
-"""The ECR API: one POST, sixty-two operations. Verify, parse, authorise, run, write; and the one place that writes errors.
+"""The ECR API, and beside it our own: one POST. Verify, parse, authorise, run, write; and the one place that writes errors.
+
+The operation's service is the one whose prefix X-Amz-Target has; signatures are bound to it.
 
 The same address answers STS's GetCallerIdentity, which AWS clients ask before anything else.
 """
@@ -17,7 +19,7 @@ from careen.ecr import errors, model, query, wire
 from careen.ecr.arn import parse_repository_arn
 from careen.ecr.common_errors import Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
-from careen.ecrapi import account, images, layers, lifecycle, pulls, repositories
+from careen.ecrapi import account, explanations, images, layers, lifecycle, plans, pulls, repositories, rules
 from careen.ecrapi.call import Call
 from careen.iam import sigv4
 from careen.iam.actions import action_of
@@ -58,7 +60,26 @@ OPERATIONS: dict[str, Operation] = {
     "UpdateImageStorageClass": images.update_image_storage_class,
     "UploadLayerPart": layers.upload_layer_part,
 }
-"""The operations that are served; the others of the model answer a modelled error."""
+"""The operations of ECR that are served; the others of the model answer a modelled error."""
+
+CAREEN_OPERATIONS: dict[str, Operation] = {
+    "ApplyLifecyclePolicy": plans.apply_lifecycle_policy,
+    "DeleteDefaultLifecyclePolicy": rules.delete_default_lifecycle_policy,
+    "DeleteExtensionRules": rules.delete_extension_rules,
+    "DeleteProtectionRules": rules.delete_protection_rules,
+    "DescribeDefaultLifecyclePolicies": rules.describe_default_lifecycle_policies,
+    "DiffLifecyclePolicy": plans.diff_lifecycle_policy,
+    "ExplainImage": explanations.explain_image,
+    "GetEffectiveLifecyclePolicy": rules.get_effective_lifecycle_policy,
+    "GetExtensionRules": rules.get_extension_rules,
+    "GetProtectionRules": rules.get_protection_rules,
+    "LintLifecyclePolicy": explanations.lint_lifecycle_policy,
+    "PutDefaultLifecyclePolicy": rules.put_default_lifecycle_policy,
+    "PutExtensionRules": rules.put_extension_rules,
+    "PutProtectionRules": rules.put_protection_rules,
+    "SimulateLifecyclePolicy": plans.simulate_lifecycle_policy,
+}
+"""The operations of our own service: all of its model."""
 
 MAX_BODY = 32 * 1024 * 1024
 """The largest request is a layer part: 20 MiB, in base64."""
@@ -101,9 +122,11 @@ class EcrApiApp:
         return response
 
     async def _answer_ecr(self, request: Request, body: bytes) -> Response:
-        service = model.ecr()
+        target = request.headers.get("x-amz-target", "")
+        is_ours = target.startswith(f"{model.careen().target_prefix}.")
+        service, operations = (model.careen(), CAREEN_OPERATIONS) if is_ours else (model.ecr(), OPERATIONS)
         principal = self._verify(request, body, service.signing_name)
-        operation = service.targeted(request.headers.get("x-amz-target", ""))
+        operation = service.targeted(target)
         call = Call(
             self._registry,
             self._pulls,
@@ -111,11 +134,12 @@ class EcrApiApp:
             f"{request.url.scheme}://{request.headers.get('host', '')}",
             request.headers.get("user-agent"),
         )
-        handler = OPERATIONS.get(operation.name)
+        handler = operations.get(operation.name)
         if handler is None:
             raise errors.OperationNotServed(operation.name, [shape.name for shape in operation.error_shapes])
         parameters = await self._parse(operation, body)
-        access.require(principal, action_of(operation.name), _resource(call, parameters))
+        action = action_of(operation.name, service.signing_name)
+        access.require(principal, action, _resource(call, parameters))
         _check_registry_id(call, operation, parameters)
         result = await handler(call, parameters)
         return Response(wire.write(operation, result), media_type=wire.CONTENT_TYPE)

@@ -22,7 +22,7 @@ async def put_lifecycle_policy(call: Call, parameters: Parameters) -> Result:
     try:
         text = await call.registry.write(lifecycle.put_policy, name, parameters["lifecyclePolicyText"])
     except InvalidLifecyclePolicy as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     return _answer(call, name, lifecyclePolicyText=text)
 
 
@@ -46,7 +46,7 @@ async def start_lifecycle_policy_preview(call: Call, parameters: Parameters) -> 
     try:
         text = await call.registry.write(previews.start, name, parameters.get("lifecyclePolicyText"))
     except InvalidLifecyclePolicy as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     return _answer(call, name, lifecyclePolicyText=text, status=previews.IN_PROGRESS)
 
 
@@ -88,7 +88,8 @@ def _read_preview(tx: Transaction, name: str) -> tuple[Preview, dict[str, int], 
     return preview, counts, previews.results(tx, repository)
 
 
-def _refused(error: InvalidLifecyclePolicy) -> errors.InvalidParameter:
+def refused(error: InvalidLifecyclePolicy) -> errors.InvalidParameter:
+    """ECR's answer to a text that is no lifecycle policy."""
     return errors.InvalidParameter(
         "LifecyclePolicyText", f"Lifecycle policy validation failure: {error.reason}"
     )

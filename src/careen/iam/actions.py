@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """An action of ECR; the name is the operation's, the value is what stands in a policy."""
+    """An action of ECR or of our own service; the name is the operation's, the value is what stands in a policy."""
 
     BATCH_CHECK_LAYER_AVAILABILITY = "ecr:BatchCheckLayerAvailability"
     BATCH_DELETE_IMAGE = "ecr:BatchDeleteImage"
@@ -76,13 +76,33 @@ class Action(StrEnum):
     UPLOAD_LAYER_PART = "ecr:UploadLayerPart"
     VALIDATE_PULL_THROUGH_CACHE_RULE = "ecr:ValidatePullThroughCacheRule"
 
+    APPLY_LIFECYCLE_POLICY = "careen:ApplyLifecyclePolicy"
+    DELETE_DEFAULT_LIFECYCLE_POLICY = "careen:DeleteDefaultLifecyclePolicy"
+    DELETE_EXTENSION_RULES = "careen:DeleteExtensionRules"
+    DELETE_PROTECTION_RULES = "careen:DeleteProtectionRules"
+    DESCRIBE_DEFAULT_LIFECYCLE_POLICIES = "careen:DescribeDefaultLifecyclePolicies"
+    DIFF_LIFECYCLE_POLICY = "careen:DiffLifecyclePolicy"
+    EXPLAIN_IMAGE = "careen:ExplainImage"
+    GET_EFFECTIVE_LIFECYCLE_POLICY = "careen:GetEffectiveLifecyclePolicy"
+    GET_EXTENSION_RULES = "careen:GetExtensionRules"
+    GET_PROTECTION_RULES = "careen:GetProtectionRules"
+    LINT_LIFECYCLE_POLICY = "careen:LintLifecyclePolicy"
+    PUT_DEFAULT_LIFECYCLE_POLICY = "careen:PutDefaultLifecyclePolicy"
+    PUT_EXTENSION_RULES = "careen:PutExtensionRules"
+    PUT_PROTECTION_RULES = "careen:PutProtectionRules"
+    SIMULATE_LIFECYCLE_POLICY = "careen:SimulateLifecyclePolicy"
 
-def action_of(operation: str) -> Action:
-    """The action that an operation of ECR's API needs.
+
+def action_of(operation: str, service: str = "ecr") -> Action:
+    """The action that an operation needs.
 
     ListImageReferrers has none of its own and needs BatchGetImage's (the service model's documentation says
     so).
+
+    Args:
+        operation: its name.
+        service: the service's signing name, ``ecr`` or ``careen``.
     """
     if operation == "ListImageReferrers":
         return Action.BATCH_GET_IMAGE
-    return Action(f"ecr:{operation}")
+    return Action(f"{service}:{operation}")

@@ -34,6 +34,15 @@ _READ_ONLY = frozenset(
         Action.GET_LIFECYCLE_POLICY_PREVIEW,
         Action.LIST_TAGS_FOR_RESOURCE,
         Action.DESCRIBE_IMAGE_SCAN_FINDINGS,
+        # Ours: who may read a policy may ask what it does.
+        Action.DESCRIBE_DEFAULT_LIFECYCLE_POLICIES,
+        Action.DIFF_LIFECYCLE_POLICY,
+        Action.EXPLAIN_IMAGE,
+        Action.GET_EFFECTIVE_LIFECYCLE_POLICY,
+        Action.GET_EXTENSION_RULES,
+        Action.GET_PROTECTION_RULES,
+        Action.LINT_LIFECYCLE_POLICY,
+        Action.SIMULATE_LIFECYCLE_POLICY,
     }
 )
 _POWER_USER = _READ_ONLY | {
@@ -62,7 +71,7 @@ ALLOWED: dict[str, frozenset[Action]] = {
     ManagedPolicy.PULL_ONLY: _PULL_ONLY,
     ManagedPolicy.READ_ONLY: _READ_ONLY,
     ManagedPolicy.POWER_USER: _POWER_USER,
-    ManagedPolicy.FULL_ACCESS: frozenset(Action),  # its statement says ecr:*
+    ManagedPolicy.FULL_ACCESS: frozenset(Action),  # its statement says ecr:*; here careen:* goes with it
 }
 """The actions of ECR that each policy allows, on every resource."""
 

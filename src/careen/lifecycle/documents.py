@@ -7,13 +7,18 @@ whatever the model says on the wire.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from careen.clock import Instant
+import msgspec
+
+from careen.clock import Instant, isoformat_or_none
+from careen.lifecycle.blast import Limits, breaches
+from careen.lifecycle.difference import Difference, tally
 from careen.lifecycle.explain import Explanation, Finding
 from careen.lifecycle.extension import ExtensionRule
 from careen.lifecycle.narrate import finding_in_words, outlook
-from careen.lifecycle.plan import Decision, Plan
+from careen.lifecycle.plan import Decision, Plan, Tally
+from careen.lifecycle.plan_hash import plan_hash
 from careen.lifecycle.protection import Protection
-from careen.lifecycle.reason import keeper, reason
+from careen.lifecycle.reason import keeper, label, reason
 
 Document = dict[str, Any]
 
@@ -25,12 +30,46 @@ def plan(of: Plan, time: Time) -> Document:
     """A decision for every image, in the order the images came."""
     return {
         "now": time(of.now),
-        "summary": {
-            action: {"images": tally.images, "imageSizeInBytes": tally.size}
-            for action, tally in of.tallies.items()
-        },
+        "planHash": plan_hash(of),
+        "summary": summary(of),
         "decisions": [decision(each, of.now) for each in of.decisions],
     }
+
+
+def summary(of: Plan) -> Document:
+    """How many images and bytes each action concerns."""
+    return {action: _tally(tally) for action, tally in of.tallies.items()}
+
+
+def difference(of: Difference, time: Time, *, limits: Limits, listed: int | None = None) -> Document:
+    """What a change of rules changes, and the limits that the new plan exceeds.
+
+    Args:
+        of: the difference.
+        time: writes a time.
+        limits: what a plan may do unseen.
+        listed: how many images each list has at most; None for all.
+    """
+    now, changed = of.new.now, [change.new for change in of.changed]
+    document: Document = {
+        "now": time(now),
+        "planHash": plan_hash(of.new),
+        "images": len(of.new.decisions),
+        "share": of.share,
+    }
+    for name, decisions in (("doomed", of.doomed), ("saved", of.saved), ("changed", changed)):
+        document[name] = [decision(each, now) for each in decisions[:listed]]
+        document[f"{name}Total"] = _tally(tally(decisions))
+    return document | {"breaches": [msgspec.to_builtins(each) for each in breaches(of.new, limits)]}
+
+
+def on_the_calendar(instant: Instant) -> Instant | None:
+    """Writes a time for the wire; nothing for what lies beyond the calendar."""
+    return None if isoformat_or_none(instant) is None else instant
+
+
+def _tally(of: Tally) -> Document:
+    return {"images": of.images, "imageSizeInBytes": of.size}
 
 
 def decision(of: Decision, now: Instant) -> Document:
@@ -42,6 +81,7 @@ def decision(of: Decision, now: Instant) -> Document:
         "imageSizeInBytes": image.size,
         "action": of.action,
         "appliedRulePriority": of.rule_priority,
+        "rule": None if of.rule is None else label(of.rule),
         "reason": reason(of, now),
     }
     if of.rule_priority is not None and isinstance(of.rule, ExtensionRule):

@@ -24,6 +24,7 @@ from careen.db.repositories import Repository
 from careen.ecr import errors
 from careen.lifecycle import policy as policies
 from careen.lifecycle.blast import DEFAULT_LIMITS, Limits, breaches
+from careen.lifecycle.difference import Difference, difference
 from careen.lifecycle.due import next_due
 from careen.lifecycle.evaluate import evaluate
 from careen.lifecycle.image import Image, ImageStatus
@@ -165,6 +166,22 @@ def history(tx: Transaction, name: str, last: int) -> list[tuple[Run, list[RunAc
     """What the latest runs that found something to do did, the newest first."""
     found = lifecycle_rows.runs(tx.rows, repository_cases.require(tx, name).id, last)
     return [(ran, lifecycle_rows.actions(tx.rows, ran.id)) for ran in found]
+
+
+def compare(tx: Transaction, name: str, text: str) -> Difference:
+    """What changes if a policy replaces what holds now. Reads only.
+
+    Raises:
+        careen.lifecycle.policy.InvalidLifecyclePolicy: with ECR's message.
+    """
+    repository = repository_cases.require(tx, name)
+    old = rules.effective_for(tx, repository)
+    images_now = inventory.load(tx, repository.id, old.beyond)
+    new = rules.effective_for(tx, repository, policies.canonical(policies.parse(text)))
+    return difference(
+        evaluate(old.policy, images_now, tx.now, old.beyond),
+        evaluate(new.policy, images_now, tx.now, new.beyond),
+    )
 
 
 class Planned(NamedTuple):

@@ -1,0 +1,89 @@
+"""Our own service: what a policy would do, what it would change, and doing just that."""
+
+from typing import Any
+
+from careen.ecr.pages import Listing
+from careen.ecrapi.call import Call
+from careen.ecrapi.lifecycle import refused
+from careen.lifecycle import documents
+from careen.lifecycle.blast import DEFAULT_LIMITS, Limits
+from careen.lifecycle.plan import Decision, Plan
+from careen.lifecycle.plan_hash import plan_hash
+from careen.lifecycle.policy import InvalidLifecyclePolicy
+from careen.registry import lifecycle
+
+Parameters = dict[str, Any]
+Result = dict[str, Any]
+
+LISTED = 100
+"""How many images a list of a diff has, if nobody says otherwise."""
+
+
+async def simulate_lifecycle_policy(call: Call, parameters: Parameters) -> Result:
+    """SimulateLifecyclePolicy."""
+    name, text = parameters["repositoryName"], parameters.get("lifecyclePolicyText")
+    try:
+        plan: Plan = await call.registry.read_in_thread(lifecycle.simulate, name, text)
+    except InvalidLifecyclePolicy as error:
+        raise refused(error) from None
+    actions = parameters.get("filter", {}).get("actions")
+    decisions = sorted(
+        (each for each in plan.decisions if not actions or each.action in actions), key=_digest
+    )
+    listing: Listing[str, Decision] = Listing(
+        f"SimulateLifecyclePolicy {name} {text} {actions}", str, _digest
+    )
+    page = listing.page(
+        listing.of(decisions),
+        next_token=parameters.get("nextToken"),
+        max_results=parameters.get("maxResults"),
+    )
+    return {
+        "now": plan.now,
+        "planHash": plan_hash(plan),
+        "summary": documents.summary(plan),
+        "decisions": [documents.decision(each, plan.now) for each in page.items],
+        "nextToken": page.next_token,
+    }
+
+
+def _digest(decision: Decision) -> str:
+    return decision.image.digest
+
+
+async def diff_lifecycle_policy(call: Call, parameters: Parameters) -> Result:
+    """DiffLifecyclePolicy."""
+    name, text = parameters["repositoryName"], parameters["lifecyclePolicyText"]
+    try:
+        found = await call.registry.read_in_thread(lifecycle.compare, name, text)
+    except InvalidLifecyclePolicy as error:
+        raise refused(error) from None
+    listed = parameters.get("maxResults", LISTED)
+    return documents.difference(found, documents.on_the_calendar, limits=_limits(parameters), listed=listed)
+
+
+async def apply_lifecycle_policy(call: Call, parameters: Parameters) -> Result:
+    """ApplyLifecyclePolicy."""
+    name, text = parameters["repositoryName"], parameters["lifecyclePolicyText"]
+    try:
+        applied = await call.registry.in_thread(
+            lifecycle.apply, call.registry, name, text, parameters.get("planHash"), _limits(parameters)
+        )
+    except InvalidLifecyclePolicy as error:
+        raise refused(error) from None
+    ran = applied.ran
+    return {
+        "repositoryName": name,
+        "lifecyclePolicyText": applied.text,
+        "planHash": applied.plan_hash,
+        "expired": ran.expired,
+        "archived": ran.archived,
+        "untagged": ran.untagged,
+        "blocked": ran.blocked,
+        "protected": ran.protected,
+        "skipped": ran.skipped,
+    }
+
+
+def _limits(parameters: Parameters) -> Limits:
+    return Limits(max_share=parameters.get("maxShare", DEFAULT_LIMITS.max_share))

@@ -1,0 +1,297 @@
+"""Our own service through boto3 and the AWS CLI, with the model that the package carries."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from careen.ecr import model
+from careen.ecr.model import OWN_MODELS
+from careen.ecrapi.app import CAREEN_OPERATIONS
+from careen.iam.actions import action_of
+from tests.ecrapi.client import push, refusal
+from tests.ecrapi.samples import ABSENT, DIGEST
+from tests.ecrapi.test_aws_cli import AWS
+from tests.images import image
+from tests.server import REGION, REGISTRY_ID, Server
+
+
+def policy(number: int, **selection: Any) -> str:
+    """Keep so many images."""
+    counted = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": number} | selection
+    return json.dumps({"rules": [{"rulePriority": 1, "selection": counted, "action": {"type": "expire"}}]})
+
+
+UNPULLED = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "selection": {
+                    "tagStatus": "any",
+                    "countType": "sinceImagePulled",
+                    "countUnit": "days",
+                    "countNumber": 90,
+                },
+                "action": {"type": "expire"},
+            }
+        ]
+    },
+    separators=(",", ":"),
+)
+RELEASES = '{"rules":[{"name":"releases","anyTagPattern":["v*"]}]}'
+
+_THERE = {"repositoryName": ABSENT}
+_PATTERN = {"repositoryNamePattern": "never/*"}
+
+SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "ApplyLifecyclePolicy": ("apply_lifecycle_policy", _THERE | {"lifecyclePolicyText": policy(1)}),
+    "DeleteDefaultLifecyclePolicy": ("delete_default_lifecycle_policy", _PATTERN),
+    "DeleteExtensionRules": ("delete_extension_rules", _THERE),
+    "DeleteProtectionRules": ("delete_protection_rules", _THERE),
+    "DescribeDefaultLifecyclePolicies": ("describe_default_lifecycle_policies", {}),
+    "DiffLifecyclePolicy": ("diff_lifecycle_policy", _THERE | {"lifecyclePolicyText": policy(1)}),
+    "ExplainImage": ("explain_image", _THERE | {"imageIds": [{"imageDigest": DIGEST}]}),
+    "GetEffectiveLifecyclePolicy": ("get_effective_lifecycle_policy", _THERE),
+    "GetExtensionRules": ("get_extension_rules", _THERE),
+    "GetProtectionRules": ("get_protection_rules", _THERE),
+    "LintLifecyclePolicy": ("lint_lifecycle_policy", _THERE),
+    "PutDefaultLifecyclePolicy": (
+        "put_default_lifecycle_policy",
+        _PATTERN | {"lifecyclePolicyText": policy(1)},
+    ),
+    "PutExtensionRules": ("put_extension_rules", _THERE | {"extensionRulesText": UNPULLED}),
+    "PutProtectionRules": ("put_protection_rules", _THERE | {"protectionRulesText": RELEASES}),
+    "SimulateLifecyclePolicy": ("simulate_lifecycle_policy", _THERE),
+}
+"""Operation to boto3's method and parameters."""
+
+READS = {
+    "DescribeDefaultLifecyclePolicies",
+    "DiffLifecyclePolicy",
+    "ExplainImage",
+    "GetEffectiveLifecyclePolicy",
+    "GetExtensionRules",
+    "GetProtectionRules",
+    "LintLifecyclePolicy",
+    "SimulateLifecyclePolicy",
+}
+
+
+@pytest.fixture
+def images(ecr: Any, repository: str) -> dict[str, str]:
+    """Four images, the oldest first: tag to digest."""
+    return {tag: push(ecr, repository, image(tag, size=500), tag) for tag in ("v1", "pr-1", "pr-2", "v2")}
+
+
+def test_every_operation_of_the_model_is_served() -> None:
+    """Nothing is promised that is not there."""
+    assert set(model.careen().model.operation_names) == CAREEN_OPERATIONS.keys() == SAMPLES.keys()
+
+
+@pytest.mark.parametrize("operation", sorted(SAMPLES))
+@pytest.mark.parametrize("held", ["PullOnly", "ReadOnly", "PowerUser", "FullAccess"])
+def test_permissions(as_holder: Callable[..., Any], held: str, operation: str) -> None:
+    """Who may read policies may ask what they do; only who owns the registry may write."""
+    method, parameters = SAMPLES[operation]
+    allowed = held == "FullAccess" or (held != "PullOnly" and operation in READS)
+    try:
+        getattr(as_holder(held, "careen"), method)(**parameters)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if not allowed:
+            resource = f"arn:aws:ecr:{REGION}:{REGISTRY_ID}:repository/{ABSENT}"
+            where = resource if "repositoryName" in parameters else "*"
+            message = error.response["Error"]["Message"]
+            assert f"perform: {action_of(operation, 'careen')} on resource: {where}" in message
+        assert (code == "AccessDeniedException") is not allowed
+        assert allowed is (code in {"RepositoryNotFoundException", "DefaultLifecyclePolicyNotFoundException"})
+    else:
+        assert allowed
+        assert "repositoryName" not in parameters
+
+
+@pytest.mark.parametrize(
+    "operation", sorted(name for name in SAMPLES if "repositoryName" in SAMPLES[name][1])
+)
+def test_a_repository_that_does_not_exist(careen: Any, operation: str) -> None:
+    """Is refused by name, in ECR's sentence."""
+    method, parameters = SAMPLES[operation]
+    refused = refusal(getattr(careen, method), **parameters)
+    assert refused.code == "RepositoryNotFoundException"
+    assert f"'{ABSENT}'" in refused.message
+
+
+def test_explain(careen: Any, ecr: Any, repository: str, images: dict[str, str]) -> None:
+    """By tag and by digest, with the repository's policy or one to try; what is not there is a failure."""
+    ids = [{"imageTag": "v1"}, {"imageDigest": images["v2"]}, {"imageTag": "gone"}]
+    refused = refusal(careen.explain_image, repositoryName=repository, imageIds=ids)
+    assert refused.code == "LifecyclePolicyNotFoundException"
+    answer = careen.explain_image(repositoryName=repository, imageIds=ids, lifecyclePolicyText=policy(3))
+    first, second = answer["explanations"]
+    assert (first["imageDigest"], first["action"]) == (images["v1"], "EXPIRE")
+    assert first["reason"] == "expires: rule 1 (any), 4th youngest of 4, keeps 3"
+    assert (second["imageTags"], second["newerImagesNeeded"]) == (["v2"], 3)
+    assert second["rules"][0]["rank"] == 1
+    assert [each["imageId"] for each in answer["failures"]] == [{"imageTag": "gone"}]
+    ecr.put_lifecycle_policy(
+        repositoryName=repository,
+        lifecyclePolicyText=policy(14, countType="sinceImagePushed", countUnit="days"),
+    )
+    [found] = careen.explain_image(repositoryName=repository, imageIds=ids[:1])["explanations"]
+    days = (found["eligibleAt"] - answer["now"]).total_seconds() / 86_400
+    assert 13.9 < days < 14.1
+    mixed = [{"imageTag": "v1", "imageDigest": images["v2"]}]
+    assert len(careen.explain_image(repositoryName=repository, imageIds=mixed)["failures"]) == 1
+
+
+def test_an_age_beyond_the_calendar_has_no_date(careen: Any, repository: str, images: dict[str, str]) -> None:
+    """Rather than one that no client can read."""
+    text = policy(2_000_000_000, countType="sinceImagePushed", countUnit="days")
+    [found] = careen.explain_image(
+        repositoryName=repository, imageIds=[{"imageTag": "v1"}], lifecyclePolicyText=text
+    )["explanations"]
+    assert "eligibleAt" not in found
+    assert found["imageDigest"] == images["v1"]
+
+
+def test_simulate(careen: Any, repository: str, images: dict[str, str]) -> None:
+    """A decision for every image, page by page; or only for those of some actions."""
+    pages = careen.get_paginator("simulate_lifecycle_policy").paginate(
+        repositoryName=repository, lifecyclePolicyText=policy(3), PaginationConfig={"PageSize": 1}
+    )
+    found = pages.build_full_result()
+    assert {each["imageDigest"]: each["action"] for each in found["decisions"]} == {
+        digest: "EXPIRE" if tag == "v1" else "KEEP" for tag, digest in images.items()
+    }
+    assert found["summary"]["EXPIRE"]["images"] == 1
+    expiring = careen.simulate_lifecycle_policy(
+        repositoryName=repository, lifecyclePolicyText=policy(3), filter={"actions": ["EXPIRE"]}
+    )
+    assert [each["rule"] for each in expiring["decisions"]] == ["rule 1 (any)"]
+    assert expiring["planHash"] == found["planHash"]
+
+
+def test_lint(careen: Any, ecr: Any, repository: str, images: dict[str, str]) -> None:
+    """A policy alone, a policy with a repository's images, and the repository's own."""
+    assert len(images) == 4
+    wrong = policy(1, tagStatus="tagged", tagPrefixList=["v*"])
+    [found] = careen.lint_lifecycle_policy(lifecyclePolicyText=wrong)["findings"]
+    assert (found["code"], found["severity"], found["rulePriority"]) == ("wildcard-in-prefix", "error", 1)
+    misses = policy(1, tagStatus="tagged", tagPatternList=["dev*"])
+    assert careen.lint_lifecycle_policy(lifecyclePolicyText=misses)["findings"] == []
+    [found] = careen.lint_lifecycle_policy(lifecyclePolicyText=misses, repositoryName=repository)["findings"]
+    assert found["code"] == "matches-nothing"
+    ecr.put_lifecycle_policy(repositoryName=repository, lifecyclePolicyText=misses)
+    assert careen.lint_lifecycle_policy(repositoryName=repository)["findings"] == [found]
+    assert refusal(careen.lint_lifecycle_policy).code == "InvalidParameterException"
+
+
+def test_documents(careen: Any, ecr: Any, repository: str, images: dict[str, str]) -> None:
+    """Put, get, effective, delete; a protected image survives what the policy says."""
+    named = {"repositoryName": repository}
+    careen.put_protection_rules(**named, protectionRulesText=RELEASES)
+    careen.put_extension_rules(**named, extensionRulesText=UNPULLED)
+    ecr.put_lifecycle_policy(**named, lifecyclePolicyText=policy(1))
+    assert careen.get_protection_rules(**named)["protectionRulesText"] == RELEASES
+    assert careen.get_extension_rules(**named)["extensionRulesText"] == UNPULLED
+    effective = careen.get_effective_lifecycle_policy(**named)
+    assert (effective["origin"], effective["protectionRulesText"]) == ("REPOSITORY", RELEASES)
+    assert effective["extensionRulesText"] == UNPULLED
+    found = {each["imageDigest"]: each for each in careen.simulate_lifecycle_policy(**named)["decisions"]}
+    assert found[images["v1"]]["action"] == "PROTECTED"
+    assert found[images["v1"]]["reason"].endswith("but protection rule releases keeps it")
+    [explained] = careen.explain_image(**named, imageIds=[{"imageTag": "v1"}])["explanations"]
+    assert explained["protection"] == {"rule": "releases", "reason": "protection rule releases keeps it"}
+    assert [each["extension"] for each in explained["rules"]] == [False, True]
+    careen.delete_protection_rules(**named)
+    careen.delete_extension_rules(**named)
+    assert refusal(careen.get_protection_rules, **named).code == "ProtectionRulesNotFoundException"
+    assert refusal(careen.get_extension_rules, **named).code == "ExtensionRulesNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("put_protection_rules", {"protectionRulesText": '{"rules":[{"name":"x"}]}'}),
+        ("put_extension_rules", {"extensionRulesText": '{"rule":[]}'}),
+        ("simulate_lifecycle_policy", {"lifecyclePolicyText": "x" * 100}),
+        ("diff_lifecycle_policy", {"lifecyclePolicyText": "x" * 100}),
+        ("apply_lifecycle_policy", {"lifecyclePolicyText": "x" * 100}),
+        ("lint_lifecycle_policy", {"lifecyclePolicyText": "x" * 100}),
+        ("explain_image", {"lifecyclePolicyText": "x" * 100, "imageIds": [{"imageTag": "a"}]}),
+    ],
+)
+def test_what_is_no_document(careen: Any, repository: str, method: str, parameters: dict[str, Any]) -> None:
+    """Is refused with the reason, whichever operation it is sent to."""
+    refused = refusal(getattr(careen, method), repositoryName=repository, **parameters)
+    assert refused.code == "InvalidParameterException"
+
+
+def test_default_policies(careen: Any, ecr: Any, repository: str) -> None:
+    """Hold where there is none, show as what holds, and are invisible to ECR's own operations."""
+    pattern = f"{repository[:-1]}*"
+    careen.put_default_lifecycle_policy(repositoryNamePattern=pattern, lifecyclePolicyText=policy(5))
+    listed = careen.get_paginator("describe_default_lifecycle_policies").paginate().build_full_result()
+    assert pattern in {each["repositoryNamePattern"] for each in listed["defaultLifecyclePolicies"]}
+    effective = careen.get_effective_lifecycle_policy(repositoryName=repository)
+    assert (effective["origin"], effective["repositoryNamePattern"]) == ("DEFAULT", pattern)
+    assert (
+        refusal(ecr.get_lifecycle_policy, repositoryName=repository).code
+        == "LifecyclePolicyNotFoundException"
+    )
+    careen.delete_default_lifecycle_policy(repositoryNamePattern=pattern)
+    assert careen.get_effective_lifecycle_policy(repositoryName=repository)["origin"] == "NONE"
+    gone = refusal(careen.delete_default_lifecycle_policy, repositoryNamePattern=pattern)
+    assert gone.code == "DefaultLifecyclePolicyNotFoundException"
+
+
+def test_diff_then_apply(careen: Any, ecr: Any, repository: str, images: dict[str, str]) -> None:
+    """A policy that takes a family's last image is applied only by its reviewed hash, and does what was reviewed."""
+    named = {"repositoryName": repository}
+    ecr.put_lifecycle_policy(**named, lifecyclePolicyText=policy(3))
+    keep_releases = policy(1, tagStatus="tagged", tagPatternList=["pr-*"])
+    found = careen.diff_lifecycle_policy(**named, lifecyclePolicyText=keep_releases)
+    assert [each["imageDigest"] for each in found["doomed"]] == [images["pr-1"]]
+    assert [each["imageDigest"] for each in found["saved"]] == [images["v1"]]
+    assert (found["images"], found["share"], found["breaches"]) == (4, 0.25, [])
+    all_pr = policy(1, tagStatus="any")
+    found = careen.diff_lifecycle_policy(**named, lifecyclePolicyText=all_pr)
+    assert [each["code"] for each in found["breaches"]] == ["LAST_OF_FAMILY"]
+    refused = refusal(careen.apply_lifecycle_policy, **named, lifecyclePolicyText=all_pr)
+    assert refused.code == "BlastRadiusExceededException"
+    assert "pr-*" in refused.message
+    assert refused.members["planHash"] == found["planHash"]
+    push(ecr, repository, image("later"), "v3")
+    accepted = {"lifecyclePolicyText": all_pr, "planHash": found["planHash"]}
+    assert refusal(careen.apply_lifecycle_policy, **named, **accepted).code == "PlanChangedException"
+    assert json.loads(ecr.get_lifecycle_policy(**named)["lifecyclePolicyText"]) == json.loads(policy(3))
+    again = careen.diff_lifecycle_policy(**named, lifecyclePolicyText=all_pr)
+    applied = careen.apply_lifecycle_policy(**named, lifecyclePolicyText=all_pr, planHash=again["planHash"])
+    assert (applied["expired"], applied["skipped"]) == (4, 0)
+    assert json.loads(ecr.get_lifecycle_policy(**named)["lifecyclePolicyText"]) == json.loads(all_pr)
+    assert [each["imageTag"] for each in ecr.list_images(**named)["imageIds"]] == ["v3"]
+
+
+def test_the_aws_cli_learns_the_service(
+    server: Server, repository: str, images: dict[str, str], tmp_path: Path
+) -> None:
+    """`aws configure add-model` with the file that the package carries, then `aws careen …`."""
+    environment = server.aws_environment() | {"HOME": str(tmp_path), "AWS_ENDPOINT_URL_CAREEN": server.url}
+    source = OWN_MODELS / "careen" / "2026-11-23" / "service-2.json"
+
+    def aws(*command: str) -> Any:
+        done = subprocess.run(
+            [AWS, *command], env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout else None
+
+    aws("configure", "add-model", "--service-model", f"file://{source}", "--service-name", "careen")
+    named = ("--repository-name", repository, "--lifecycle-policy-text", policy(3))
+    found = aws("careen", "explain-image", *named, "--image-ids", "imageTag=v1")
+    assert found["explanations"][0]["imageDigest"] == images["v1"]
