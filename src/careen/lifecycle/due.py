@@ -46,12 +46,14 @@ def next_due(plan: Plan) -> Instant | None:
 
 
 def _instants(plan: Plan) -> Iterator[Instant]:
-    yield from _marks(plan.decisions)
     if plan.beyond.extension.rules and plan.policy.rules:
-        # Of an image that both documents identify a decision names the policy's rule.
+        # Of an image that both documents identify a decision names one rule, and the other may act sooner.
         images = [decision.image for decision in plan.decisions]
         extension = Beyond(plan.beyond.extension)
+        yield from _marks(evaluate(plan.policy, images, plan.now).decisions)
         yield from _marks(evaluate(LifecyclePolicy(()), images, plan.now, extension).decisions)
+    else:
+        yield from _marks(plan.decisions)
     if plan.tallies[Action.PROTECTED].images:
         yield from _ends_of_protection(plan)
 
