@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from careen.cli.policy.app import app
-from careen.cli.policy.simulate import LISTED
+from careen.cli.policy.tables import LISTED
 from careen.clock import DAY, parse_instant
 from careen.lifecycle.evaluate import evaluate
 from careen.lifecycle.explain import Explanation, Miss, explain

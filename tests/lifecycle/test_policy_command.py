@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from careen.cli.policy.app import app
-from careen.cli.policy.simulate import LISTED
+from careen.cli.policy.tables import LISTED
 from tests.lifecycle.test_cases import cases
 
 
@@ -130,6 +130,14 @@ def test_json(run: Run, policy: Path, images: Path) -> None:
         "appliedRulePriority": 1,
         "rule": "rule 1 (tagged v*)",
         "reason": "expires: rule 1 (tagged v*), 2nd youngest of 2, keeps 1",
+        "order": 1,
+    }
+    assert answer["deciders"][0] == {
+        "action": "BLOCKED",
+        "rule": "rule 2 (untagged)",
+        "follows": False,
+        "images": 1,
+        "imageSizeInBytes": 30,
     }
     assert answer["decisions"][1]["appliedRulePriority"] is None
 
@@ -144,7 +152,8 @@ def test_table(run: Run, policy: Path, images: Path, columns: str, monkeypatch: 
     assert [line.split()[0] for line in lines if line[:12] in {"a" * 12, "c" * 12, "d" * 12}] == [
         "a" * 12, "c" * 12, "d" * 12
     ]  # fmt: skip
-    assert lines[-4:] == [
+    assert lines[-1].startswith("plan sha256:")
+    assert lines[-5:-1] == [
         "5 images at 2026-11-22T00:00:00Z",
         "2 to expire 1.5 MB 1 by rule 1 (tagged v*), 1 by rule 2 (untagged)",
         "1 blocked 30 bytes 1 by rule 2 (untagged)",

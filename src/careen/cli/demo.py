@@ -36,9 +36,6 @@ POLICY = """{"rules": [
    "action": {"type": "expire"}}
 ]}"""
 
-DOLLARS_PER_GIB_MONTH = 0.10
-"""Amazon ECR's price of standard storage, us-east-1."""
-
 EXAMPLES = 3
 """Decisions shown per repository and kind."""
 
@@ -128,6 +125,7 @@ def _fill(console: "Console", registry: "Registry", pushes: list["Push"], presen
 def _print_repositories(console: "Console", registry: "Registry") -> None:
     from rich.table import Table
 
+    from careen.lifecycle.cost import monthly_dollars
     from careen.registry.storage import account
 
     found = account(registry)
@@ -141,7 +139,7 @@ def _print_repositories(console: "Console", registry: "Registry") -> None:
         )
     console.print(table)
     console.print(
-        f"   stored once each: {_size(found.blob_bytes)}, ${_monthly(found.blob_bytes):.4f} a month at Amazon's price"
+        f"   stored once each: {_size(found.blob_bytes)}, ${monthly_dollars(found.blob_bytes):.4f} a month at Amazon's price"
     )
 
 
@@ -218,7 +216,3 @@ def _print_why(console: "Console", registry: "Registry") -> None:
 
 def _size(count: int) -> str:
     return f"{count / 2**20:,.1f} MiB"
-
-
-def _monthly(count: int) -> float:
-    return count / 2**30 * DOLLARS_PER_GIB_MONTH

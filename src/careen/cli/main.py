@@ -14,7 +14,7 @@ app.command("careen.cli.demo:demo", help="Show what Careen does, on a registry m
 app.command(
     "careen.cli.policy.app:app",
     name="policy",
-    help="Lifecycle policies in files: check one, or see what it would do and why.",
+    help="Lifecycle policies, on files or on a registry: check one, see what it would do and why, apply it.",
 )
 app.command(
     "careen.cli.lifecycle:app",

@@ -237,6 +237,17 @@ def all_references(rows: Connection) -> Iterator[tuple[str, str, str, int]]:
     )
 
 
+def references_in(rows: Connection, repository_id: int) -> Iterator[tuple[str, str, int]]:
+    """Every ``(manifest digest, blob digest, blob bytes)`` of a repository, without blobs that images elsewhere need, too."""
+    yield from rows.execute(
+        "SELECT m.digest, n.digest, b.size FROM manifests m JOIN manifest_blobs n ON n.manifest_id = m.id"
+        " JOIN blobs b ON b.digest = n.digest WHERE m.repository_id = :id AND NOT EXISTS ("
+        "SELECT 1 FROM repository_blobs l JOIN manifest_blobs o ON o.repository_id = l.repository_id AND o.digest = l.digest"
+        " WHERE l.digest = n.digest AND l.repository_id <> :id)",
+        {"id": repository_id},
+    )
+
+
 class Totals(NamedTuple):
     """What the rows say is stored. Sizes are bytes."""
 

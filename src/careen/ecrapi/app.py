@@ -70,6 +70,7 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "DescribeDefaultLifecyclePolicies": rules.describe_default_lifecycle_policies,
     "DiffLifecyclePolicy": plans.diff_lifecycle_policy,
     "ExplainImage": explanations.explain_image,
+    "ForecastLifecyclePolicy": plans.forecast_lifecycle_policy,
     "GetEffectiveLifecyclePolicy": rules.get_effective_lifecycle_policy,
     "GetExtensionRules": rules.get_extension_rules,
     "GetProtectionRules": rules.get_protection_rules,

@@ -1,5 +1,6 @@
 """Our own service: what a policy would do, what it would change, and doing just that."""
 
+from functools import partial
 from typing import Any
 
 from careen.ecr.pages import Listing
@@ -7,10 +8,11 @@ from careen.ecrapi.call import Call
 from careen.ecrapi.lifecycle import refused
 from careen.lifecycle import documents
 from careen.lifecycle.blast import DEFAULT_LIMITS, Limits
+from careen.lifecycle.forecast import DAYS
 from careen.lifecycle.plan import Decision, Plan
 from careen.lifecycle.plan_hash import plan_hash
 from careen.lifecycle.policy import InvalidLifecyclePolicy
-from careen.registry import lifecycle
+from careen.registry import forecasts, lifecycle
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
@@ -27,14 +29,12 @@ async def simulate_lifecycle_policy(call: Call, parameters: Parameters) -> Resul
     except InvalidLifecyclePolicy as error:
         raise refused(error) from None
     actions = parameters.get("filter", {}).get("actions")
-    decisions = sorted(
-        (each for each in plan.decisions if not actions or each.action in actions), key=_digest
-    )
+    chosen = sorted((each for each in plan.decisions if not actions or each.action in actions), key=_digest)
     listing: Listing[str, Decision] = Listing(
         f"SimulateLifecyclePolicy {name} {text} {actions}", str, _digest
     )
     page = listing.page(
-        listing.of(decisions),
+        listing.of(chosen),
         next_token=parameters.get("nextToken"),
         max_results=parameters.get("maxResults"),
     )
@@ -42,7 +42,8 @@ async def simulate_lifecycle_policy(call: Call, parameters: Parameters) -> Resul
         "now": plan.now,
         "planHash": plan_hash(plan),
         "summary": documents.summary(plan),
-        "decisions": [documents.decision(each, plan.now) for each in page.items],
+        "deciders": documents.deciders(plan),
+        "decisions": documents.decisions(plan, page.items),
         "nextToken": page.next_token,
     }
 
@@ -60,6 +61,22 @@ async def diff_lifecycle_policy(call: Call, parameters: Parameters) -> Result:
         raise refused(error) from None
     listed = parameters.get("maxResults", LISTED)
     return documents.difference(found, documents.on_the_calendar, limits=_limits(parameters), listed=listed)
+
+
+async def forecast_lifecycle_policy(call: Call, parameters: Parameters) -> Result:
+    """ForecastLifecyclePolicy."""
+    look_ahead = partial(
+        forecasts.look_ahead,
+        name=parameters["repositoryName"],
+        text=parameters.get("lifecyclePolicyText"),
+        days=parameters.get("days", DAYS),
+        replay=parameters.get("replay", False),
+    )
+    try:
+        found, streams = await call.registry.read_in_thread(look_ahead)
+    except InvalidLifecyclePolicy as error:
+        raise refused(error) from None
+    return documents.forecast(found, documents.on_the_calendar, streams)
 
 
 async def apply_lifecycle_policy(call: Call, parameters: Parameters) -> Result:

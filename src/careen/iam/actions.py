@@ -83,6 +83,7 @@ class Action(StrEnum):
     DESCRIBE_DEFAULT_LIFECYCLE_POLICIES = "careen:DescribeDefaultLifecyclePolicies"
     DIFF_LIFECYCLE_POLICY = "careen:DiffLifecyclePolicy"
     EXPLAIN_IMAGE = "careen:ExplainImage"
+    FORECAST_LIFECYCLE_POLICY = "careen:ForecastLifecyclePolicy"
     GET_EFFECTIVE_LIFECYCLE_POLICY = "careen:GetEffectiveLifecyclePolicy"
     GET_EXTENSION_RULES = "careen:GetExtensionRules"
     GET_PROTECTION_RULES = "careen:GetProtectionRules"

@@ -6,13 +6,14 @@ asked: they carry out what was applied.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
+from itertools import chain
 
 import msgspec
 
 from careen.lifecycle.family import families
-from careen.lifecycle.plan import Plan
+from careen.lifecycle.plan import Decision, Plan
 from careen.lifecycle.rule import ActionType
 
 
@@ -52,18 +53,25 @@ def breaches(plan: Plan, limits: Limits = DEFAULT_LIMITS) -> tuple[Breach, ...]:
 
 def lost_families(plan: Plan) -> dict[str, int]:
     """The tag families of which no image can be pulled any more, with how many there are now, by name."""
-    going = {decision.image.digest: decision for decision in plan.acted_on}
-    before: Counter[str] = Counter()
-    after: Counter[str] = Counter()
+    going = Counter(chain.from_iterable(_lost_by(decision) for decision in plan.acted_on))
+    lost = set(going)
     for decision in plan.decisions:
-        image = decision.image
-        before.update(families(image.tags))
-        acted_on = going.get(image.digest)
-        if acted_on is None:
-            after.update(families(image.tags))
-        elif acted_on.effect is ActionType.UNTAG:
-            after.update(families(set(image.tags) - set(acted_on.untagged)))
-    return {family: before[family] for family in sorted(before) if not after[family]}
+        # Almost always the first images that stay save every family: the rest need not be looked at.
+        if not lost:
+            break
+        lost -= families(_left(decision))
+    return {family: going[family] for family in sorted(lost)}
+
+
+def _lost_by(decision: Decision) -> frozenset[str]:
+    return families(decision.image.tags) - families(_left(decision))
+
+
+def _left(decision: Decision) -> Collection[str]:
+    """The tags by which an image can be pulled afterwards."""
+    if decision.effect is None:
+        return decision.image.tags
+    return set(decision.image.tags) - set(decision.untagged) if decision.untagged else ()
 
 
 def _share(plan: Plan, limits: Limits) -> Iterator[Breach]:

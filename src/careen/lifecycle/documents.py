@@ -1,4 +1,4 @@
-"""Plans and explanations as documents: what ``--json`` prints and what the ``careen`` service answers, member by member.
+"""Plans, forecasts and explanations as documents: what ``--json`` prints and what the ``careen`` service answers, member by member.
 
 Members are ECR's where ECR has them. How a time is written is the caller's matter: text for people's files,
 whatever the model says on the wire.
@@ -10,15 +10,19 @@ from typing import Any
 import msgspec
 
 from careen.clock import Instant, isoformat_or_none
+from careen.lifecycle.arrivals import Stream
 from careen.lifecycle.blast import Limits, breaches
+from careen.lifecycle.cost import monthly_dollars
 from careen.lifecycle.difference import Difference, tally
 from careen.lifecycle.explain import Explanation, Finding
 from careen.lifecycle.extension import ExtensionRule
+from careen.lifecycle.forecast import Day, Forecast
 from careen.lifecycle.narrate import finding_in_words, outlook
 from careen.lifecycle.plan import Decision, Plan, Tally
 from careen.lifecycle.plan_hash import plan_hash
 from careen.lifecycle.protection import Protection
 from careen.lifecycle.reason import keeper, label, reason
+from careen.lifecycle.rule import Rule
 
 Document = dict[str, Any]
 
@@ -32,8 +36,35 @@ def plan(of: Plan, time: Time) -> Document:
         "now": time(of.now),
         "planHash": plan_hash(of),
         "summary": summary(of),
-        "decisions": [decision(each, of.now) for each in of.decisions],
+        "deciders": deciders(of),
+        "decisions": decisions(of, of.decisions),
     }
+
+
+def deciders(of: Plan) -> list[Document]:
+    """The same by what decides: a rule, the fate of a subject, or nothing, as no rule identifies the image."""
+    found: dict[tuple[str, bool, Rule | None], list[Decision]] = {}
+    for each in of.decisions:
+        follows = each.follows is not None
+        found.setdefault((each.action, follows, None if follows else each.rule), []).append(each)
+    return [
+        {"action": action, "rule": rule and label(rule), "follows": follows, **_tally(tally(some))}
+        for (action, follows, rule), some in sorted(found.items(), key=lambda each: _precedence(*each[0]))
+    ]
+
+
+def _precedence(action: str, follows: bool, rule: Rule | None) -> tuple[object, ...]:
+    return action, follows, rule is None, isinstance(rule, ExtensionRule), rule and rule.rule_priority
+
+
+def decisions(of: Plan, some: Sequence[Decision]) -> list[Document]:
+    """What happens to some of a plan's images; those acted on say as how manieth, 1 for the first."""
+    orders = {each.image.digest: order for order, each in enumerate(of.acted_on, start=1)}
+    return [decision(each, of.now) | _order(orders.get(each.image.digest)) for each in some]
+
+
+def _order(order: int | None) -> Document:
+    return {} if order is None else {"order": order}
 
 
 def summary(of: Plan) -> Document:
@@ -57,10 +88,55 @@ def difference(of: Difference, time: Time, *, limits: Limits, listed: int | None
         "images": len(of.new.decisions),
         "share": of.share,
     }
-    for name, decisions in (("doomed", of.doomed), ("saved", of.saved), ("changed", changed)):
-        document[name] = [decision(each, now) for each in decisions[:listed]]
-        document[f"{name}Total"] = _tally(tally(decisions))
+    for name, concerned in (("doomed", of.doomed), ("saved", of.saved), ("changed", changed)):
+        document[name] = [decision(each, now) for each in concerned[:listed]]
+        document[f"{name}Total"] = _tally(tally(concerned))
     return document | {"breaches": [msgspec.to_builtins(each) for each in breaches(of.new, limits)]}
+
+
+def forecast(of: Forecast, time: Time, streams: Sequence[Stream] | None = None) -> Document:
+    """What happens day by day, and what is lost on the way.
+
+    Args:
+        of: the forecast.
+        time: writes a time.
+        streams: the pushes that were replayed; None if there were none to be.
+    """
+    document = {
+        "now": time(of.now),
+        "exactBytes": of.exact,
+        "expired": of.expired,
+        "freedBytes": of.freed,
+        "freedDollarsPerMonth": monthly_dollars(of.freed),
+        "days": [_day(each, time) for each in of.days],
+        "losses": [
+            {"family": each.family, "day": each.day, "at": time(each.at), **decision(each.decision, each.at)}
+            for each in of.losses
+        ],
+        "risks": [
+            {"day": each.day, "at": time(each.at), **decision(each.decision, each.at)} for each in of.risks
+        ],
+    }
+    if streams is not None:
+        document["streams"] = [
+            {"families": each.families, "pushesPerDay": each.per_day} for each in streams if each.pushes
+        ]
+    return document
+
+
+def _day(of: Day, time: Time) -> Document:
+    return {
+        "day": of.day,
+        "at": time(of.at),
+        "arrived": of.arrived,
+        "expired": of.expired,
+        "archived": of.archived,
+        "freedBytes": of.freed,
+        "freedDollarsPerMonth": monthly_dollars(of.freed),
+        "storedImages": of.stored.images,
+        "storedBytes": of.stored.size,
+        "storedDollarsPerMonth": monthly_dollars(of.stored.size),
+    }
 
 
 def on_the_calendar(instant: Instant) -> Instant | None:

@@ -2,6 +2,9 @@
 
 from cyclopts import App
 
-app = App(name="policy", help="Lifecycle policies in files: check one, or see what it would do and why.")
-for _command in ("validate", "simulate", "explain", "lint"):
+app = App(
+    name="policy",
+    help="Lifecycle policies, on files or on a registry: check one, see what it would do and why, apply it.",
+)
+for _command in ("validate", "lint", "simulate", "explain", "diff", "forecast", "apply"):
     app.command(f"careen.cli.policy.{_command}:{_command}")

@@ -1,4 +1,4 @@
-"""What the commands of ``careen policy`` are given: files with policies and images, and a time."""
+"""What the commands of ``careen policy`` are given: files with policies and images and a time, or a registry's repository."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,8 @@ ImagesFile = Annotated[
         name="--images",
         allow_leading_hyphen=True,
         help="What `aws ecr describe-images` printed, in a file; - reads standard input."
-        " Add imageReferences, the digests an index lists, to images that are indexes.",
+        " Add imageReferences, the digests an index lists, to images that are indexes."
+        " Without it the registry that the AWS configuration names is asked about --repository.",
     ),
 ]
 ExtensionFile = Annotated[
@@ -49,7 +50,9 @@ ProtectionFile = Annotated[
 RepositoryName = Annotated[
     str | None,
     Parameter(
-        name="--repository", help="The images' repository, for protection rules that ask for its name."
+        name="--repository",
+        help="With images from a file: their repository's name, for protection rules that ask for it."
+        " Without: the repository of the registry.",
     ),
 ]
 Now = Annotated[str | None, Parameter(help="Evaluate at this time: ISO 8601 or epoch seconds.")]
@@ -142,14 +145,33 @@ def read_beyond(
     return Beyond(rules, protections.applicable(kept, repository or ""))
 
 
+def require_repository(repository: str | None, json: bool, **of_files: object) -> str:
+    """The repository to ask a registry about; options that only images from a file can have are refused."""
+    for name, value in of_files.items():
+        if value:
+            reason = f"--{name.replace('_', '-')} goes with --images: a registry has its own"
+            refuse("InvalidInput", reason, "name a file with --images", json)
+    if repository is None:
+        hint = "--images FILE, or --repository NAME to ask the registry that the AWS configuration names"
+        refuse("InvalidInput", "no images are named", hint, json)
+    return repository
+
+
+def read_policy_text(file: str | None, json: bool) -> str | None:
+    """The text of the policy in a file, for the registry to judge; None if no file is named."""
+    return None if file is None else _text(file, json)
+
+
 def read_world(
-    policy: str,
+    policy: str | None,
     images: str,
     now: str | None,
     json: bool,
     beyond: "Beyond",
 ) -> "tuple[LifecyclePolicy, list[Image], Instant, Beyond]":
     """What an evaluation takes, in the order it takes it."""
+    if policy is None:
+        refuse("InvalidInput", "images from a file need a policy", "name it with --policy", json)
     if policy == images == "-":
         reason = "policy and images cannot both come from standard input"
         refuse("InvalidInput", reason, "name one file", json)

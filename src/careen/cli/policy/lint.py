@@ -10,7 +10,18 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from careen.cli.output import print_json
-from careen.cli.policy.inputs import ImagesFile, Now, PolicyFile, read_images, read_policy, read_time, refuse
+from careen.cli.policy.inputs import (
+    ImagesFile,
+    Now,
+    PolicyFile,
+    RepositoryName,
+    read_images,
+    read_policy,
+    read_policy_text,
+    read_time,
+    refuse,
+    require_repository,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,25 +35,24 @@ SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 def lint(
     *,
-    policy: PolicyFile,
+    policy: PolicyFile | None = None,
     images: ImagesFile | None = None,
+    repository: RepositoryName = None,
     now: Now = None,
     format: Format = "text",  # noqa: A002 - the option's name
     strict: Strict = False,
 ) -> None:
     """Find mistakes in a policy that Amazon ECR accepts; more of them with images. Exits 1 if there are errors."""
     from careen.lifecycle.lint.finding import Severity
-    from careen.lifecycle.lint.linter import lint as find
 
     json = format == "json"
-    if policy == images == "-":
-        reason = "policy and images cannot both come from standard input"
-        refuse("InvalidInput", reason, "name one file", json)
-    parsed = read_policy(policy, json)
-    described = None if images is None else read_images(images, json)
-    findings = find(parsed, described, read_time(now, json))
+    if images is None and repository is not None:
+        name = require_repository(repository, json, now=now)
+        findings = _ask(name, read_policy_text(policy, json), json)
+    else:
+        findings = _find(policy, images, now, json)
     if format == "sarif":
-        print_json(_as_sarif(findings, policy))
+        print_json(_as_sarif(findings, policy or "-"))
     elif json:
         print_json({"findings": findings})
     else:
@@ -50,6 +60,31 @@ def lint(
     failing = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     if any(finding.severity in failing for finding in findings):
         sys.exit(1)
+
+
+def _find(policy: str | None, images: str | None, now: str | None, json: bool) -> "Sequence[Finding]":
+    from careen.lifecycle.lint.linter import lint
+
+    if policy is None:
+        refuse(
+            "InvalidInput", "no policy is named", "--policy FILE, or --repository NAME of a registry", json
+        )
+    if policy == images == "-":
+        reason = "policy and images cannot both come from standard input"
+        refuse("InvalidInput", reason, "name one file", json)
+    described = None if images is None else read_images(images, json)
+    return lint(read_policy(policy, json), described, read_time(now, json))
+
+
+def _ask(repository: str, text: str | None, json: bool) -> "Sequence[Finding]":
+    import msgspec
+
+    from careen.cli.policy.service import ask
+    from careen.lifecycle.lint.finding import Finding
+
+    answer = ask("lint_lifecycle_policy", json, repositoryName=repository, lifecyclePolicyText=text)
+    found = [{"rulePriority": None} | each for each in answer["findings"]]
+    return msgspec.convert(found, list[Finding])
 
 
 def _print(findings: "Sequence[Finding]") -> None:

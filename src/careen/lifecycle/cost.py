@@ -1,0 +1,13 @@
+"""What storage costs."""
+
+GIB = 2**30
+"""A GB of the price. Amazon's pages do not say whether theirs is 2^30 or 10^9 bytes; 10^9 would make it 7 % more."""
+
+DOLLARS_PER_GIB_MONTH = 0.10
+"""Amazon ECR's price of standard storage in us-east-1 (aws.amazon.com/ecr/pricing); the archive costs as much for the
+first 150 TB."""
+
+
+def monthly_dollars(size: int) -> float:
+    """What so many bytes cost in a month, in US dollars."""
+    return size / GIB * DOLLARS_PER_GIB_MONTH
