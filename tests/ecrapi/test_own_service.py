@@ -193,6 +193,24 @@ def test_lint(careen: Any, ecr: Any, repository: str, images: dict[str, str]) ->
     assert refusal(careen.lint_lifecycle_policy).code == "InvalidParameterException"
 
 
+def test_forecast(careen: Any, repository: str, images: dict[str, str]) -> None:
+    """Every day with exact bytes, what is lost, and the pushes that were replayed."""
+    parameters = {"repositoryName": repository, "lifecyclePolicyText": policy(2), "days": 3}
+    answer = careen.forecast_lifecycle_policy(**parameters)
+    assert [day["day"] for day in answer["days"]] == [0, 1, 2, 3]
+    assert (answer["expired"], answer["exactBytes"], answer["losses"]) == (2, True, [])
+    assert answer["days"][0]["freedBytes"] == answer["freedBytes"] > 1000
+    assert "streams" not in answer
+    [loss] = careen.forecast_lifecycle_policy(**parameters | {"lifecyclePolicyText": policy(1)})["losses"]
+    assert (loss["family"], loss["day"], loss["imageDigest"]) == ("pr-*", 0, images["pr-2"])
+    replayed = careen.forecast_lifecycle_policy(**parameters, replay=True)
+    assert replayed["streams"] == [
+        {"families": ["pr-*"], "pushesPerDay": 1.0},
+        {"families": ["v*"], "pushesPerDay": 1.0},
+    ]
+    assert sum(day["arrived"] for day in replayed["days"]) == 6
+
+
 def test_documents(careen: Any, ecr: Any, repository: str, images: dict[str, str]) -> None:
     """Put, get, effective, delete; a protected image survives what the policy says."""
     named = {"repositoryName": repository}
@@ -223,6 +241,7 @@ def test_documents(careen: Any, ecr: Any, repository: str, images: dict[str, str
         ("put_extension_rules", {"extensionRulesText": '{"rule":[]}'}),
         ("simulate_lifecycle_policy", {"lifecyclePolicyText": "x" * 100}),
         ("diff_lifecycle_policy", {"lifecyclePolicyText": "x" * 100}),
+        ("forecast_lifecycle_policy", {"lifecyclePolicyText": "x" * 100}),
         ("apply_lifecycle_policy", {"lifecyclePolicyText": "x" * 100}),
         ("lint_lifecycle_policy", {"lifecyclePolicyText": "x" * 100}),
         ("explain_image", {"lifecyclePolicyText": "x" * 100, "imageIds": [{"imageTag": "a"}]}),

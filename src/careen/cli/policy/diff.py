@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 OldFile = Annotated[
     str | None,
-    Parameter(name="--old", help="The policy it replaces, in a file; without it, of files: none."),
+    Parameter(
+        name="--old",
+        allow_leading_hyphen=True,
+        help="The policy it replaces, in a file; without it there was none. A registry knows its own.",
+    ),
 ]
 MaxShare = Annotated[
     float,

@@ -147,13 +147,13 @@ def read_beyond(
 
 def require_repository(repository: str | None, json: bool, **of_files: object) -> str:
     """The repository to ask a registry about; options that only images from a file can have are refused."""
-    for name, value in of_files.items():
-        if value:
-            reason = f"--{name.replace('_', '-')} goes with --images: a registry has its own"
-            refuse("InvalidInput", reason, "name a file with --images", json)
     if repository is None:
         hint = "--images FILE, or --repository NAME to ask the registry that the AWS configuration names"
         refuse("InvalidInput", "no images are named", hint, json)
+    for name, value in of_files.items():
+        if value:
+            reason = f"--{name} goes with --images: a registry has its own"
+            refuse("InvalidInput", reason, "name a file with --images", json)
     return repository
 
 

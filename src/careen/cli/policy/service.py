@@ -39,9 +39,11 @@ def ask(operation: str, json: bool, **parameters: Any) -> dict[str, Any]:
         else:
             answer = getattr(client, operation)(**given)
     except ClientError as refused:
-        error = refused.response["Error"]
-        refuse(error["Code"], error["Message"], None, json)
-    except BotoCoreError as failed:
+        answer = dict(refused.response)
+        error, plan = answer["Error"], answer.get("planHash")
+        hint = plan and f"look through it with `careen policy diff`, then --accept {plan}"
+        refuse(error["Code"], error["Message"], hint, json)
+    except (BotoCoreError, ValueError) as failed:  # the latter: an address that is none
         refuse("NotReached", str(failed), HINT, json)
     answer.pop("ResponseMetadata", None)
     document: dict[str, Any] = _as_text(answer)
