@@ -87,7 +87,10 @@ READS = {
 @pytest.fixture
 def images(ecr: Any, repository: str) -> dict[str, str]:
     """Four images, the oldest first: tag to digest."""
-    return {tag: push(ecr, repository, image(tag, size=500), tag) for tag in ("v1", "pr-1", "pr-2", "v2")}
+    return {
+        tag: push(ecr, repository, image(f"{repository} {tag}", size=500), tag)
+        for tag in ("v1", "pr-1", "pr-2", "v2")
+    }
 
 
 def test_every_operation_of_the_model_is_served() -> None:
