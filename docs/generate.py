@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 from careen import settings
+from careen.ecr import model
+from careen.iam.actions import action_of
+from careen.iam.managed import ALLOWED, ManagedPolicy
 
 HERE = Path(__file__).parent
 
@@ -38,7 +41,75 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page}
+SERVICE = """# The careen service
+
+What goes beyond Amazon ECR is a service of its own, `careen`, at the same address and with the same signatures and keys. Nothing
+of ECR's API is changed for it.
+
+## With AWS's clients
+
+The package carries the service's model in botocore's format. `careen model` prints the folder:
+
+```
+export AWS_DATA_PATH=$(careen model)
+export AWS_ENDPOINT_URL_CAREEN=http://localhost:5000     # as careen serve prints for ECR
+aws careen explain-image --repository-name team/app --image-ids imageTag=v1.4
+aws careen diff-lifecycle-policy --repository-name team/app --lifecycle-policy-text file://new.json
+```
+
+```python
+import boto3
+
+careen = boto3.client("careen", endpoint_url="http://localhost:5000")
+for page in careen.get_paginator("simulate_lifecycle_policy").paginate(repositoryName="team/app"):
+    for decision in page["decisions"]:
+        print(decision["imageTags"], decision["action"], decision["reason"])
+```
+
+## With careen itself
+
+Every `careen policy` command that works on images from a file works on a repository of a registry: name it with `--repository` and
+leave `--images` out. Endpoint, region, profile and keys are found as the AWS CLI finds them; if only ECR's endpoint is set, that
+is asked.
+
+```
+careen policy simulate --repository team/app
+careen policy explain  --repository team/app --image v1.4
+careen policy lint     --repository team/app
+careen policy diff     --repository team/app --policy new.json
+careen policy forecast --repository team/app --policy new.json --replay
+careen policy apply    --repository team/app --policy new.json --accept sha256:…
+```
+
+Without `--policy` it is the rules that hold: the repository's policy or a default, and the documents [beyond ECR](beyond-ecr.md).
+
+## Operations
+
+All of them sign as service `careen`; the target is `{prefix}.OPERATION`. A managed policy that may read lifecycle policies may ask
+what they do; only full access may write.
+
+| operation | what it does | reads | errors of its own |
+|---|---|---|---|
+"""
+
+
+def service_page() -> str:
+    """Our own service: how to reach it, and its operations from the model."""
+    service = model.careen()
+    rows = []
+    for name in sorted(service.model.operation_names):
+        operation = service.operation(name)
+        errors = [shape.name for shape in operation.error_shapes if shape.name not in COMMON]
+        reads = action_of(name, "careen") in ALLOWED[ManagedPolicy.READ_ONLY]
+        text = operation.documentation.removeprefix("<p>").removesuffix("</p>")
+        listed = ", ".join(f"`{error}`" for error in errors)
+        rows.append(f"| `{name}` | {text} | {'yes' if reads else 'no'} | {listed} |\n")
+    return SERVICE.replace("{prefix}", service.target_prefix) + "".join(rows)
+
+
+COMMON = {"ServerException", "InvalidParameterException", "RepositoryNotFoundException"}
+
+PAGES = {"settings.md": settings_page, "service.md": service_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

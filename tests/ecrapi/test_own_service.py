@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -304,7 +305,7 @@ def test_diff_then_apply(careen: Any, ecr: Any, repository: str, images: dict[st
 def test_the_aws_cli_learns_the_service(
     server: Server, repository: str, images: dict[str, str], tmp_path: Path
 ) -> None:
-    """`aws configure add-model` with the file that the package carries, then `aws careen …`."""
+    """By `aws configure add-model` with the file that the package carries, or by a path to it; then `aws careen …`."""
     environment = server.aws_environment() | {"HOME": str(tmp_path), "AWS_ENDPOINT_URL_CAREEN": server.url}
     source = OWN_MODELS / "careen" / "2026-11-23" / "service-2.json"
 
@@ -319,3 +320,8 @@ def test_the_aws_cli_learns_the_service(
     named = ("--repository-name", repository, "--lifecycle-policy-text", policy(3))
     found = aws("careen", "explain-image", *named, "--image-ids", "imageTag=v1")
     assert found["explanations"][0]["imageDigest"] == images["v1"]
+    printed = subprocess.run(
+        [sys.executable, "-m", "careen", "model"], capture_output=True, text=True, check=True
+    )
+    environment |= {"AWS_DATA_PATH": printed.stdout.strip(), "HOME": str(tmp_path / "another")}
+    assert aws("careen", "explain-image", *named, "--image-ids", "imageTag=v1") is not None

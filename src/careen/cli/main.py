@@ -23,6 +23,9 @@ app.command(
 )
 app.command("careen.cli.storage:storage", help="Say what is stored, exact to the byte.")
 app.command("careen.cli.storage:gc", help="Collect what no image needs, and say how many bytes came back.")
+app.command(
+    "careen.cli.model:model", help="Print the folder with the model of the careen service, for AWS clients."
+)
 app.command("careen.cli.key:app", name="key", help="Access keys: create, list, show, delete.")
 
 
