@@ -142,6 +142,44 @@ def test_refusals(run: Run, arguments: tuple[str, ...], options: dict[str, Any],
     assert "Traceback" not in done.stderr
 
 
+def test_rules_are_put_shown_and_deleted(server: Server, app: str, run: Run, tmp_path: Path) -> None:
+    """`careen rules` manages what stands beside policies, and says what holds and where it comes from."""
+
+    def rules(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "careen", "rules", *arguments]
+        environment = server.aws_environment()
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    files = {
+        "protection": {"rules": [{"name": "first", "anyTagPattern": ["v1"]}]},
+        "extension": {"rules": [json.loads(POLICY)["rules"][0]]},
+        "default": json.loads(POLICY),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    assert rules("show", app).stdout == "no lifecycle policy\n"
+    assert rules("put-default", str(tmp_path / "default"), "--pattern", app).returncode == 0
+    assert rules("put-protection", str(tmp_path / "protection"), "--repository", app).returncode == 0
+    assert rules("put-extension", str(tmp_path / "extension"), "--repository", app).returncode == 0
+    shown = rules("show", app).stdout
+    assert shown.startswith(f"the default lifecycle policy for {app}:\n{{\n")
+    assert "\nextension rules:\n" in shown
+    assert '"name": "first"' in shown[shown.index("\nprotection rules:\n") :]
+    found = document(rules("show", app, "--json"))
+    assert (found["origin"], found["repositoryNamePattern"]) == ("DEFAULT", app)
+    assert app in rules("defaults").stdout
+    assert "protection rule first keeps it" in run("simulate", policy=False).stdout
+    assert document(rules("delete-protection", "--repository", app, "--json"))["repositoryName"] == app
+    assert rules("delete-extension", "--repository", app).returncode == 0
+    assert rules("delete-default", "--pattern", app).returncode == 0
+    assert rules("show", app).stdout == "no lifecycle policy\n"
+    for unclear in (("delete-protection",), ("delete-protection", "--repository", app, "--every-repository")):
+        done = rules(*unclear)
+        assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: whose rules?")
+
+
 def test_its_own_endpoint_goes_first(run: Run, server: Server) -> None:
     """A configuration that leads ECR's clients to Amazon can lead this service's to a registry."""
     done = run("simulate", AWS_ENDPOINT_URL_ECR="http://127.0.0.1:1", AWS_ENDPOINT_URL_CAREEN=server.url)

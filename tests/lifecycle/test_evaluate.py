@@ -87,6 +87,19 @@ def test_one_more_image_spares_no_other(random: Random) -> None:
 
 
 @given(randoms)
+def test_one_more_image_shields_no_fewer(random: Random) -> None:
+    """Whatever a rule keeps from lower ones, it keeps from them when another image is pushed, or takes it itself."""
+    *images, another = plain(random, 13)
+    made = World(policy(random), images)
+    more = {each.image.digest: each for each in World(made.policy, [*images, another]).plan().decisions}
+    for before in made.plan().decisions:
+        after = more[before.image.digest]
+        assert after.rule == before.rule
+        if before.shielded_from is not None:
+            assert after.shielded_from is not None or after.rule_priority == before.rule.rule_priority  # type: ignore[union-attr]
+
+
+@given(randoms)
 def test_the_first_rule_that_identifies_an_image_decides(random: Random) -> None:
     """No rule acts on an image that a rule of higher priority identifies by itself."""
     made = World(policy(random), plain(random, 12))

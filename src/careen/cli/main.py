@@ -21,6 +21,11 @@ app.command(
     name="lifecycle",
     help="Lifecycle policies of the registry: run now, see what runs did.",
 )
+app.command(
+    "careen.cli.rules:app",
+    name="rules",
+    help="Protection rules, extension rules and default policies of a registry: show, put, delete.",
+)
 app.command("careen.cli.storage:storage", help="Say what is stored, exact to the byte.")
 app.command("careen.cli.storage:gc", help="Collect what no image needs, and say how many bytes came back.")
 app.command(
