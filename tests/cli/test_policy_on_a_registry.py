@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.ecrapi.client import push
-from tests.images import image
+from tests.images import image, index
 from tests.server import Server
 
 POLICY = json.dumps(
@@ -140,6 +140,33 @@ def test_refusals(run: Run, arguments: tuple[str, ...], options: dict[str, Any],
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_images_are_saved_with_what_indexes_list(server: Server, app: str, run: Run, tmp_path: Path) -> None:
+    """The file has all that the commands on files need: they say of it what the registry says of its repository."""
+    ecr = server.boto()
+    children = [image("amd64"), image("arm64")]
+    for child in children:
+        push(ecr, app, child)
+    put = ecr.put_image(
+        repositoryName=app, imageManifest=index(*children).manifest.decode(), imageTag="multi"
+    )
+    file = tmp_path / "images.json"
+    done = run("images", "--output", str(file), policy=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    details = {each["imageDigest"]: each for each in json.loads(file.read_text())["imageDetails"]}
+    assert details[put["image"]["imageId"]["imageDigest"]]["imageReferences"] == [
+        it.digest for it in children
+    ]
+    assert len(details) == 7
+    on_files = document(run("simulate", "--images", str(file), "--json"))
+    on_registry = document(run("simulate", "--json"))
+    assert {each["imageDigest"]: each["reason"] for each in on_files["decisions"]} == {
+        each["imageDigest"]: each["reason"] for each in on_registry["decisions"]
+    }
+    assert run("images", policy=False).stdout.startswith('{\n  "imageDetails": [')
+    refused = run("images", policy=False, AWS_SECRET_ACCESS_KEY="wrong")
+    assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
 
 
 def test_rules_are_put_shown_and_deleted(server: Server, app: str, run: Run, tmp_path: Path) -> None:

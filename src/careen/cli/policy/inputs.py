@@ -26,8 +26,8 @@ ImagesFile = Annotated[
     Parameter(
         name="--images",
         allow_leading_hyphen=True,
-        help="What `aws ecr describe-images` printed, in a file; - reads standard input."
-        " Add imageReferences, the digests an index lists, to images that are indexes."
+        help="What `careen policy images` or `aws ecr describe-images` printed, in a file; - reads standard input."
+        " Only the former has imageReferences, the digests an index lists."
         " Without it the registry that the AWS configuration names is asked about --repository.",
     ),
 ]
@@ -76,7 +76,7 @@ def read_images(file: str, json: bool) -> "list[Image]":
     try:
         return read(_read(file, json))
     except InvalidImageDetails as wrong:
-        hint = "aws ecr describe-images --repository-name NAME --output json > FILE"
+        hint = "careen policy images --repository NAME --output FILE"
         refuse("InvalidInput", f"{file} does not describe images: {wrong}", hint, json)
 
 

@@ -5,6 +5,8 @@ only ECR's endpoint is configured, that is taken, as both are served at one addr
 """
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from careen.cli.policy.inputs import refuse
@@ -29,28 +31,46 @@ def ask(operation: str, json: bool, **parameters: Any) -> dict[str, Any]:
     Returns:
         The answer as the files' commands have it: times are text.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     given = {name: value for name, value in parameters.items() if value is not None}
-    try:
-        client = _client(json)
-        if client.can_paginate(operation):
-            answer = client.get_paginator(operation).paginate(**given).build_full_result()
-        else:
-            answer = getattr(client, operation)(**given)
-    except ClientError as refused:
-        answer = dict(refused.response)
-        error, plan = answer["Error"], answer.get("planHash")
-        hint = plan and f"look through it with `careen policy diff`, then --accept {plan}"
-        refuse(error["Code"], error["Message"], hint, json)
-    except (BotoCoreError, ValueError) as failed:  # the latter: an address that is none
-        refuse("NotReached", str(failed), HINT, json)
+    with refusing(json):
+        return call(_careen(json), operation, **given)
+
+
+def call(client: "BaseClient", operation: str, **parameters: Any) -> dict[str, Any]:
+    """Call an operation of any service; pages are put together, times are text."""
+    if client.can_paginate(operation):
+        answer = client.get_paginator(operation).paginate(**parameters).build_full_result()
+    else:
+        answer = getattr(client, operation)(**parameters)
     answer.pop("ResponseMetadata", None)
     document: dict[str, Any] = _as_text(answer)
     return document
 
 
-def _client(json: bool) -> "BaseClient":
+def ecr() -> "BaseClient":
+    """A client of ECR's API, Amazon's or a registry's."""
+    import botocore.session
+
+    return botocore.session.get_session().create_client("ecr")
+
+
+@contextmanager
+def refusing(json: bool) -> Iterator[None]:
+    """End the program in its own words when a service refuses, or is not reached."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as refused:
+        answer: dict[str, Any] = dict(refused.response)
+        error, plan = answer["Error"], answer.get("planHash")
+        hint = plan and f"look through it with `careen policy diff`, then --accept {plan}"
+        refuse(error["Code"], error["Message"], hint, json)
+    except (BotoCoreError, ValueError) as failed:  # the latter: an address that is none
+        refuse("NotReached", str(failed), HINT, json)
+
+
+def _careen(json: bool) -> "BaseClient":
     import botocore.session
 
     from careen.ecr.model import OWN_MODELS
