@@ -11,40 +11,21 @@ The algorithm is that of ECR's evaluation rules (user guide, LifecyclePolicies):
 So counting takes no notice of other rules, and an image has one rule that may act on it.
 """
 
-from array import array
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from careen.clock import DAY, Instant
+from careen.clock import Instant
 from careen.lifecycle.beyond import NOTHING, Beyond
-from careen.lifecycle.execution import Outcome, execute
+from careen.lifecycle.claims import Claim, claims, overdue
+from careen.lifecycle.execution import FAILED, Outcome, execute
 from careen.lifecycle.image import Image
 from careen.lifecycle.plan import Action, Decision, Plan
 from careen.lifecycle.policy import LifecyclePolicy
 from careen.lifecycle.protection import Protection, protect
 from careen.lifecycle.roster import Roster, roster
-from careen.lifecycle.rule import CountType, Rule, StorageClass
-from careen.lifecycle.selection import Selector, tags_that_meet
 
 _BEYOND_ECR = frozenset({Action.UNTAG, Action.PROTECTED})
-
-
-class _Claims(NamedTuple):
-    """What rules say of each image, by number; columns, as they are filled in another order than that of memory."""
-
-    rule: list[Rule | None]
-    """The rule of highest priority that identifies the image."""
-    rank: list[int]
-    """Its place among the images which that rule identifies, 1 for the youngest; 0 if there is no rule."""
-    identified: list[int]
-    """How many that rule identifies."""
-    marked_by: list[Rule | None]
-    """That rule again, if the image is due."""
-    shielded_from: list[Rule | None]
-    """The first of the other rules that identify the image for which it is due."""
 
 
 def evaluate(
@@ -62,111 +43,66 @@ def evaluate(
         A plan with one decision for each image. The order of the images makes no difference to any of them.
     """
     repository = roster(images)
-    claims = _claims(policy.rules, repository, now)
+    claimed = _by_image(claims(policy.rules, repository, now), repository)
     if beyond.extension.rules:
-        _add(_claims(beyond.extension.rules, repository, now), claims)
+        _add(claims(beyond.extension.rules, repository, now), claimed)
     protected = protect(beyond.protection, repository, now)
-    outcomes = execute(repository, _marks(repository, claims), protected)
-    decisions = list(_decisions(repository, claims, outcomes))
-    for number, outcome in outcomes.items():
-        if outcome.action in _BEYOND_ECR:
-            decisions[number] = _beyond(decisions[number], protected.get(number), now)
-    acted_on = [decisions[number] for number, outcome in outcomes.items() if not outcome.failed]
+    outcomes = execute(repository, _marks(repository, claimed), protected)
+    decisions = list(_decisions(repository, claimed, outcomes))
+    if protected or beyond.extension.rules:
+        for number, outcome in outcomes.items():
+            if outcome.action in _BEYOND_ECR:
+                decisions[number] = _beyond(decisions[number], protected.get(number), now)
+    acted_on = [decisions[number] for number, outcome in outcomes.items() if outcome.action not in FAILED]
     by_digest = {images[number].digest: protection for number, protection in protected.items()}
     return Plan(policy, now, decisions, acted_on, beyond, by_digest)
 
 
-def _claims(rules: Sequence[Rule], repository: Roster, now: Instant) -> _Claims:
-    """What the rules of one document say."""
-    total = len(repository.images)
-    claims = _Claims([None] * total, [0] * total, [0] * total, [None] * total, [None] * total)
-    for storage_class in StorageClass:
-        here = [rule for rule in rules if rule.storage_class is storage_class]
-        for rule, identified in zip(here, _identify(here, storage_class, repository), strict=True):
-            _claim(rule, identified, _due(rule, identified, repository, now), claims)
-    return claims
+def _by_image(policy: Iterable[Claim], repository: Roster) -> list[Claim | None]:
+    """The claim on each image, if there is one."""
+    claimed: list[Claim | None] = [None] * len(repository.images)
+    for claim in policy:
+        for number in claim.numbers:
+            claimed[number] = claim
+    return claimed
 
 
-def _add(extension: _Claims, claims: _Claims) -> None:
+def _add(extension: Iterable[Claim], claimed: list[Claim | None]) -> None:
     """Let a second document have the images that the first does not act on, and of which it has something to say."""
-    for number, rule in enumerate(extension.rule):
-        says_more = extension.marked_by[number] is not None or claims.rule[number] is None
-        if rule is not None and claims.marked_by[number] is None and says_more:
-            for mine, theirs in zip(claims, extension, strict=True):
-                mine[number] = theirs[number]  # type: ignore[index] # columns of one row have the same types
+    for claim in extension:
+        for number in claim.numbers:
+            first = claimed[number]
+            if first is None or (first.mark is None and claim.mark is not None):
+                claimed[number] = claim
 
 
-def _identify(
-    rules: Sequence[Rule], storage_class: StorageClass, repository: Roster
-) -> Sequence[Sequence[int]]:
-    """For each rule of a storage class the images it identifies, the youngest first."""
-    identified = [array("l") for _ in rules]
-    if rules:
-        identifying = Selector(rules).identifying
-        by_image = [
-            identifying(image.tags) if where is storage_class else ()
-            for image, where in zip(repository.images, repository.storage_class, strict=True)
-        ]
-        for number in reversed(repository.oldest_first):
-            for rule in by_image[number]:
-                identified[rule].append(number)
-    return identified
-
-
-def _due(rule: Rule, identified: Sequence[int], repository: Roster, now: Instant) -> Sequence[bool]:
-    """Of the images a rule identifies, the youngest first: is each beyond its count, or older than its age?"""
-    limit = rule.selection.count_number
-    before = now - limit * DAY
-    match rule.selection.count_type:
-        case CountType.SINCE_IMAGE_PULLED:
-            return [repository.images[number].used_at < before for number in identified]
-        case CountType.IMAGE_COUNT_MORE_THAN:
-            kept = min(limit, len(identified))
-        case CountType.SINCE_TAGGED:
-            return [bool(_overdue(rule, repository.images[number], now)) for number in identified]
-        case CountType.SINCE_IMAGE_PUSHED | CountType.SINCE_IMAGE_TRANSITIONED:
-            # They are sorted by just this instant: from some image on, all are older.
-            kept = bisect_left(identified, True, key=lambda number: repository.entered_at[number] < before)
-    return [False] * kept + [True] * (len(identified) - kept)
-
-
-def _claim(rule: Rule, identified: Sequence[int], due: Sequence[bool], claims: _Claims) -> None:
-    """Let a rule claim what it identifies and no rule of higher priority has claimed."""
-    claimed_by, ranks, totals, marked_by, shielded_from = claims
-    total = len(identified)
-    for rank, (number, is_due) in enumerate(zip(identified, due, strict=True), start=1):
-        if not ranks[number]:
-            claimed_by[number] = rule
-            ranks[number] = rank
-            totals[number] = total
-            if is_due:
-                marked_by[number] = rule
-        elif is_due and shielded_from[number] is None:
-            shielded_from[number] = rule
-
-
-def _marks(repository: Roster, claims: _Claims) -> Iterator[tuple[int, Rule]]:
+def _marks(repository: Roster, claimed: Sequence[Claim | None]) -> Mapping[int, Outcome]:
+    """The images that are due, the oldest first, and what comes of each if nothing is in its way."""
+    marks: dict[int, Outcome] = {}
     for number in repository.oldest_first:
-        rule = claims.marked_by[number]
-        if rule is not None:
-            yield number, rule
+        claim = claimed[number]
+        if claim is not None and claim.mark is not None:
+            marks[number] = claim.mark
+    return marks
 
 
-def _decisions(repository: Roster, claims: _Claims, outcomes: Mapping[int, Outcome]) -> Iterator[Decision]:
+def _decisions(
+    repository: Roster, claimed: Sequence[Claim | None], outcomes: Mapping[int, Outcome]
+) -> Iterator[Decision]:
     """What rules said of each image, and what came of it."""
     keep = Action.KEEP
-    columns = zip(repository.images, claims.rule, claims.rank, claims.identified, strict=True)
-    for number, (image, rule, rank, identified) in enumerate(columns):
-        outcome = outcomes.get(number)
-        if rule is not None and outcome is None:
-            yield Decision(image, keep, None, rule, rank, identified, claims.shielded_from[number])
-        elif rule is not None and outcome is not None:
-            priority, blocked_by = rule.rule_priority, outcome.blocked_by
-            yield Decision(image, outcome.action, priority, rule, rank, identified, blocked_by=blocked_by)
-        elif number in repository.followers:
-            yield _following(image, outcome)
+    for number, (image, claim) in enumerate(zip(repository.images, claimed, strict=True)):
+        if claim is None:
+            follows = number in repository.followers
+            yield _following(image, outcomes.get(number)) if follows else Decision(image, keep)
+            continue
+        rule, identified, ranks, _, mark, shielded_from = claim
+        if mark is None:
+            yield Decision(image, keep, None, rule, ranks[number], identified, shielded_from)
         else:
-            yield Decision(image, keep)
+            action, _, blocked_by = outcomes[number]
+            rank, priority = ranks[number], rule.rule_priority
+            yield Decision(image, action, priority, rule, rank, identified, None, blocked_by)
 
 
 def _following(image: Image, outcome: Outcome | None) -> Decision:
@@ -181,15 +117,5 @@ def _following(image: Image, outcome: Outcome | None) -> Decision:
 def _beyond(decision: Decision, protection: Protection | None, now: Instant) -> Decision:
     """A decision of a kind that ECR does not know, completed."""
     if decision.action is Action.UNTAG and decision.rule is not None:
-        return msgspec.structs.replace(decision, untagged=_overdue(decision.rule, decision.image, now))
+        return msgspec.structs.replace(decision, untagged=overdue(decision.rule, decision.image, now))
     return msgspec.structs.replace(decision, protected_by=protection)
-
-
-def _overdue(rule: Rule, image: Image, now: Instant) -> tuple[str, ...]:
-    """The tags that ``untag`` takes off an image: those that meet the list, and by ``sinceTagged`` are old enough."""
-    tags = tags_that_meet(rule.selection, image.tags)
-    if rule.selection.count_type is not CountType.SINCE_TAGGED:
-        return tags
-    tagged_at = dict(zip(image.tags, image.tagged_at, strict=True)) if image.tagged_at else {}
-    before = now - rule.selection.count_number * DAY
-    return tuple(tag for tag in tags if tagged_at.get(tag, image.pushed_at) < before)

@@ -82,19 +82,22 @@ def regex_test(expression: str) -> Test:
 
 
 class _Entry(NamedTuple):
-    """One entry of a rule's list. Tags that meet it begin and end with its first and last character, if any."""
+    """One entry of a rule's list, and how tags that meet it begin and end."""
 
-    first: str
-    last: str
+    head: str
+    tail: str
     test: Test
+    by_ends: bool = False
+    """Whether every tag with this head and tail meets it."""
 
 
 def _entries(selection: Selection) -> Iterator[_Entry]:
     for pattern in selection.tag_pattern_list or ():
-        first, last = pattern[:1].strip(WILDCARD), pattern[-1:].strip(WILDCARD)
-        yield _Entry(first, last, pattern_test(pattern))
+        head, *rest = pattern.split(WILDCARD)
+        tail = rest[-1] if rest else pattern
+        yield _Entry(head, tail, pattern_test(pattern), by_ends=len(rest) == 1 and "" in (head, tail))
     for prefix in selection.tag_prefix_list or ():
-        yield _Entry(prefix[:1], "", prefix_test(prefix))
+        yield _Entry(prefix, "", prefix_test(prefix), by_ends=True)
     for expression in selection.tag_regex_list or ():
         yield _Entry("", "", regex_test(expression))
 
@@ -134,8 +137,8 @@ class Selector:
         self._entries: list[tuple[int, _Entry]] = []
         self._needs = [self._enter(rule.selection) for rule in rules]
         self._untagged = self._rules(TagStatus.UNTAGGED, 0)
-        # What a tag's ends and an image's bits lead to, found when first asked for.
-        self._tests: dict[str, list[tuple[int, Test]]] = {}
+        # What a tag's first character and an image's bits lead to, found when first asked for.
+        self._candidates: dict[str, list[tuple[int, str, str, Test | None]]] = {}
         self._tagged: dict[int, tuple[int, ...]] = {}
 
     def identifying(self, tags: Sequence[str]) -> tuple[int, ...]:
@@ -144,12 +147,12 @@ class Selector:
             return self._untagged
         met = 0
         for tag in tags:
-            ends = tag[:1] + tag[-1:]
-            tests = self._tests.get(ends)
-            if tests is None:
-                tests = self._tests[ends] = self._tests_for(ends)
-            for bit, test in tests:
-                if test(tag):
+            candidates = self._candidates.get(tag[:1])
+            if candidates is None:
+                candidates = self._candidates[tag[:1]] = self._candidates_for(tag[:1])
+            for bit, head, tail, test in candidates:
+                # Calling a test costs more than all the rest of this loop, and most entries need none.
+                if tag.startswith(head) and tag.endswith(tail) and (test is None or test(tag)):
                     met |= bit
         rules = self._tagged.get(met)
         if rules is None:
@@ -165,13 +168,12 @@ class Selector:
             need |= bit
         return need
 
-    def _tests_for(self, ends: str) -> list[tuple[int, Test]]:
-        """The entries that tags with these ends may meet: usually one or none of many."""
-        first, last = ends[:1], ends[-1:]
+    def _candidates_for(self, first: str) -> list[tuple[int, str, str, Test | None]]:
+        """The entries that tags with this first character may meet: usually one or none of many."""
         return [
-            (bit, entry.test)
+            (bit, entry.head, entry.tail, None if entry.by_ends else entry.test)
             for bit, entry in self._entries
-            if entry.first in ("", first) and entry.last in ("", last)
+            if entry.head[:1] in ("", first)
         ]
 
     def _rules(self, status: TagStatus, met: int) -> tuple[int, ...]:
