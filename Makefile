@@ -37,7 +37,8 @@ types: .venv/.dev ## mypy, strict
 arch: .venv/.dev ## import directions (import-linter)
 	$(BIN)/lint-imports
 
-bench: .venv/.dev ## side by side with CNCF distribution, where it is installed
+bench: .venv/.dev ## policies beside SQL and a dataframe, then the registry beside CNCF distribution, where it is installed
+	-$(BIN)/python -m benchmarks.lifecycle --json results/bench-lifecycle.json
 	$(BIN)/python -m benchmarks --json results/bench.json
 
 format: .venv/.dev ## put the code into shape
