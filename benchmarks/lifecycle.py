@@ -92,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print(figures, peak, about)
     if asked.json:
         asked.json.parent.mkdir(parents=True, exist_ok=True)
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
         asked.json.write_text(json.dumps(document(figures, peak, about), indent=1) + "\n")
     return 1 if peak > MEMORY_BAR or any(figure.missed for figure in figures) else 0
 
