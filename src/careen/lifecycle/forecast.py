@@ -7,8 +7,9 @@ Two things that no preview tells, as they are still fine today, are looked for: 
 loses its last image, and the day on which an image that is in use, or was pulled lately, is to go.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from careen.clock import DAY, Instant
@@ -25,7 +26,6 @@ from careen.lifecycle.rule import ActionType
 
 DAYS = 30
 """How far a forecast looks, if nobody says otherwise."""
-
 
 RECENT = 30 * DAY
 """An image that was pulled within this time before the forecast counts as used."""
@@ -124,7 +124,7 @@ def forecast(
     """
     watch = _Watch(images, now)
     repository = Projection(images, blobs)
-    coming = list(reversed(list(arrivals)))
+    coming = deque(arrivals)
     quiet_until: Instant | None = now
     made = []
     for number in range(days + 1):
@@ -141,23 +141,19 @@ def forecast(
     return Forecast(now, made, watch.losses, watch.risks, blobs is not None)
 
 
-def _arrived(coming: list[Arrival], at: Instant) -> Iterator[Arrival]:
-    while coming and coming[-1].image.pushed_at <= at:
-        yield coming.pop()
+def _arrived(coming: deque[Arrival], at: Instant) -> Iterator[Arrival]:
+    while coming and coming[0].image.pushed_at <= at:
+        yield coming.popleft()
 
 
-@dataclass
 class _Watch:
     """What is looked out for on the way."""
 
-    images: Sequence[Image]
-    now: Instant
-    losses: list[Loss] = field(default_factory=list)
-    risks: list[Risk] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self, images: Sequence[Image], now: Instant) -> None:
+        self.losses: list[Loss] = []
+        self.risks: list[Risk] = []
         self._lost: set[str] = set()
-        self._used = {image.digest for image in self.images if _is_used(image, self.now)}
+        self._used = {image.digest for image in images if _is_used(image, now)}
 
     def look(self, number: int, plan: Plan) -> None:
         """Note what a day's plan takes for the first time."""
