@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import limits, options, report
+from benchmarks import limits, listings, options, report
 from benchmarks.cases import Plan
 from benchmarks.content import Content
-from benchmarks.peers import Peer, PeerError, Server, running
+from benchmarks.peers import PeerError, Server, running
 from benchmarks.rounds import Failure, Sample, rounds
 from benchmarks.wire import WireError
 
@@ -46,8 +46,8 @@ def _measure(asked: options.Options) -> report.Run | None:
         folder = Path(name)
         content = Content(folder)
         bounds = limits.measure(content.payload, folder)
-        servers, skipped = _start(asked.peers, content, folder, stack)
-        plan = Plan(content, folder, asked.seconds, asked.repeats)
+        plan = Plan(content, folder, asked.seconds, asked.repeats, asked.small, asked.listed)
+        servers, skipped = _start(asked, plan, stack)
         outcomes = list(_told(rounds(asked.cases, servers, plan, asked.rounds)))
     if not outcomes:
         return None
@@ -60,17 +60,19 @@ def _measure(asked: options.Options) -> report.Run | None:
     )
 
 
-def _start(
-    peers: Iterable[Peer], content: Content, folder: Path, stack: ExitStack
-) -> tuple[list[Server], dict[str, str]]:
+def _start(asked: options.Options, plan: Plan, stack: ExitStack) -> tuple[list[Server], dict[str, str]]:
     """Bring up and fill the servers that can be; the second part says why the others were left out."""
     servers: list[Server] = []
     skipped: dict[str, str] = {}
-    for peer in peers:
+    lists = any(case.lists for case in asked.cases)
+    for peer in asked.peers:
         try:
-            server = stack.enter_context(running(peer, folder / peer.name))
-            content.seed(server.origin)
-            content.verify(server.origin)
+            server = stack.enter_context(running(peer, plan.folder / peer.name))
+            plan.content.seed(server.origin)
+            plan.content.verify(server.origin)
+            if lists:
+                _say(f"{peer.name}: {plan.listed:,} tags and {plan.listed:,} repositories")
+                listings.seed(server.origin, plan.listed)
         except (PeerError, WireError, OSError) as error:
             skipped[peer.name] = str(error)
             _say(f"{peer.name} is skipped: {error}")
@@ -110,7 +112,7 @@ def _about(
 
 def _print(run: report.Run) -> None:
     bounds = ", ".join(f"{name} {rate / 1e9:.2f} GB/s" for name, rate in run.about["limits"].items())
-    print(f"One stream on this machine, {run.about['machine']['cores']} cores: {bounds}.")
+    print(f"On this machine, {run.about['machine']['cores']} cores: {bounds}.")
     for name, peer in run.about["peers"].items():
         print(f"{name}: {peer['version']}, {'with' if peer['authentication'] else 'without'} authentication.")
     for name, reason in run.about["skipped"].items():

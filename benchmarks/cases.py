@@ -1,19 +1,20 @@
 """What is measured: a table of named cases.
 
 A case is one function from a running server to the work that it did in one window. Its ``bar`` is the least
-ratio of Careen's rate to that of Debian's docker-registry that the project promises.
+ratio of Careen's rate to that of Debian's docker-registry that the project promises, ``every_bar`` the least to any peer's.
 """
 
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
 
-from benchmarks.content import MANIFEST, Content
-from benchmarks.load import STREAMS, Push, Work, downloads, requests, uploads
+from benchmarks import crane, listings
+from benchmarks.content import MANIFEST, SMALL, Content
+from benchmarks.load import STREAMS, Push, Work, downloads, heads, pushes, requests, uploads
 from benchmarks.peers import Server
 from benchmarks.uploads import push_monolithic, push_streamed
 
@@ -23,6 +24,8 @@ class Unit(Enum):
 
     REQUESTS = "requests"
     BYTES = "bytes"
+    IMAGES = "images"
+    ENTRIES = "entries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class Plan:
     """Length of a window that is measured by time."""
     repeats: int
     """Transfers on each stream of a window that is measured by amount."""
+    small: int = 1000
+    """Small blobs pushed in a window."""
+    listed: int = 10_000
+    """Tags of the repository that has many, and repositories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +51,59 @@ class Case:
     unit: Unit
     window: Callable[[Server, Plan], Work]
     bar: float | None = None
+    every_bar: float | None = None
+    lists: bool = False
+    """Whether it needs what ``listings`` seeds, which takes minutes on some peers."""
 
 
 def _manifest(server: Server, plan: Plan, *, by_tag: bool, connections: int = 32) -> Work:
     path = plan.content.tag_path if by_tag else plan.content.digest_path
     # Without an Accept that names it, distribution answers 404 for an OCI manifest.
     headers = {"Accept": MANIFEST}
-    return requests(
-        server.origin, path, plan.folder, seconds=plan.seconds, connections=connections, headers=headers
-    )
+    return _requests(server, plan, path, connections=connections, headers=headers)
+
+
+def _requests(
+    server: Server, plan: Plan, path: str, *, connections: int = 32, headers: Mapping[str, str] | None = None
+) -> Work:
+    fields = headers or {}
+    origin, folder = server.origin, plan.folder
+    return requests(origin, path, folder, seconds=plan.seconds, connections=connections, headers=fields)
+
+
+def _manifest_head(server: Server, plan: Plan) -> Work:
+    """What docker asks before it pulls a tag."""
+    headers = {"Accept": MANIFEST}
+    return heads(server.origin, plan.content.tag_path, seconds=plan.seconds, connections=32, headers=headers)
 
 
 def _small_blob(server: Server, plan: Plan) -> Work:
-    path = plan.content.small_path
-    return requests(server.origin, path, plan.folder, seconds=plan.seconds, connections=32, headers={})
+    return _requests(server, plan, plan.content.small_path)
+
+
+def _blob_head(server: Server, plan: Plan) -> Work:
+    """What every client asks before it pushes a layer."""
+    return heads(server.origin, plan.content.small_path, seconds=plan.seconds, connections=32, headers={})
+
+
+def _small_pushes(server: Server, plan: Plan) -> Work:
+    """A thousand blobs of 10 KB, none of which the server has."""
+    return pushes(server.origin, [os.urandom(SMALL) for _ in range(plan.small)])
+
+
+def _listing(server: Server, plan: Plan, *, path: str) -> Work:
+    """Pages of a list; counted in entries, as some servers answer with all of them whatever they are asked for."""
+    found = listings.entries(server.origin, path)
+    work = _requests(server, plan, path, connections=8)
+    return replace(work, units=work.units * found)
+
+
+def _crane_push(server: Server, plan: Plan) -> Work:
+    return crane.push(server.origin, plan.folder)
+
+
+def _crane_pull(server: Server, plan: Plan) -> Work:
+    return crane.pull(server.origin, plan.folder)
 
 
 def _large_blob(server: Server, plan: Plan) -> Work:
@@ -94,12 +140,22 @@ def _forget_pages(folder: Path, since: float) -> None:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+_REQUESTS = Unit.REQUESTS
+
 CASES = (
-    Case("manifest-by-tag", Unit.REQUESTS, partial(_manifest, by_tag=True), bar=5),
-    Case("manifest-by-digest", Unit.REQUESTS, partial(_manifest, by_tag=False), bar=5),
-    Case("blob-10k", Unit.REQUESTS, _small_blob, bar=4),
-    Case("blob-100m", Unit.BYTES, _large_blob, bar=1.2),
+    Case("manifest-by-tag", _REQUESTS, partial(_manifest, by_tag=True), bar=8, every_bar=2),
+    Case("manifest-by-digest", _REQUESTS, partial(_manifest, by_tag=False), bar=8, every_bar=2),
+    Case("manifest-128", _REQUESTS, partial(_manifest, by_tag=True, connections=128), bar=8, every_bar=2),
+    Case("manifest-head", _REQUESTS, _manifest_head, bar=8, every_bar=2),
+    Case("blob-10k", _REQUESTS, _small_blob, bar=5, every_bar=2),
+    Case("blob-head", _REQUESTS, _blob_head),
+    Case("blob-100m", Unit.BYTES, _large_blob, every_bar=1.3),
     Case("range-60m", Unit.BYTES, _range),
-    Case("upload-monolithic", Unit.BYTES, partial(_upload, push=push_monolithic), bar=1),
-    Case("upload-streamed", Unit.BYTES, partial(_upload, push=push_streamed), bar=1),
+    Case("upload-monolithic", Unit.BYTES, partial(_upload, push=push_monolithic), every_bar=1.2),
+    Case("upload-streamed", Unit.BYTES, partial(_upload, push=push_streamed), every_bar=1.2),
+    Case("upload-10k", _REQUESTS, _small_pushes, every_bar=1.5),
+    Case("tags", Unit.ENTRIES, partial(_listing, path=listings.TAGS_PATH), every_bar=5, lists=True),
+    Case("catalog", Unit.ENTRIES, partial(_listing, path=listings.CATALOG_PATH), every_bar=5, lists=True),
+    Case("crane-push", Unit.IMAGES, _crane_push),
+    Case("crane-pull", Unit.IMAGES, _crane_pull),
 )

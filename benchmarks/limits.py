@@ -2,21 +2,24 @@
 
 import hashlib
 import os
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+from benchmarks.load import downloads
 from benchmarks.uploads import Payload
-from benchmarks.wire import DRAIN, send_file
+from benchmarks.wire import DRAIN, Origin, send_file
 
 TRIES = 3
 
 
 def measure(payload: Payload, folder: Path) -> dict[str, float]:
-    """Bytes a second of hashing, durable writing and the loopback: one stream each, the median of three.
+    """Bytes a second of hashing, durable writing and the loopback, one stream each, and of nginx; the median of three.
 
     Args:
         payload: the bytes to move.
@@ -28,7 +31,49 @@ def measure(payload: Payload, folder: Path) -> dict[str, float]:
         "write and fsync": lambda: _write_durably(data, folder / "limit"),
         "loopback, sendfile": lambda: _loopback(payload),
     }
-    return {name: len(data) / median(_seconds(run) for _ in range(TRIES)) for name, run in tries.items()}
+    bounds = {name: len(data) / median(_seconds(run) for _ in range(TRIES)) for name, run in tries.items()}
+    return bounds | _nginx(payload, folder)
+
+
+NGINX = """
+worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+events {{}}
+http {{
+  access_log off; sendfile on; tcp_nopush on; types {{}} default_type application/octet-stream;
+  client_body_temp_path {folder}/nginx-body; proxy_temp_path {folder}/nginx-proxy;
+  fastcgi_temp_path {folder}/nginx-fastcgi; uwsgi_temp_path {folder}/nginx-uwsgi; scgi_temp_path {folder}/nginx-scgi;
+  server {{ listen 127.0.0.1:{port}; root {root}; }}
+}}
+"""
+
+
+def _nginx(payload: Payload, folder: Path) -> dict[str, float]:
+    """Bytes a second of the web server that people know, four streams of the same file; nothing if it is not installed."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        return {}
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, root=payload.plain.parent))
+    process = subprocess.Popen((program, "-p", str(folder), "-c", str(folder / "nginx.conf")))
+    try:
+        origin, path = Origin("127.0.0.1", port), f"/{payload.plain.name}"
+        _await(port)
+        downloads(origin, path, repeats=1)
+        works = [downloads(origin, path, repeats=4) for _ in range(TRIES)]
+        return {"nginx, sendfile": median(work.units / work.seconds for work in works)}
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if not probe.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.02)
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -4,19 +4,25 @@ Each answers with the work that was done, and raises where a single response was
 server that refuses quickly must not look fast.
 """
 
+import hashlib
+import select
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.uploads import Upload
-from benchmarks.wire import Client, Origin, WireError, connect, drain
+from benchmarks.uploads import Upload, push_bytes
+from benchmarks.wire import Client, Origin, WireError, connect, drain, head_of
 
 STREAMS = 4
 """Parallel large transfers: a client pulls or pushes three (docker) to six (podman) layers at a time."""
+
+PUSHERS = 8
+"""Connections that push small blobs: a few builds at a time."""
 
 _LUA = """
 done = function(summary, latency, requests)
@@ -45,7 +51,13 @@ Push = Callable[[Client, Upload], None]
 
 
 def requests(
-    origin: Origin, path: str, folder: Path, *, seconds: int, connections: int, headers: Mapping[str, str]
+    origin: Origin,
+    path: str,
+    folder: Path,
+    *,
+    seconds: int,
+    connections: int,
+    headers: Mapping[str, str],
 ) -> Work:
     """GET ``path`` over kept-alive connections as fast as one thread of wrk can, for whole seconds."""
     script = folder / "wrk.lua"
@@ -62,6 +74,41 @@ def requests(
     ]
     output = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True).stdout
     return parse_wrk(output)
+
+
+def heads(origin: Origin, path: str, *, seconds: int, connections: int, headers: Mapping[str, str]) -> Work:
+    """HEAD ``path`` over kept-alive connections as fast as one thread of ours can; wrk would wait for a body.
+
+    Raises:
+        WireError: something else than 200 was answered.
+    """
+    request = head_of("HEAD", origin, path, headers)
+    asked: dict[int, float] = {}
+    taken: list[float] = []
+    with ExitStack() as stack:
+        poll = stack.enter_context(select.epoll())
+        sockets = [stack.enter_context(connect(origin)) for _ in range(connections)]
+        by_number = {sock.fileno(): sock for sock in sockets}
+        started = time.perf_counter()
+        for sock in sockets:
+            poll.register(sock, select.EPOLLIN)
+            sock.sendall(request)
+            asked[sock.fileno()] = time.perf_counter()
+        while (now := time.perf_counter()) < started + seconds:
+            for number, _ in poll.poll(1):
+                answer = by_number[number].recv(16384)
+                if not answer.startswith(b"HTTP/1.1 200 ") or not answer.endswith(b"\r\n\r\n"):
+                    raise WireError(f"HEAD {path}: {answer[:60]!r}")
+                now = time.perf_counter()
+                taken.append(now - asked[number])
+                asked[number] = now
+                by_number[number].sendall(request)
+    return _with_percentiles(Work(len(taken), now - started), taken)
+
+
+def _with_percentiles(work: Work, taken: Iterable[float]) -> Work:
+    ordered = sorted(taken)
+    return replace(work, p50=ordered[len(ordered) // 2], p99=ordered[len(ordered) * 99 // 100])
 
 
 def parse_wrk(output: str) -> Work:
@@ -98,6 +145,38 @@ def uploads(origin: Origin, fresh: Sequence[Upload], push: Push) -> Work:
         return upload.size
 
     return _timed([partial(stream, upload) for upload in fresh])
+
+
+def pushes(origin: Origin, fresh: Sequence[bytes]) -> Work:
+    """Push small blobs that the server does not have, one after the other on each of eight connections."""
+    taken: list[float] = []
+
+    def stream(mine: Sequence[bytes]) -> int:
+        with Client(origin) as client:
+            for data in mine:
+                started = time.perf_counter()
+                push_bytes(client, data, f"sha256:{hashlib.sha256(data).hexdigest()}")
+                taken.append(time.perf_counter() - started)
+        return len(mine)
+
+    work = _timed([partial(stream, fresh[first::PUSHERS]) for first in range(PUSHERS)])
+    return _with_percentiles(work, taken)
+
+
+def programs(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> Work:
+    """Run clients one after the other; each is a unit.
+
+    Raises:
+        WireError: one of them failed.
+    """
+    started = time.perf_counter()
+    for command in commands:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode:
+            raise WireError(f"{' '.join(command)}: {done.stderr.strip()[-300:]}")
+    return Work(len(commands), time.perf_counter() - started)
 
 
 def _timed(streams: Sequence[Callable[[], int]]) -> Work:

@@ -16,6 +16,8 @@ class Options:
     rounds: int
     seconds: int
     repeats: int
+    small: int
+    listed: int
     folder: Path | None
     json: Path | None
 
@@ -30,6 +32,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         rounds=rounds,
         seconds=seconds,
         repeats=repeats,
+        small=100 if given.quick else 1000,
+        listed=500 if given.quick else given.listed,
         folder=given.folder,
         json=given.json,
     )
@@ -54,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--repeats", type=int, default=4, help="downloads on each of the four streams of a window (default 4)"
     )
+    add("--listed", type=int, default=10_000, help="tags and repositories that are listed (default 10,000)")
     add("--quick", action="store_true", help="one round of short windows, to see that all works")
     add("--distribution", metavar="PATH", help="the registry program of CNCF distribution 3, if not on PATH")
     add("--zot", metavar="PATH", help="the zot program, if not on PATH")

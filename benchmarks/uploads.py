@@ -67,9 +67,10 @@ class Upload:
         sock.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(self.tail), self.tail))
 
 
-def push_bytes(client: Client, data: bytes, digest: str) -> None:
+def push_bytes(client: Client, data: bytes, digest: str, repository: str = REPOSITORY) -> None:
     """POST, then PUT with the whole body, of a blob that is at hand."""
-    client.call("PUT", client.location(_begin(client), digest=digest), expect=201, headers=OCTETS, body=data)
+    begun = _begin(client, repository)
+    client.call("PUT", client.location(begun, digest=digest), expect=201, headers=OCTETS, body=data)
 
 
 def push_monolithic(client: Client, upload: Upload) -> None:
@@ -89,5 +90,5 @@ def push_streamed(client: Client, upload: Upload) -> None:
     client.call("PUT", client.location(patched, digest=upload.digest), expect=201)
 
 
-def _begin(client: Client) -> Answer:
-    return client.call("POST", f"/v2/{REPOSITORY}/blobs/uploads/", expect=202)
+def _begin(client: Client, repository: str = REPOSITORY) -> Answer:
+    return client.call("POST", f"/v2/{repository}/blobs/uploads/", expect=202)

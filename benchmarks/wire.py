@@ -137,9 +137,7 @@ def drain(
     Returns:
         The bytes of the body, which must have had a Content-Length.
     """
-    fields = {"Host": f"{origin.host}:{origin.port}", **origin.headers, **(headers or {})}
-    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-    sock.sendall("\r\n".join(lines).encode())
+    sock.sendall(head_of("GET", origin, path, headers or {}))
     status, length, left = _read_head(sock)
     if status != expect:
         raise WireError(f"GET {path}: {status}, not {expect}")
@@ -150,6 +148,13 @@ def drain(
             raise WireError(f"GET {path}: the connection ended {left} bytes early")
         left -= dropped
     return length
+
+
+def head_of(method: str, origin: Origin, path: str, headers: Mapping[str, str]) -> bytes:
+    """A request without a body."""
+    fields = {"Host": f"{origin.host}:{origin.port}", **origin.headers, **headers}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    return "\r\n".join(lines).encode()
 
 
 def _read_head(sock: socket.socket) -> tuple[int, int, int]:
