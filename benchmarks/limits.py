@@ -1,5 +1,6 @@
 """What the machine itself can do: the figures beside which a server's are to be judged."""
 
+import getpass
 import hashlib
 import os
 import shutil
@@ -36,7 +37,7 @@ def measure(payload: Payload, folder: Path) -> dict[str, float]:
 
 
 NGINX = """
-worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+user {user}; worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{}}
 http {{
   access_log off; sendfile on; tcp_nopush on; types {{}} default_type application/octet-stream;
@@ -54,7 +55,8 @@ def _nginx(payload: Payload, folder: Path) -> dict[str, float]:
         return {}
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port: int = sock.getsockname()[1]
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, root=payload.plain.parent))
+    configuration = NGINX.format(folder=folder, port=port, root=payload.plain.parent, user=getpass.getuser())
+    (folder / "nginx.conf").write_text(configuration)
     process = subprocess.Popen((program, "-p", str(folder), "-c", str(folder / "nginx.conf")))
     try:
         origin, path = Origin("127.0.0.1", port), f"/{payload.plain.name}"
