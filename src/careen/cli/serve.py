@@ -33,22 +33,31 @@ def serve(
         create_on_push: Whether a push to a repository that does not exist creates it.
     """
     from careen import processes, server
-    from careen.registry import principals
 
     settings = load_settings(
         {"data": data, "host": host, "port": port, "workers": workers, "create_on_push": create_on_push}
     )
     try:
-        server.prepare(settings)
-        registry = server.open_registry(settings)
-        created = None
-        if registry.root_key is None:
-            created = registry.write_now(principals.create_administrator, registry.master_key)
-        registry.close()
+        created = processes.apart(_prepare, settings)
         status = processes.serve(settings, ready=lambda: print(greeting(settings, created), flush=True))
     except server.CannotStart as error:
         fail(str(error))
     sys.exit(status)
+
+
+def _prepare(settings: Settings) -> "NewKey | None":
+    """Make the data folder ready. Returns the administrator's access key, if one was made."""
+    from careen import server
+    from careen.registry import principals
+
+    server.prepare(settings)
+    registry = server.open_registry(settings)
+    try:
+        if registry.root_key is not None:
+            return None
+        return registry.write_now(principals.create_administrator, registry.master_key)
+    finally:
+        registry.close()
 
 
 def address(settings: Settings) -> str:
