@@ -11,7 +11,7 @@ The measurements that asked for it are in docs/adr/0004.
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -26,12 +26,24 @@ PIECE_BYTES = 1024 * 1024
 STALL_SECONDS = 60.0
 """How long a client may send or take nothing at all in the middle of a body before it is given up."""
 
+_READING = (b"GET", b"HEAD")
+
 MAX_HEAD_BYTES = 64 * 1024
 """The most a client may send that is no part of a body: request line, headers, trailers. uvicorn would keep any number."""
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's httptools protocol, offering ``careen.direct``."""
+    """uvicorn's httptools protocol, offering ``careen.direct``.
+
+    An application may have a method ``answer_again(method, target, headers)``. It is asked before a request is handed to it, and
+    may answer with a whole response at once, or with None.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._again: Callable[[bytes, bytes, Sequence[Header]], bytes | None] = getattr(
+            self.app, "answer_again", _never
+        )
 
     _answering: RequestResponseCycle | None = None
     _head_bytes = 0
@@ -45,9 +57,29 @@ class Protocol(HttpToolsProtocol):
             self.send_400_response("The head of the request is too large.")
 
     def on_headers_complete(self) -> None:
-        """The next bytes begin a body, or another head."""
+        """The next bytes begin a body, or another head. What can be answered again is answered here."""
         self._head_bytes = 0
-        super().on_headers_complete()
+        if not self._answer_again():
+            super().on_headers_complete()
+
+    def _answer_again(self) -> bool:
+        """Write a response that the application has ready, without a task or a cycle for it.
+
+        Only when nothing is under way on the connection that it could overtake: the last request is answered, none waits,
+        and the client takes what it is sent. The cycle that stays is the last one's, which takes no body any more.
+        """
+        last, parser = self._answering, self.parser
+        if last is None or not last.response_complete or self.pipeline or self.flow.write_paused:
+            return False
+        method = parser.get_method()
+        if method not in _READING or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return False
+        response = self._again(method, self.url, self.headers)
+        if response is None:
+            return False
+        self.transport.write(response)
+        self.on_response_complete()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered; uvicorn tells the last that came, which with pipelining is another.
@@ -154,10 +186,16 @@ class Direct:
                 raise
         self._cycle.message_event.clear()
 
-    async def respond(self, status: int, headers: Sequence[Header], body: bytes) -> None:
-        """Send a whole response in one write. ``headers`` have the Content-Length."""
-        await self._send_head(status, headers, body)
+    async def respond(self, status: int, headers: Sequence[Header], body: bytes) -> bytes | None:
+        """Send a whole response in one write. ``headers`` have the Content-Length.
+
+        Returns:
+            What was sent, if it would do for any connection that stays open: it does not say that this one closes.
+        """
+        response = await self._send_head(status, headers, body)
+        keeps = self._cycle.keep_alive
         self._complete()
+        return response if keeps else None
 
     async def send_file(
         self, status: int, headers: Sequence[Header], fd: int, offset: int, count: int
@@ -184,7 +222,7 @@ class Direct:
             os.close(out)
         self._complete()
 
-    async def _send_head(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+    async def _send_head(self, status: int, headers: Sequence[Header], body: bytes) -> bytes:
         protocol, cycle = self._protocol, self._cycle
         if protocol.flow.write_paused and not cycle.disconnected:
             await protocol.flow.drain()
@@ -200,8 +238,10 @@ class Direct:
             raise ValueError(
                 "a header has a line break"
             )  # never a client's doing: they would be two headers by now
+        response = b"".join((STATUS_LINE[status], head, b"\r\n", body))
         if not cycle.disconnected:
-            protocol.transport.write(b"".join((STATUS_LINE[status], head, b"\r\n", body)))
+            protocol.transport.write(response)
+        return response
 
     def _complete(self) -> None:
         cycle = self._cycle
@@ -247,6 +287,10 @@ class Direct:
         finally:
             with contextlib.suppress(ValueError):
                 loop.remove_writer(fd)
+
+
+def _never(_method: bytes, _target: bytes, _headers: Sequence[Header]) -> None:
+    """The ``answer_again`` of an application that has none."""
 
 
 def _resolve(future: "asyncio.Future[None]") -> None:

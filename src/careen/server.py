@@ -21,6 +21,7 @@ from careen.blobs.disk import DiskBlobStore
 from careen.clock import SECOND
 from careen.db import schema
 from careen.db.engine import Database
+from careen.distribution.again import Again
 from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
@@ -119,7 +120,10 @@ class Application:
         self._registry = registry
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
-        self._distribution = DistributionApp(Surface(registry, fresh, self._pulls))
+        again = Again(registry, fresh, self._pulls)
+        self.answer_again = again.answer
+        """For a protocol that can write a whole response at once; see ``careen.protocol``."""
+        self._distribution = DistributionApp(Surface(registry, fresh, self._pulls, again))
         ecr_api = EcrApiApp(registry, self._pulls)
         self._router = Starlette(
             lifespan=self._lifespan,

@@ -35,7 +35,9 @@ def manifest(
     subject: str | None = None,
 ) -> int:
     """Add a manifest with tags."""
-    row = ImageRow(0, repository_id, digest, "type", None, 1, 1, subject, None, status, 0, None, None, None)
+    row = ImageRow(
+        0, repository_id, digest, "type", None, 1, 1, subject, None, status, 0, None, 0, None, None
+    )
     made = images.insert(rows, row, digest.encode())
     for tag in tags:
         images.put_tag(rows, repository_id, tag, made, 0)

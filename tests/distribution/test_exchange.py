@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from careen.distribution import exchange as exchanges
+from careen.distribution.again import Again
 from careen.distribution.app import DistributionApp
 from careen.distribution.exchange import ClientGone, Exchange
 from careen.distribution.surface import Surface
@@ -157,7 +158,8 @@ def drive(registry: Registry, caller: Caller, fresh: Fresh | None = None) -> Non
     """Let the application answer the root key."""
     caller.fields.append((b"authorization", basic(ACCESS_KEY_ID, SECRET_ACCESS_KEY).encode()))
     opened = dataclasses.replace(registry, root_key=RootKey(ACCESS_KEY_ID, SECRET_ACCESS_KEY))
-    app = DistributionApp(Surface(opened, fresh or Fresh(opened.database), PullTimes(opened)))
+    fresh, pulls = fresh or Fresh(opened.database), PullTimes(opened)
+    app = DistributionApp(Surface(opened, fresh, pulls, Again(opened, fresh, pulls)))
     asyncio.run(app(caller.scope, caller.receive, caller.send))
 
 

@@ -158,7 +158,7 @@ def tag(registry: Registry) -> None:
 def pull(registry: Registry) -> None:
     stored = row(registry, APP, image("old"))
     assert stored is not None
-    registry.write_now(images.record_pulls, [(stored.id, registry.clock())])
+    registry.write_now(images.record_pulls, [(stored.id, registry.clock(), 1)])
 
 
 def list_in_an_index(registry: Registry) -> None:

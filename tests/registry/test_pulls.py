@@ -9,13 +9,12 @@ import pytest
 from careen.ecr import errors
 from careen.registry import images
 from careen.registry import pulls as pull_times
-from careen.registry.access import Principal
-from careen.registry.pulls import PullTimes
+from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 from tests.images import image
 from tests.registry.steps import Hands, push, row
 
-SOMEBODY = Principal("123456789012", "somebody", "AKIA", "")
+SOMEBODY = "arn:aws:iam::123456789012:user/somebody"
 
 
 def pulled_at(registry: Registry) -> int | None:
@@ -25,19 +24,26 @@ def pulled_at(registry: Registry) -> int | None:
     return stored.pulled_at
 
 
+def pull_count(registry: Registry) -> int:
+    """How often the image was pulled, as the rows have it."""
+    stored = row(registry, "team/app", image("app"))
+    assert stored is not None
+    return stored.pull_count
+
+
 def test_the_latest_pull_counts(registry: Registry, clock: Hands) -> None:
-    """Many pulls are one write; a time never goes back."""
+    """Many pulls are one write and are all counted; a time never goes back."""
     manifest_id = push(registry, "team/app", image("app")).image.row.id
     pulls = PullTimes(registry)
     assert pulled_at(registry) is None
     for _ in range(3):
         clock.forward()
-        pulls.record(manifest_id, SOMEBODY, None)
+        pulls.record(Pull(manifest_id, SOMEBODY), None)
     latest = clock.now
     asyncio.run(pulls.flush())
-    assert pulled_at(registry) == latest
-    registry.write_now(images.record_pulls, [(manifest_id, latest - 1), (manifest_id + 1, latest)])
-    assert pulled_at(registry) == latest
+    assert (pulled_at(registry), pull_count(registry)) == (latest, 3)
+    registry.write_now(images.record_pulls, [(manifest_id, latest - 1, 2), (manifest_id + 1, latest, 1)])
+    assert (pulled_at(registry), pull_count(registry)) == (latest, 5)
 
 
 def test_pulls_are_written_at_the_end(registry: Registry) -> None:
@@ -48,7 +54,7 @@ def test_pulls_are_written_at_the_end(registry: Registry) -> None:
         pulls = PullTimes(registry)
         flushing = asyncio.create_task(pulls.run())
         await asyncio.sleep(0)
-        pulls.record(manifest_id, SOMEBODY, None)
+        pulls.record(Pull(manifest_id, SOMEBODY), None)
         flushing.cancel()
         await flushing
 
@@ -60,13 +66,15 @@ def test_a_write_that_fails_loses_no_pull(registry: Registry) -> None:
     """The next flush writes it; newer pulls of the same image win."""
     manifest_id = push(registry, "team/app", image("app")).image.row.id
     pulls = PullTimes(registry)
-    pulls.record(manifest_id, SOMEBODY, None)
+    pulls.record(Pull(manifest_id, SOMEBODY), None)
     registry.write_now(lambda tx: tx.rows.execute("ALTER TABLE manifests RENAME TO hidden"))
     with pytest.raises(sqlite3.OperationalError):
         asyncio.run(pulls.flush())
     registry.write_now(lambda tx: tx.rows.execute("ALTER TABLE hidden RENAME TO manifests"))
+    pulls.record(Pull(manifest_id, SOMEBODY), None)
     asyncio.run(pulls.flush())
     assert pulled_at(registry) is not None
+    assert pull_count(registry) == 2
 
 
 @pytest.mark.parametrize(
@@ -80,7 +88,7 @@ def test_scans_are_no_pulls(registry: Registry, agent: str | None, counts: bool)
     )
     manifest_id = push(registry, "team/app", image("app")).image.row.id
     pulls = PullTimes(registry)
-    pulls.record(manifest_id, SOMEBODY, agent)
+    pulls.record(Pull(manifest_id, SOMEBODY), agent)
     asyncio.run(pulls.flush())
     assert (pulled_at(registry) is not None) is counts
 
@@ -88,17 +96,17 @@ def test_scans_are_no_pulls(registry: Registry, agent: str | None, counts: bool)
 def test_excluded_principals_do_not_count(registry: Registry, clock: Hands) -> None:
     """Their pulls leave no trace, those of others do; taken off the list they count again."""
     manifest_id = push(registry, "team/app", image("app")).image.row.id
-    scanner = dataclasses.replace(SOMEBODY, name="scanner")
-    registry.write_now(pull_times.exclude, scanner.arn)
+    scanner = "arn:aws:iam::123456789012:user/scanner"
+    registry.write_now(pull_times.exclude, scanner)
     pulls = PullTimes(registry)
-    pulls.record(manifest_id, SOMEBODY, None)
+    pulls.record(Pull(manifest_id, SOMEBODY), None)
     first = clock.now
     clock.forward()
-    pulls.record(manifest_id, scanner, None)
+    pulls.record(Pull(manifest_id, scanner), None)
     asyncio.run(pulls.flush())
     assert pulled_at(registry) == first
-    registry.write_now(pull_times.include, scanner.arn)
-    pulls.record(manifest_id, scanner, None)
+    registry.write_now(pull_times.include, scanner)
+    pulls.record(Pull(manifest_id, scanner), None)
     asyncio.run(pulls.flush())
     written = pulled_at(registry)
     assert written is not None

@@ -112,7 +112,7 @@ class Team:
         """Pull an image."""
         row = self._any(name)
         if row is not None:
-            self.registry.write_now(images.record_pulls, [(row.id, self.clock())])
+            self.registry.write_now(images.record_pulls, [(row.id, self.clock(), 1)])
 
     def untag(self, name: str) -> None:
         """Take a tag off."""

@@ -99,7 +99,7 @@ def test_an_extension_runs_beside_the_policy(registry: Registry, clock: Hands) -
     pulled = registry.read(images.find, registry.read(repositories.require, APP), tag="a")
     assert pulled is not None
     clock.forward(29 * DAY)
-    registry.write_now(images.record_pulls, [(pulled.id, clock.now)])
+    registry.write_now(images.record_pulls, [(pulled.id, clock.now, 1)])
     registry.write_now(rules.put_extension, APP, UNPULLED)
     clock.forward(2 * DAY)
     assert run(registry).expired == 1

@@ -25,6 +25,7 @@ class ImageRow(NamedTuple):
     status: str
     pushed_at: Instant
     pulled_at: Instant | None
+    pull_count: int
     archived_at: Instant | None
     activated_at: Instant | None
 
@@ -74,9 +75,9 @@ def insert(rows: Connection, image: ImageRow, data: bytes) -> int:
     manifest_id = int(
         rows.execute(
             "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, size, image_size, subject, annotations,"
-            " status, pushed_at, pulled_at, archived_at, activated_at) VALUES (:repository_id, :digest, :media_type,"
-            " :artifact_type, :size, :image_size, :subject, :annotations, :status, :pushed_at, :pulled_at, :archived_at,"
-            " :activated_at) RETURNING id",
+            " status, pushed_at, pulled_at, pull_count, archived_at, activated_at) VALUES (:repository_id, :digest, :media_type,"
+            " :artifact_type, :size, :image_size, :subject, :annotations, :status, :pushed_at, :pulled_at, :pull_count,"
+            " :archived_at, :activated_at) RETURNING id",
             image._asdict(),
         ).fetchone()[0]
     )
@@ -305,9 +306,10 @@ def set_status(
         repositories.mark_changed(rows, row[0])
 
 
-def record_pulls(rows: Connection, pulls: Iterable[tuple[int, Instant]]) -> None:
-    """Move pull times of ``(manifest id, instant)`` forward, never back."""
+def record_pulls(rows: Connection, pulls: Iterable[tuple[int, Instant, int]]) -> None:
+    """Add pulls, ``(manifest id, instant of the last, how many)``: counts grow, times move forward, never back."""
     rows.executemany(
-        "UPDATE manifests SET pulled_at = ?2 WHERE id = ?1 AND (pulled_at IS NULL OR pulled_at < ?2)",
+        "UPDATE manifests SET pull_count = pull_count + ?3,"
+        " pulled_at = CASE WHEN pulled_at > ?2 THEN pulled_at ELSE ?2 END WHERE id = ?1",
         list(pulls),
     )

@@ -127,6 +127,7 @@ manifests = Table(
     Column("status", Text, nullable=False, comment="ACTIVE, ARCHIVED or ACTIVATING"),
     Column("pushed_at", BigInteger, nullable=False),
     Column("pulled_at", BigInteger),
+    Column("pull_count", BigInteger, nullable=False, server_default="0"),
     Column("archived_at", BigInteger),
     Column("activated_at", BigInteger),
     UniqueConstraint("repository_id", "digest"),

@@ -25,11 +25,15 @@ async def get_blob(
         else Action.GET_DOWNLOAD_URL_FOR_LAYER
     )
     surface.require(principal, action, name)
-    await get_granted_blob(surface, exchange, name, digest)
+    blob, response = await get_granted_blob(surface, exchange, name, digest)
+    until = layers.leased_until(surface.registry, blob) if exchange.method == "HEAD" else None
+    surface.again.keep(exchange, response, until=until)
 
 
-async def get_granted_blob(surface: Surface, exchange: Exchange, name: str, digest: str) -> None:
-    """The same for a caller whose right is established."""
+async def get_granted_blob(
+    surface: Surface, exchange: Exchange, name: str, digest: str
+) -> tuple[Blob, bytes | None]:
+    """The same for a caller whose right is established. Returns the blob, and as :meth:`Exchange.respond_exactly`."""
     head = exchange.method == "HEAD"
     blob = surface.fresh.get(
         ("blob", name, digest), lambda: layers.find(surface.registry.single_read(), name, digest), _weight
@@ -38,11 +42,11 @@ async def get_granted_blob(surface: Surface, exchange: Exchange, name: str, dige
         _check_digest(digest)
         surface.repository(name)
         raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=digest)
-    await send_blob(surface, exchange, blob)
+    return blob, await send_blob(surface, exchange, blob)
 
 
-async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> None:
-    """Answer with a blob's bytes."""
+async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> bytes | None:
+    """Answer with a blob's bytes. Returns as :meth:`Exchange.respond_exactly`; None for those of a file."""
     etag = f'"{blob.digest}"'
     headers: list[Header] = [
         (b"content-type", b"application/octet-stream"),
@@ -51,8 +55,7 @@ async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> None:
         (b"accept-ranges", b"bytes"),
     ]
     if exchange.has(etag):
-        await exchange.respond(304, headers[1:])
-        return
+        return await exchange.respond(304, headers[1:])
     status, start, count = 200, 0, blob.size
     wanted = exchange.header(b"range") if exchange.method == "GET" else None
     if wanted is not None and exchange.header(b"if-range") in {None, etag}:
@@ -61,18 +64,18 @@ async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> None:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, start + count - 1, blob.size)))
     headers.append((b"content-length", b"%d" % count))
     if exchange.method == "HEAD":
-        await exchange.respond_exactly(200, headers)
-    elif blob.content is not None:
-        await exchange.respond_exactly(status, headers, blob.content[start : start + count])
-    else:
-        try:
-            fd = surface.registry.blobs.open(blob.digest, blob.generation)
-        except FileNotFoundError:  # the collector was between our statement and this line
-            raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=blob.digest) from None
-        try:
-            await exchange.respond_file(status, headers, fd, start, count)
-        finally:
-            os.close(fd)
+        return await exchange.respond_exactly(200, headers)
+    if blob.content is not None:
+        return await exchange.respond_exactly(status, headers, blob.content[start : start + count])
+    try:
+        fd = surface.registry.blobs.open(blob.digest, blob.generation)
+    except FileNotFoundError:  # the collector was between our statement and this line
+        raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=blob.digest) from None
+    try:
+        await exchange.respond_file(status, headers, fd, start, count)
+    finally:
+        os.close(fd)
+    return None
 
 
 async def delete_blob(

@@ -7,7 +7,7 @@ which a general request and response object would take half.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
@@ -45,6 +45,24 @@ class Exchange:
         self._direct = scope.get("extensions", {}).get("careen.direct")
         self.started = False
         self._unread = True
+
+    @property
+    def headers(self) -> Sequence[Header]:
+        """All headers as they came, their names in small letters."""
+        headers: Sequence[Header] = self._scope["headers"]
+        return headers
+
+    @property
+    def target(self) -> bytes:
+        """The path and the query as they came."""
+        query: bytes = self._scope["query_string"]
+        path: bytes = self._scope["raw_path"]
+        return b"%b?%b" % (path, query) if query else path
+
+    @property
+    def credential(self) -> bytes | None:
+        """The Authorization header as it came."""
+        return next((value for name, value in self.headers if name == b"authorization"), None)
 
     def header(self, name: bytes) -> str | None:
         """The first header of that (lower-case) name."""
@@ -144,20 +162,25 @@ class Exchange:
                 if limit < 0:
                     return
 
-    async def respond(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> None:
-        """Answer. A HEAD is answered with the length of ``body`` and nothing more."""
+    async def respond(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> bytes | None:
+        """Answer. A HEAD is answered with the length of ``body`` and nothing more. Returns as :meth:`respond_exactly`."""
         length = () if status in _NO_CONTENT else ((b"content-length", b"%d" % len(body)),)
-        await self.respond_exactly(status, [*headers, *length], b"" if self.method == "HEAD" else body)
+        return await self.respond_exactly(status, [*headers, *length], b"" if self.method == "HEAD" else body)
 
-    async def respond_exactly(self, status: int, headers: list[Header], body: bytes = b"") -> None:
-        """Answer with headers that say the length already; for a HEAD without the body they speak of."""
+    async def respond_exactly(self, status: int, headers: list[Header], body: bytes = b"") -> bytes | None:
+        """Answer with headers that say the length already; for a HEAD without the body they speak of.
+
+        Returns:
+            The whole response as it went out, where it would do for another connection too; else None.
+        """
         headers = [API_VERSION, *headers]
         self.started = True
         if self._direct is not None:
-            await self._direct.respond(status, headers, body)
-            return
+            response: bytes | None = await self._direct.respond(status, headers, body)
+            return response
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
+        return None
 
     async def respond_file(self, status: int, headers: list[Header], fd: int, start: int, count: int) -> None:
         """Answer with ``count`` bytes of an open file, beginning at ``start``.

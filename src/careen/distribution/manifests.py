@@ -12,6 +12,7 @@ from careen.registry import images, repositories
 from careen.registry.access import Action, Principal
 from careen.registry.fresh import TOO_HEAVY
 from careen.registry.images import Pullable
+from careen.registry.pulls import Pull
 
 
 def _weight(found: Pullable | None) -> int:
@@ -41,9 +42,10 @@ async def get_manifest(
     if exchange.has(f'"{found.digest}"'):
         await exchange.respond(304, headers[1:])
         return
-    if exchange.method == "GET":
-        surface.pulls.record(found.manifest_id, principal, exchange.header(b"user-agent"))
-    await exchange.respond(200, headers, found.content)
+    pull = Pull(found.manifest_id, principal.arn) if exchange.method == "GET" else None
+    if pull is not None:
+        surface.pulls.record(pull, exchange.header(b"user-agent"))
+    surface.again.keep(exchange, await exchange.respond(200, headers, found.content), pull=pull)
 
 
 async def put_manifest(

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from careen.distribution.again import Again
 from careen.distribution.exchange import Exchange
 from careen.ecr.arn import RepositoryArn
 from careen.oci import names
@@ -28,6 +29,7 @@ class Surface:
     registry: Registry
     fresh: Fresh
     pulls: PullTimes
+    again: Again
 
     def require(self, principal: Principal, action: Action, name: str | None) -> None:
         """Let the call pass, or raise ECR's refusal. ``name`` is the repository; None asks for the whole registry."""

@@ -12,6 +12,7 @@ from careen.oci import names
 from careen.oci.manifest import InvalidManifest
 from careen.registry import archive, images, repositories
 from careen.registry.images import Image, ImageReferenced, ImageRow
+from careen.registry.pulls import Pull
 from careen.registry.registry import Transaction
 from careen.registry.repositories import Repository
 
@@ -71,7 +72,7 @@ async def batch_get_image(call: Call, parameters: Parameters) -> Result:
     name = parameters["repositoryName"]
     found, failures = await call.registry.read_in_thread(_get_all, name, parameters["imageIds"])
     for row, _, _ in found:
-        call.pulls.record(row.id, call.principal, call.user_agent)
+        call.pulls.record(Pull(row.id, call.principal.arn), call.user_agent)
     return {"images": [_image(call, name, row, tag, data) for row, tag, data in found], "failures": failures}
 
 

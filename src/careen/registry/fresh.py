@@ -13,7 +13,7 @@ from careen.db.engine import Database
 T = TypeVar("T")
 
 MAX_ANSWERS = 16_384
-MAX_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 """Beyond either the memory is emptied."""
 
 MAX_WEIGHT = 64 * 1024
@@ -55,13 +55,21 @@ class Fresh:
             remembered: T = self._answers[key]
             return remembered
         answer = compute()
-        size = weight(answer)
-        if size <= MAX_WEIGHT:
-            if len(self._answers) >= MAX_ANSWERS or self._bytes + size > MAX_BYTES:
-                self._forget()
-            self._answers[key] = answer
-            self._bytes += size
+        self.keep(key, answer, weight(answer))
         return answer
+
+    def find(self, key: Hashable) -> Any:
+        """The answer remembered under ``key``, or None."""
+        return self._answers.get(key)
+
+    def keep(self, key: Hashable, answer: Any, weight: int) -> None:
+        """Remember an answer that holds on to ``weight`` bytes, unless it is too heavy."""
+        if weight > MAX_WEIGHT:
+            return
+        if len(self._answers) >= MAX_ANSWERS or self._bytes + weight > MAX_BYTES:
+            self._forget()
+        self._answers[key] = answer
+        self._bytes += weight
 
     def _forget(self) -> None:
         self._answers.clear()

@@ -200,6 +200,7 @@ def _insert(
         status=ACTIVE,
         pushed_at=tx.now,
         pulled_at=None,
+        pull_count=0,
         archived_at=None,
         activated_at=None,
     )
@@ -288,6 +289,6 @@ def delete_by_tag(tx: Transaction, repository: Repository, tag: str) -> Image | 
     return image
 
 
-def record_pulls(tx: Transaction, pulls: Iterable[tuple[int, Instant]]) -> None:
-    """Note pull times of ``(manifest id, instant)``; they only move forward."""
+def record_pulls(tx: Transaction, pulls: Iterable[tuple[int, Instant, int]]) -> None:
+    """Note pulls: ``(manifest id, instant of the last, how many)``. Times only move forward."""
     images.record_pulls(tx.rows, pulls)

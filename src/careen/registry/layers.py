@@ -13,6 +13,7 @@ from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
 from careen.blobs.store import Upload as Upload
 from careen.blobs.store import UploadBusy as UploadBusy
 from careen.blobs.store import UploadUnknown as UploadUnknown
+from careen.clock import Instant
 from careen.db import layers, repositories
 from careen.db.layers import Blob as Blob
 from careen.db.repositories import Repository
@@ -64,10 +65,14 @@ async def lease(registry: Registry, blob: Blob) -> bool:
     Returns:
         False if the collector was faster and the blob is gone.
     """
-    now = registry.clock()
-    if now - blob.seen_at < registry.limits.grace // 2:
+    if registry.clock() < leased_until(registry, blob):
         return True
     return await registry.write(_renew, blob.repository_id, blob.digest)
+
+
+def leased_until(registry: Registry, blob: Blob) -> Instant:
+    """Up to when a client may be told "you have it" without the lease being renewed."""
+    return blob.seen_at + registry.limits.grace // 2
 
 
 def _renew(tx: Transaction, repository_id: int, digest: str) -> bool:

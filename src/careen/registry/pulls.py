@@ -1,4 +1,4 @@
-"""When images were pulled, without a write per pull.
+"""When and how often images were pulled, without a write per pull.
 
 Pulls are remembered in memory and written together every few seconds and at shutdown, so a crash loses at most
 :data:`FLUSH_SECONDS` of them; Amazon ECR itself promises only one update in 24 hours.
@@ -10,6 +10,7 @@ principals on a list (ECR user guide, pull-time-update-exclusions).
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import structlog
 
@@ -18,7 +19,6 @@ from careen.db import pulls as pull_rows
 from careen.db.pulls import Exclusion as Exclusion
 from careen.ecr import errors
 from careen.registry import images
-from careen.registry.access import Principal
 from careen.registry.registry import Registry, Transaction
 
 MAX_EXCLUSIONS = 100
@@ -61,34 +61,55 @@ def exclusions(tx: Transaction) -> list[Exclusion]:
     return pull_rows.exclusions(tx.rows)
 
 
-def _write(tx: Transaction, latest: Mapping[tuple[int, str], Instant]) -> None:
+class Pull(NamedTuple):
+    """That somebody pulled an image."""
+
+    manifest_id: int
+    principal_arn: str
+
+
+class Tally(NamedTuple):
+    """The pulls of one image by one principal that wait to be written."""
+
+    pulls: int
+    latest: Instant
+
+    def plus(self, other: "Tally | None") -> "Tally":
+        """Both together."""
+        return self if other is None else Tally(self.pulls + other.pulls, max(self.latest, other.latest))
+
+
+def _write(tx: Transaction, tallies: Mapping[Pull, Tally]) -> None:
     excluded = {exclusion.principal_arn for exclusion in exclusions(tx)}
     counting = [
-        (number, at) for (number, principal_arn), at in latest.items() if principal_arn not in excluded
+        (pull.manifest_id, tally.latest, tally.pulls)
+        for pull, tally in tallies.items()
+        if pull.principal_arn not in excluded
     ]
     images.record_pulls(tx, counting)
 
 
 class PullTimes:
-    """Pull times on their way to the rows. Belongs to the event loop."""
+    """Pull times and counts on their way to the rows. Belongs to the event loop."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._latest: dict[tuple[int, str], Instant] = {}
+        self._tallies: dict[Pull, Tally] = {}
 
-    def record(self, manifest_id: int, principal: Principal, user_agent: str | None) -> None:
-        """A manifest was pulled now. A HEAD is no pull, and neither is a scan."""
+    def record(self, pull: Pull, user_agent: str | None) -> None:
+        """An image was pulled now. A HEAD is no pull, and neither is a scan."""
         if user_agent is None or not user_agent.lower().startswith(self._registry.limits.scanners):
-            self._latest[manifest_id, principal.arn] = self._registry.clock()
+            self._tallies[pull] = Tally(1, self._registry.clock()).plus(self._tallies.get(pull))
 
     async def flush(self) -> None:
         """Write what was recorded since the last time."""
-        if self._latest:
-            latest, self._latest = self._latest, {}
+        if self._tallies:
+            tallies, self._tallies = self._tallies, {}
             try:
-                await self._registry.write(_write, latest)
+                await self._registry.write(_write, tallies)
             except BaseException:  # a full disk, or cancelled while it waited: the next flush takes them too
-                self._latest = latest | self._latest
+                for pull, tally in tallies.items():
+                    self._tallies[pull] = tally.plus(self._tallies.get(pull))
                 raise
 
     async def run(self) -> None:
