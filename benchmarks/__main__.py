@@ -118,6 +118,8 @@ def _print(run: report.Run) -> None:
     for name, reason in run.about["skipped"].items():
         print(f"{name}: skipped, {reason}.")
     print(report.table(run))
+    for line, _ in report.of_limits(run):
+        print(f"{line}.")
     for line in report.missed(run):
         print(f"Missed: {line}.")
     for failure in run.failures:

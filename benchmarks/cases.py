@@ -1,7 +1,7 @@
 """What is measured: a table of named cases.
 
 A case is one function from a running server to the work that it did in one window. Its ``bar`` is the least
-ratio of Careen's rate to that of Debian's docker-registry that the project promises, ``every_bar`` the least to any peer's.
+ratio of Careen's rate to that of CNCF distribution that the project promises, ``every_bar`` the least to any peer's.
 """
 
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import crane, listings
 from benchmarks.content import MANIFEST, SMALL, Content
+from benchmarks.limits import DURABLE
 from benchmarks.load import STREAMS, Push, Work, downloads, heads, pushes, requests, uploads
 from benchmarks.peers import Server
 from benchmarks.uploads import push_monolithic, push_streamed
@@ -52,6 +53,10 @@ class Case:
     window: Callable[[Server, Plan], Work]
     bar: float | None = None
     every_bar: float | None = None
+    light: bool = False
+    """Whether no peer may need less memory for it."""
+    limit: str | None = None
+    """The limit of the machine, by its name in ``limits``, of which 60 % must be reached."""
     lists: bool = False
     """Whether it needs what ``listings`` seeds, which takes minutes on some peers."""
 
@@ -63,18 +68,29 @@ def _manifest(server: Server, plan: Plan, *, by_tag: bool, connections: int = 32
     return _requests(server, plan, path, connections=connections, headers=headers)
 
 
+def _manifest_of_many(server: Server, plan: Plan) -> Work:
+    """Any of thousands of tags, so that no few answers are asked for again and again."""
+    paths = [listings.tag_path(number) for number in range(plan.listed)]
+    return _requests(server, plan, *paths, headers={"Accept": MANIFEST})
+
+
 def _requests(
-    server: Server, plan: Plan, path: str, *, connections: int = 32, headers: Mapping[str, str] | None = None
+    server: Server,
+    plan: Plan,
+    *paths: str,
+    connections: int = 32,
+    headers: Mapping[str, str] | None = None,
 ) -> Work:
     fields = headers or {}
     origin, folder = server.origin, plan.folder
-    return requests(origin, path, folder, seconds=plan.seconds, connections=connections, headers=fields)
+    return requests(origin, paths, folder, seconds=plan.seconds, connections=connections, headers=fields)
 
 
-def _manifest_head(server: Server, plan: Plan) -> Work:
+def _manifest_head(server: Server, plan: Plan, *, by_tag: bool, connections: int = 32) -> Work:
     """What docker asks before it pulls a tag."""
+    path = plan.content.tag_path if by_tag else plan.content.digest_path
     headers = {"Accept": MANIFEST}
-    return heads(server.origin, plan.content.tag_path, seconds=plan.seconds, connections=32, headers=headers)
+    return heads(server.origin, path, seconds=plan.seconds, connections=connections, headers=headers)
 
 
 def _small_blob(server: Server, plan: Plan) -> Work:
@@ -143,16 +159,28 @@ def _forget_pages(folder: Path, since: float) -> None:
 _REQUESTS = Unit.REQUESTS
 
 CASES = (
-    Case("manifest-by-tag", _REQUESTS, partial(_manifest, by_tag=True), bar=8, every_bar=2),
-    Case("manifest-by-digest", _REQUESTS, partial(_manifest, by_tag=False), bar=8, every_bar=2),
-    Case("manifest-128", _REQUESTS, partial(_manifest, by_tag=True, connections=128), bar=8, every_bar=2),
-    Case("manifest-head", _REQUESTS, _manifest_head, bar=8, every_bar=2),
+    *(
+        Case(
+            f"manifest-{method}-by-{'tag' if by_tag else 'digest'}-{connections}",
+            _REQUESTS,
+            partial(ask, by_tag=by_tag, connections=connections),
+            bar=8,
+            every_bar=2,
+            light=connections == 128,
+        )
+        for method, ask in (("get", _manifest), ("head", _manifest_head))
+        for by_tag in (True, False)
+        for connections in (32, 128)
+    ),
+    Case("manifest-of-many", _REQUESTS, _manifest_of_many, bar=8, every_bar=2, lists=True),
     Case("blob-10k", _REQUESTS, _small_blob, bar=5, every_bar=2),
     Case("blob-head", _REQUESTS, _blob_head),
-    Case("blob-100m", Unit.BYTES, _large_blob, every_bar=1.3),
+    Case("blob-100m", Unit.BYTES, _large_blob, every_bar=1.3, limit="nginx, sendfile"),
     Case("range-60m", Unit.BYTES, _range),
-    Case("upload-monolithic", Unit.BYTES, partial(_upload, push=push_monolithic), every_bar=1.2),
-    Case("upload-streamed", Unit.BYTES, partial(_upload, push=push_streamed), every_bar=1.2),
+    Case(
+        "upload-monolithic", Unit.BYTES, partial(_upload, push=push_monolithic), every_bar=1.2, limit=DURABLE
+    ),
+    Case("upload-streamed", Unit.BYTES, partial(_upload, push=push_streamed), every_bar=1.2, limit=DURABLE),
     Case("upload-10k", _REQUESTS, _small_pushes, every_bar=1.5),
     Case("tags", Unit.ENTRIES, partial(_listing, path=listings.TAGS_PATH), every_bar=5, lists=True),
     Case("catalog", Unit.ENTRIES, partial(_listing, path=listings.CATALOG_PATH), every_bar=5, lists=True),

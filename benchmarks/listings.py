@@ -24,9 +24,18 @@ def seed(origin: Origin, count: int) -> None:
     """Push so many tags, and so many repositories."""
     with Client(origin) as client:
         push_bytes(client, EMPTY, EMPTY_DIGEST, TAGGED)
-        _put(client, TAGGED, "tag-00000")
-    _each(origin, range(1, count), lambda client, number: _put(client, TAGGED, f"tag-{number:05}"))
+        _put(client, TAGGED, _tag(0))
+    _each(origin, range(1, count), lambda client, number: _put(client, TAGGED, _tag(number)))
     _each(origin, range(count), _repository)
+
+
+def tag_path(number: int) -> str:
+    """Where one of the tags is read."""
+    return f"/v2/{TAGGED}/manifests/{_tag(number)}"
+
+
+def _tag(number: int) -> str:
+    return f"tag-{number:05}"
 
 
 def entries(origin: Origin, path: str) -> int:

@@ -35,6 +35,17 @@ end
 """Prints counts, and times in microseconds; without a ``request`` function wrk's inner loop stays in C."""
 
 
+def _lua_of_many(paths: Sequence[str]) -> str:
+    listed = ",".join(f'"{path}"' for path in paths)
+    return f"""
+local paths, ready = {{{listed}}}, {{}}
+init = function(args)
+  for number, path in ipairs(paths) do ready[number] = wrk.format("GET", path) end
+end
+request = function() return ready[math.random(#ready)] end
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What was done in one window."""
@@ -52,16 +63,16 @@ Push = Callable[[Client, Upload], None]
 
 def requests(
     origin: Origin,
-    path: str,
+    paths: Sequence[str],
     folder: Path,
     *,
     seconds: int,
     connections: int,
     headers: Mapping[str, str],
 ) -> Work:
-    """GET ``path`` over kept-alive connections as fast as one thread of wrk can, for whole seconds."""
+    """GET one path, or any of several, over kept-alive connections as fast as one thread of wrk can, for whole seconds."""
     script = folder / "wrk.lua"
-    script.write_text(_LUA)
+    script.write_text(_LUA if len(paths) == 1 else _LUA + _lua_of_many(paths))
     fields = [f"-H{name}: {value}" for name, value in {**origin.headers, **headers}.items()]
     command = [
         "wrk",
@@ -70,7 +81,7 @@ def requests(
         f"-d{seconds}s",
         f"-s{script}",
         *fields,
-        f"{origin.url}{path}",
+        f"{origin.url}{paths[0]}",
     ]
     output = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True).stdout
     return parse_wrk(output)

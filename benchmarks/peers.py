@@ -2,7 +2,8 @@
 
 Each runs as its makers ship it, on the local file system, with deletion allowed, its log at errors only and
 telemetry off. Careen is measured with authentication (an access key by HTTP Basic on every request), the
-peers without any.
+peers without any; what it costs is seen beside ``careen-open``, which does not ask, and the peers' own
+``-auth``.
 """
 
 import json
@@ -106,11 +107,13 @@ def running(peer: Peer, folder: Path) -> Iterator[Server]:
         _stop(process)
 
 
-def _careen(program: str, folder: Path, port: int, *, workers: int = 1) -> Launch:
+def _careen(
+    program: str, folder: Path, port: int, *, workers: int = 1, start: tuple[str, ...] = ("-m", "careen")
+) -> Launch:
     key_id, secret = f"AKIA{token_hex(8).upper()}", token_hex(20)
-    options = f"-m careen serve --host {HOST} --port {port} --workers {workers} --data".split()
+    options = f"serve --host {HOST} --port {port} --workers {workers} --data".split()
     return Launch(
-        command=(program, *options, str(folder / "data")),
+        command=(program, *start, *options, str(folder / "data")),
         environment={
             "CAREEN_ACCESS_KEY_ID": key_id,
             "CAREEN_SECRET_ACCESS_KEY": secret,
@@ -120,9 +123,24 @@ def _careen(program: str, folder: Path, port: int, *, workers: int = 1) -> Launc
     )
 
 
-def _distribution(program: str, folder: Path, port: int) -> Launch:
+def _careen_open(program: str, folder: Path, port: int) -> Launch:
+    launch = _careen(program, folder, port, start=(str(Path(__file__).with_name("unasked.py")),))
+    return replace(launch, authorization="")
+
+
+def _htpasswd(folder: Path) -> str:
+    """A file with one user, and the password's bcrypt hash at the cost that ``htpasswd -B`` gives it."""
+    path = folder / "htpasswd"
+    path.write_text("bench:$2b$05$mAokxsloFSU8LOd9OWgGTOLPI6EXJeHMIk8endTj.uF8yYPrf.pru\n")
+    return str(path)
+
+
+PASSWORD = f"Basic {b64encode(b'bench:benchmark').decode()}"
+
+
+def _distribution(program: str, folder: Path, port: int, *, asks: bool = False) -> Launch:
     # JSON is YAML. Version 3 exports traces to a collector on this machine unless it is told not to.
-    configuration = {
+    configuration: dict[str, object] = {
         "version": "0.1",
         "log": {"level": "error", "accesslog": {"disabled": True}},
         "storage": {
@@ -132,21 +150,28 @@ def _distribution(program: str, folder: Path, port: int) -> Launch:
         },
         "http": {"addr": f"{HOST}:{port}", "secret": token_hex(16)},
     }
+    if asks:
+        configuration["auth"] = {"htpasswd": {"realm": "benchmark", "path": _htpasswd(folder)}}
     return Launch(
         (program, "serve", _write_json(folder / "config.yml", configuration)),
         {"OTEL_TRACES_EXPORTER": "none"},
+        PASSWORD if asks else "",
     )
 
 
-def _zot(program: str, folder: Path, port: int) -> Launch:
+def _zot(program: str, folder: Path, port: int, *, asks: bool = False) -> Launch:
     # `commit` asks for the durability that the others give: bytes are flushed before a push is acknowledged.
+    http: dict[str, object] = {"address": HOST, "port": str(port)}
+    if asks:
+        http["auth"] = {"htpasswd": {"path": _htpasswd(folder)}}
     configuration = {
         "distSpecVersion": "1.1.1",
         "storage": {"rootDirectory": str(folder / "data"), "commit": True, "gc": False},
-        "http": {"address": HOST, "port": str(port)},
+        "http": http,
         "log": {"level": "error"},
     }
-    return Launch((program, "serve", _write_json(folder / "config.json", configuration)))
+    command = (program, "serve", _write_json(folder / "config.json", configuration))
+    return Launch(command, authorization=PASSWORD if asks else "")
 
 
 _CAREEN = Peer(
@@ -157,18 +182,23 @@ _CAREEN = Peer(
     ready="/healthz",
     version=("-m", "careen", "--version"),
 )
+_DISTRIBUTION = Peer(
+    "distribution",
+    "registry",
+    "go install github.com/distribution/distribution/v3/cmd/registry@v3.1.1, on PATH or --distribution",
+    _distribution,
+)
+_ZOT = Peer("zot", "zot", "built from its source, on PATH or --zot", _zot)
 PEERS = (
     _CAREEN,
     Peer("docker-registry", "docker-registry", "Debian's package docker-registry", _distribution),
-    Peer(
-        "distribution",
-        "registry",
-        "go install github.com/distribution/distribution/v3/cmd/registry@v3.1.1, on PATH or --distribution",
-        _distribution,
-    ),
-    Peer("zot", "zot", "go install zotregistry.dev/zot/v2/cmd/zot, on PATH or --zot", _zot),
+    _DISTRIBUTION,
+    _ZOT,
     replace(_CAREEN, name="careen-2", launch=partial(_careen, workers=2)),
     replace(_CAREEN, name="careen-4", launch=partial(_careen, workers=4)),
+    replace(_CAREEN, name="careen-open", launch=_careen_open),
+    replace(_DISTRIBUTION, name="distribution-auth", launch=partial(_distribution, asks=True)),
+    replace(_ZOT, name="zot-auth", launch=partial(_zot, asks=True)),
 )
 DEFAULT = ("careen", "docker-registry", "distribution", "zot")
 

@@ -33,12 +33,25 @@ def parse_stat(text: str) -> Stat:
     return Stat(int(pid), parent=int(fields[1]), ticks=sum(map(int, fields[11:15])))
 
 
-def parse_peak(status: str) -> int:
-    """The peak resident size in bytes, from ``/proc/<pid>/status``; 0 for a process that has ended."""
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+def parse_peak(status: str, rollup: str) -> int:
+    """The peak memory of one process in bytes; 0 for a process that has ended.
+
+    A page that processes share counts in equal parts for each of them, else one that forks would look as if it needed its
+    program several times. The kernel keeps the peak of the resident size alone (VmHWM), so what is shared now is taken off it.
+
+    Args:
+        status: the text of ``/proc/<pid>/status``.
+        rollup: the text of ``/proc/<pid>/smaps_rollup``; empty where it cannot be read.
+    """
+    peak, resident, proportional = (
+        _kilobytes(text, name) for text, name in ((status, "VmHWM"), (rollup, "Rss"), (rollup, "Pss"))
+    )
+    return max(peak - (resident - proportional), 0) * 1024
+
+
+def _kilobytes(text: str, name: str) -> int:
+    found = (line.split()[1] for line in text.splitlines() if line.startswith(f"{name}:"))
+    return int(next(found, 0))
 
 
 def descendants(root: int, parents: Mapping[int, int]) -> frozenset[int]:
@@ -67,8 +80,9 @@ def cpu_seconds(root: int) -> float:
 
 
 def peak_bytes(root: int) -> int:
-    """Peak resident bytes since the last reset, summed over the tree; shared pages count once a process."""
-    return sum(parse_peak(_read(PROC / str(stat.pid) / "status")) for stat in tree(root))
+    """Peak memory since the last reset in bytes, summed over the tree; shared pages count once."""
+    folders = [PROC / str(stat.pid) for stat in tree(root)]
+    return sum(parse_peak(_read(each / "status"), _read(each / "smaps_rollup")) for each in folders)
 
 
 def reset_peak(root: int) -> None:

@@ -9,11 +9,16 @@ from benchmarks.cases import Case, Unit
 from benchmarks.rounds import Failure, Sample
 
 SUBJECT = "careen"
-BAR_PEER = "docker-registry"
-"""The peer that ``bar`` is set against."""
+OPEN = "careen-open"
+WITH_AUTHENTICATION = 0.85
+"""The least part of the rate without authentication that is left with it."""
+BAR_PEERS = ("docker-registry", "distribution")
+"""Those that ``bar`` is set against; one of them is built by a compiler of years ago, the other by today's."""
+LIMIT_SHARE = 0.6
+"""The least part of a limit of the machine that is reached."""
 HEAD = ("case", "peer", "rate", "±", "CPU", "p50", "p99", "peak", "rate ratio", "CPU ratio", "bar")
 LEGEND = (
-    "± is the spread of the rounds, CPU the server's processor time for one unit, peak its resident memory; "
+    "± is the spread of the rounds, CPU the server's processor time for one unit, peak its memory, shared pages counted once; "
     "a ratio says how many times better {} is than the row's peer."
 )
 
@@ -101,14 +106,33 @@ def missed(run: Run) -> list[str]:
             )
             if wanted and own and beside and (reached := ratio(own, beside).rate) < wanted:
                 lines.append(f"{case.name}: {reached:.2f} times the rate of {peer}, {wanted:g} wanted")
-    return lines
+            if case.light and own and beside and own.peak > beside.peak and not peer.startswith(SUBJECT):
+                lines.append(
+                    f"{case.name}: {own.peak / 1e6:.0f} MB, where {peer} needs {beside.peak / 1e6:.0f}"
+                )
+    return lines + [
+        f"{line}, {LIMIT_SHARE:.0%} wanted" for line, share in of_limits(run) if share < LIMIT_SHARE
+    ]
+
+
+def of_limits(run: Run) -> list[tuple[str, float]]:
+    """How much of the machine's own limits was reached: a line and the share, for each case that has one."""
+    measured, limits = figures(run.samples), run.about.get("limits", {})
+    return [
+        (f"{case.name}: {share:.0%} of the machine's {case.limit}", share)
+        for case in run.cases
+        if case.limit in limits and (own := measured.get((case.name, SUBJECT)))
+        for share in (own.rate / limits[case.limit],)
+    ]
 
 
 def bar(case: Case, peer: str) -> float | None:
     """The least ratio to this peer's rate that is promised; None if none is."""
+    if peer == OPEN:
+        return WITH_AUTHENTICATION
     if peer.startswith(SUBJECT):
         return None
-    return case.bar if case.bar and peer == BAR_PEER else case.every_bar
+    return case.bar if case.bar and peer in BAR_PEERS else case.every_bar
 
 
 def table(run: Run) -> str:

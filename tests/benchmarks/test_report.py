@@ -43,10 +43,12 @@ def test_stat_is_read_whatever_the_program_is_called(text: str, stat: tuple[int,
     assert processes.parse_stat(text) == stat
 
 
-def test_peak_is_the_high_water_mark_in_bytes() -> None:
-    """VmHWM counts in KiB; a process that has ended has none."""
-    assert processes.parse_peak("Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t 1024 kB\n") == 2_097_152
-    assert processes.parse_peak("Name:\tx\nState:\tZ (zombie)\n") == 0
+def test_peak_is_the_high_water_mark_less_what_others_share() -> None:
+    """The kernel counts in KiB; a process that has ended has none."""
+    status = "Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t 1024 kB\n"
+    assert processes.parse_peak(status, "Rss:  1024 kB\nPss:  1024 kB\nPss_Dirty: 1 kB\n") == 2_097_152
+    assert processes.parse_peak(status, "Rss:  1024 kB\nPss:   512 kB\nPss_Dirty: 1 kB\n") == 1_572_864
+    assert processes.parse_peak("Name:\tx\nState:\tZ (zombie)\n", "") == 0
 
 
 def test_descendants_are_the_whole_tree_and_nothing_beside_it() -> None:
