@@ -5,7 +5,6 @@ Each test asks twice on one connection, so that the third time the answer may be
 
 import contextlib
 import http.client
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -199,10 +198,12 @@ def test_every_pull_counts(make_server: Callable[..., Server], name: str) -> Non
             assert caller.ask(path, "HEAD").status == 200
             assert caller.ask(path, user_agent="trivy/0.57").status == 200
     server.stop()
-    with contextlib.closing(sqlite3.connect(server.data / "careen.db")) as rows:
-        [(count, pulled_at)] = rows.execute("SELECT pull_count, pulled_at FROM manifests").fetchall()
-    assert count == 5
-    assert pulled_at is not None
+    server.start()
+    described = server.boto("careen").describe_pulls(repositoryName=name)
+    [pulled] = described["images"]
+    assert (described["pullCount"], pulled["pullCount"], pulled["imageTags"]) == (5, 5, ["1"])
+    assert "lastRecordedPullTime" in pulled
+    assert careen(server, "pulls", name).split()[::3] == ["5", "1"]
 
 
 def test_you_have_it_is_said_again_only_while_the_lease_lasts(

@@ -55,6 +55,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "DeleteExtensionRules": ("delete_extension_rules", _THERE),
     "DeleteProtectionRules": ("delete_protection_rules", _THERE),
     "DescribeDefaultLifecyclePolicies": ("describe_default_lifecycle_policies", {}),
+    "DescribePulls": ("describe_pulls", _THERE),
     "DiffLifecyclePolicy": ("diff_lifecycle_policy", _THERE | {"lifecyclePolicyText": policy(1)}),
     "ExplainImage": ("explain_image", _THERE | {"imageIds": [{"imageDigest": DIGEST}]}),
     "ForecastLifecyclePolicy": ("forecast_lifecycle_policy", _THERE),
@@ -74,6 +75,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
 
 READS = {
     "DescribeDefaultLifecyclePolicies",
+    "DescribePulls",
     "DiffLifecyclePolicy",
     "ExplainImage",
     "ForecastLifecyclePolicy",

@@ -31,6 +31,7 @@ app.command("careen.cli.storage:gc", help="Collect what no image needs, and say 
 app.command(
     "careen.cli.model:model", help="Print the folder with the model of the careen service, for AWS clients."
 )
+app.command("careen.cli.pulls:pulls", help="Say how often and when the images of a repository were pulled.")
 app.command("careen.cli.key:app", name="key", help="Access keys: create, list, show, delete.")
 
 

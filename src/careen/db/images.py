@@ -174,6 +174,14 @@ def all_tags(rows: Connection, repository_id: int) -> Iterator[tuple[int, str, I
     )
 
 
+def all_pulls(rows: Connection, repository_id: int) -> Iterator[tuple[int, str, int, Instant | None]]:
+    """Every image of a repository as ``(manifest id, digest, how many pulls, the last)``, by digest."""
+    yield from rows.execute(
+        "SELECT id, digest, pull_count, pulled_at FROM manifests WHERE repository_id = :id ORDER BY digest",
+        {"id": repository_id},
+    )
+
+
 def all_contents(rows: Connection, repository_id: int) -> Iterator[tuple[int, bytes]]:
     """Every ``(manifest id, bytes)`` of a repository."""
     yield from rows.execute(

@@ -68,6 +68,7 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "DeleteExtensionRules": rules.delete_extension_rules,
     "DeleteProtectionRules": rules.delete_protection_rules,
     "DescribeDefaultLifecyclePolicies": rules.describe_default_lifecycle_policies,
+    "DescribePulls": pulls.describe_pulls,
     "DiffLifecyclePolicy": plans.diff_lifecycle_policy,
     "ExplainImage": explanations.explain_image,
     "ForecastLifecyclePolicy": plans.forecast_lifecycle_policy,

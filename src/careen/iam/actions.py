@@ -81,6 +81,7 @@ class Action(StrEnum):
     DELETE_EXTENSION_RULES = "careen:DeleteExtensionRules"
     DELETE_PROTECTION_RULES = "careen:DeleteProtectionRules"
     DESCRIBE_DEFAULT_LIFECYCLE_POLICIES = "careen:DescribeDefaultLifecyclePolicies"
+    DESCRIBE_PULLS = "careen:DescribePulls"
     DIFF_LIFECYCLE_POLICY = "careen:DiffLifecyclePolicy"
     EXPLAIN_IMAGE = "careen:ExplainImage"
     FORECAST_LIFECYCLE_POLICY = "careen:ForecastLifecyclePolicy"

@@ -34,8 +34,9 @@ _READ_ONLY = frozenset(
         Action.GET_LIFECYCLE_POLICY_PREVIEW,
         Action.LIST_TAGS_FOR_RESOURCE,
         Action.DESCRIBE_IMAGE_SCAN_FINDINGS,
-        # Ours: who may read a policy may ask what it does.
+        # Ours: who may read a policy may ask what it does, and who may see an image, how often it was pulled.
         Action.DESCRIBE_DEFAULT_LIFECYCLE_POLICIES,
+        Action.DESCRIBE_PULLS,
         Action.DIFF_LIFECYCLE_POLICY,
         Action.EXPLAIN_IMAGE,
         Action.FORECAST_LIFECYCLE_POLICY,

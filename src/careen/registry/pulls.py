@@ -9,16 +9,18 @@ principals on a list (ECR user guide, pull-time-update-exclusions).
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import structlog
 
 from careen.clock import Instant
+from careen.db import images as image_rows
 from careen.db import pulls as pull_rows
 from careen.db.pulls import Exclusion as Exclusion
 from careen.ecr import errors
-from careen.registry import images
+from careen.registry import images, repositories
 from careen.registry.registry import Registry, Transaction
 
 MAX_EXCLUSIONS = 100
@@ -59,6 +61,32 @@ def include(tx: Transaction, principal_arn: str) -> None:
 def exclusions(tx: Transaction) -> list[Exclusion]:
     """The principals whose pulls do not count, by ARN."""
     return pull_rows.exclusions(tx.rows)
+
+
+class Pulled(NamedTuple):
+    """How an image was pulled."""
+
+    digest: str
+    tags: list[str]
+    pulls: int
+    latest: Instant | None
+    """None: never."""
+
+
+def describe(tx: Transaction, repository: str) -> list[Pulled]:
+    """The pulls of every image of a repository, by digest, as far as they are written.
+
+    Raises:
+        careen.ecr.errors.RepositoryNotFound: there is no such repository.
+    """
+    found = repositories.require(tx, repository)
+    tags: defaultdict[int, list[str]] = defaultdict(list)
+    for manifest_id, name, _ in image_rows.all_tags(tx.rows, found.id):
+        tags[manifest_id].append(name)
+    return [
+        Pulled(digest, tags[manifest_id], count, latest)
+        for manifest_id, digest, count, latest in image_rows.all_pulls(tx.rows, found.id)
+    ]
 
 
 class Pull(NamedTuple):
