@@ -45,8 +45,8 @@ def name() -> str:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
-    """A registry in this process, without a server."""
-    settings = Settings(data=str(tmp_path / "data"), create_on_push=True, blob_grace=0)
+    """A registry in this process, without a server, a grace period or a trash."""
+    settings = Settings(data=str(tmp_path / "data"), create_on_push=True, blob_grace=0, trash_days=0)
     composition.prepare(settings)
     opened = composition.open_registry(settings)
     yield opened

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from careen import clock
 from careen.blobs.disk import DiskBlobStore
-from careen.clock import SECOND
+from careen.clock import DAY, SECOND
 from careen.db import schema
 from careen.db.engine import Database
 from careen.distribution.again import Again
@@ -107,6 +107,8 @@ def open_registry(settings: Settings) -> Registry:
             lifecycle_every=round(settings.lifecycle_interval * SECOND),
             collect_every=round(settings.collect_interval * SECOND),
             sweep_every=round(settings.sweep_interval * SECOND),
+            trash=round(settings.trash_days * DAY),
+            restore_on_pull=settings.restore_on_pull,
             upload_ttl=round(settings.upload_ttl * SECOND),
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),
         ),

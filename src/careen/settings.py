@@ -56,6 +56,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the User-Agent headers of scanners begin, separated by commas: their pulls do not count as use of an image."""
     sweep_interval: Interval = 86_400
     """How often the whole store is looked through for files without a row and abandoned uploads."""
+    trash_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 7
+    """How many days a deleted image can be brought back (`careen trash`); 0: not at all."""
+    restore_on_pull: bool = False
+    """Whether pulling an image that lies in the trash brings it back. Else the answer says how to."""
     upload_ttl: Seconds = 86_400
     """How long an upload may stand still before it is abandoned."""
     shutdown_timeout: Seconds = 30

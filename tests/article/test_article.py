@@ -123,7 +123,7 @@ def reader(make_server: Callable[..., Server], tmp_path: Path) -> Reader:
         pytest.skip("skopeo is not installed")
     folder = tmp_path / "work"
     folder.mkdir()
-    return Reader(make_server(time=START.isoformat()), folder)
+    return Reader(make_server(time=START.isoformat(), trash_days=1), folder)
 
 
 def images() -> dict[str, Built]:
@@ -273,7 +273,7 @@ def the_others_are_pulled(reader: Reader, pushed: dict[str, Built]) -> None:
 
 
 def the_bytes_come_back(reader: Reader) -> None:
-    """Two days later the collector has deleted the files of what is gone: four layers of eight are left."""
+    """Two days later the trash is empty and the files of what is gone are deleted: four layers of eight are left."""
     reader.days_pass(2)
     blobs = reader.server.data / "blobs"
     reader.until(lambda: len([path for path in blobs.rglob("*") if path.is_file()]) == 4, "the bytes")

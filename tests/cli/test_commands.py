@@ -1,5 +1,6 @@
 """The commands that work on a data folder, run as people run them."""
 
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from careen.demo import images
 from careen.registry import images as image_cases
 from careen.registry import layers, lifecycle, repositories
 from careen.registry.registry import Registry
+from tests.registry.steps import CAUSE
 from tests.server import Server, clean_environment
 
 KEEP_ONE = json.dumps(
@@ -77,16 +79,23 @@ def test_storage_adds_up_to_the_byte(data: str) -> None:
     assert "(the same, to the byte)" in careen("storage", "--data", data).stdout
 
 
-def test_a_policy_run_and_a_collection_give_exactly_their_bytes_back(data: str, registry: Registry) -> None:
-    """`lifecycle run` expires by the policy, `lifecycle runs` says why, `gc --now --grace 0` frees what the accounts lose."""
+def test_a_policy_run_and_a_collection_give_exactly_their_bytes_back(
+    data: str, registry: Registry, tmp_path: Path
+) -> None:
+    """`lifecycle run` expires by the policy, `lifecycle runs` says why, `gc --now` frees the bytes when the trash lets go."""
     registry.write_now(lifecycle.put_policy, "team/app", KEEP_ONE)
     ran = answer("lifecycle", "run", "team/app", "--data", data)
     assert [(one["repository"], one["images"], one["expired"]) for one in ran] == [("team/app", 3, 2)]
     (history,) = answer("lifecycle", "runs", "team/app", "--data", data)
     assert [it["outcome"] for it in history["actions"]] == ["EXPIRED", "EXPIRED"]
     assert all("rule 1" in it["reason"] for it in history["actions"])
-    collected = answer("gc", "--now", "--grace", "0", "--data", data)
-    assert collected["blobs"] == 4
+    assert answer("gc", "--now", "--grace", "0", "--data", data)["freed"] == 0
+    week_later = (dt.datetime.now(dt.UTC) + dt.timedelta(days=7, minutes=1)).isoformat()
+    in_trash = answer("storage", "--data", data)
+    (clock := tmp_path / "clock").write_text(week_later)
+    collected = answer("gc", "--now", "--grace", "0", "--data", data, CAREEN_CLOCK_FILE=str(clock))
+    assert (collected["blobs"], collected["purged"]) == (4, in_trash["trash_images"]) == (4, 2)
+    assert collected["freed"] == in_trash["trash_bytes"]
     assert collected["freed"] == collected["before"]["blobBytes"] - collected["after"]["blobBytes"] > 300_000
     assert answer("storage", "--data", data)["unneeded_bytes"] == 0
 
@@ -94,10 +103,10 @@ def test_a_policy_run_and_a_collection_give_exactly_their_bytes_back(data: str, 
 def test_blobs_within_their_grace_period_wait(data: str, registry: Registry) -> None:
     """Without --grace the registry's own grace period holds, and the command says what waits."""
     repository = registry.read(repositories.require, "team/app")
-    registry.write_now(image_cases.delete_by_tag, repository, "v1")
+    registry.write_now(image_cases.delete_by_tag, repository, "v1", CAUSE)
     collected = answer("gc", "--now", "--data", data)
     assert (collected["freed"], collected["waiting"]) == (0, 2)
-    registry.write_now(image_cases.delete_by_tag, repository, "v2")
+    registry.write_now(image_cases.delete_by_tag, repository, "v2", CAUSE)
     assert "wait for the end of their grace period" in careen("gc", "--now", "--data", data).stdout
 
 
@@ -189,8 +198,10 @@ def test_a_taken_port_is_told(make_server: Callable[..., Server], tmp_path: Path
 
 
 def test_the_demonstration_frees_what_it_forecasts() -> None:
-    """The show runs to its end, and every run gives back exactly the bytes it announced."""
+    """The show runs to its end, every run deletes exactly the bytes it announced, one image comes back, the rest goes."""
     done = careen("demo", "--no-serve")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("as forecast, to the byte") == 2
+    assert done.stdout.count("what only they needed, to the byte") == 1
+    assert "it is back, with every byte" in done.stdout
     assert "kept: rule 2" in done.stdout

@@ -55,26 +55,37 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "DeleteExtensionRules": ("delete_extension_rules", _THERE),
     "DeleteProtectionRules": ("delete_protection_rules", _THERE),
     "DescribeDefaultLifecyclePolicies": ("describe_default_lifecycle_policies", {}),
+    "DescribeDeletions": ("describe_deletions", {}),
     "DescribePulls": ("describe_pulls", _THERE),
     "DiffLifecyclePolicy": ("diff_lifecycle_policy", _THERE | {"lifecyclePolicyText": policy(1)}),
+    "EmptyTrash": ("empty_trash", {}),
     "ExplainImage": ("explain_image", _THERE | {"imageIds": [{"imageDigest": DIGEST}]}),
     "ForecastLifecyclePolicy": ("forecast_lifecycle_policy", _THERE),
     "GetEffectiveLifecyclePolicy": ("get_effective_lifecycle_policy", _THERE),
     "GetExtensionRules": ("get_extension_rules", _THERE),
     "GetProtectionRules": ("get_protection_rules", _THERE),
     "LintLifecyclePolicy": ("lint_lifecycle_policy", _THERE),
+    "ListTrash": ("list_trash", {}),
     "PutDefaultLifecyclePolicy": (
         "put_default_lifecycle_policy",
         _PATTERN | {"lifecyclePolicyText": policy(1)},
     ),
     "PutExtensionRules": ("put_extension_rules", _THERE | {"extensionRulesText": UNPULLED}),
     "PutProtectionRules": ("put_protection_rules", _THERE | {"protectionRulesText": RELEASES}),
+    "RestoreImages": ("restore_images", {"runId": 2**40}),
     "SimulateLifecyclePolicy": ("simulate_lifecycle_policy", _THERE),
 }
 """Operation to boto3's method and parameters."""
 
+NOTHING_THERE = {
+    "RepositoryNotFoundException",
+    "DefaultLifecyclePolicyNotFoundException",
+    "ImageNotInTrashException",
+}
+
 READS = {
     "DescribeDefaultLifecyclePolicies",
+    "DescribeDeletions",
     "DescribePulls",
     "DiffLifecyclePolicy",
     "ExplainImage",
@@ -83,6 +94,7 @@ READS = {
     "GetExtensionRules",
     "GetProtectionRules",
     "LintLifecyclePolicy",
+    "ListTrash",
     "SimulateLifecyclePolicy",
 }
 
@@ -117,7 +129,7 @@ def test_permissions(as_holder: Callable[..., Any], held: str, operation: str) -
             message = error.response["Error"]["Message"]
             assert f"perform: {action_of(operation, 'careen')} on resource: {where}" in message
         assert (code == "AccessDeniedException") is not allowed
-        assert allowed is (code in {"RepositoryNotFoundException", "DefaultLifecyclePolicyNotFoundException"})
+        assert allowed is (code in NOTHING_THERE)
     else:
         assert allowed
         assert "repositoryName" not in parameters

@@ -11,11 +11,15 @@ from careen.clock import DAY, Instant, parse_instant
 from careen.db.images import ImageRow
 from careen.oci.digest import digest_of
 from careen.registry import images, layers, repositories
+from careen.registry.deletions import Cause
 from careen.registry.images import Put
 from careen.registry.registry import Registry, Transaction
 from careen.registry.repositories import Repository
 from careen.settings import Settings
 from tests.images import Built
+
+CAUSE = Cause("arn:aws:iam::000000000000:user/tester", "BatchDeleteImage")
+"""Who deletes in the tests that do not ask."""
 
 START = parse_instant("2026-01-01T00:00:00Z")
 
@@ -85,9 +89,11 @@ def digests(registry: Registry, repository: str) -> set[str]:
 
 
 def delete(registry: Registry, repository: str, built: Built) -> list[str]:
-    """Delete by digest. Returns the digests of all that went."""
+    """Delete by digest, as one request does. Returns the digests of all that went."""
     found = registry.read(repositories.require, repository)
-    return [image.row.digest for image in registry.write_now(images.delete_by_digest, found, built.digest)]
+    cause = Cause(CAUSE.by, CAUSE.operation)
+    gone = registry.write_now(images.delete_by_digest, found, built.digest, cause)
+    return [image.row.digest for image in gone]
 
 
 def blob(registry: Registry, repository: str, digest: str) -> bytes | None:

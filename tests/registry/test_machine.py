@@ -1,10 +1,12 @@
-"""Any sequence of pushes, deletions, mounts and collections, against a model made of dictionaries.
+"""Any sequence of pushes, deletions, restorations, mounts, policy runs and collections, against a model made of dictionaries.
 
-The model says what each repository has: blobs it may read, images, tags. After every step what can be read is exactly that,
-and after every collection nothing is stored but what some image needs.
+The model says what each repository has: blobs it may read, images, tags; and what lies in the trash. After every step what can be
+read is exactly that, and after every collection nothing is stored but what some image needs, in a repository or in the trash.
 """
 
+import dataclasses
 import functools
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,12 +28,15 @@ from hypothesis.stateful import (
 )
 
 from careen import server
+from careen.clock import DAY
 from careen.ecr import errors
-from careen.registry import gc, images, layers, repositories, storage
+from careen.lifecycle.plan_hash import plan_hash
+from careen.registry import archive, gc, images, layers, lifecycle, repositories, storage, trash
 from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests.images import Built, artifact, image, index
 from tests.registry import steps
+from tests.registry.steps import CAUSE
 
 REPOSITORIES = st.sampled_from(["team/a", "team/b"])
 LAYERS = st.lists(st.sampled_from(["one", "two", "large"]), min_size=1, max_size=2, unique=True)
@@ -47,6 +52,31 @@ class Pushed(NamedTuple):
     built: Built
     children: tuple[str, ...] = ()
     subject: str | None = None
+
+
+class Trashed(NamedTuple):
+    """An image in the trash of the model."""
+
+    one: Pushed
+    tags: tuple[str, ...]
+    archived: bool
+    batch: int
+    """What was deleted together has the same."""
+    since: int
+    """When it was deleted: the clock's instant."""
+
+
+KEEP_TWO = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 2},
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+)
 
 
 def build(names: list[str]) -> Built:
@@ -79,14 +109,19 @@ class RegistryMachine(RuleBasedStateMachine):
         """Start with an empty registry."""
         self.folder = Path(tempfile.mkdtemp(prefix="careen-machine-"))
         shutil.copytree(prepared(), self.folder, dirs_exist_ok=True)
+        self.clock = steps.Hands()
         self.registry = self._opened()
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.images: dict[tuple[str, str], Pushed] = {}
         self.tags: dict[tuple[str, str], str] = {}
+        self.archived: set[tuple[str, str]] = set()
+        self.trash: list[Trashed] = []
+        self.batches = 0
         self.collected = True
 
     def _opened(self) -> Registry:
-        return server.open_registry(Settings(data=str(self.folder), create_on_push=True, blob_grace=0))
+        settings = Settings(data=str(self.folder), create_on_push=True, blob_grace=0, trash_days=7)
+        return dataclasses.replace(server.open_registry(settings), clock=self.clock)
 
     def teardown(self) -> None:
         """Put everything away."""
@@ -162,12 +197,14 @@ class RegistryMachine(RuleBasedStateMachine):
         elif digest is not None and self._tags(repository, digest) == [tag]:
             if self._parents(repository, digest):
                 with pytest.raises(images.ImageReferenced):
-                    self.registry.write_now(images.delete_by_tag, found, tag)
+                    self.registry.write_now(images.delete_by_tag, found, tag, CAUSE)
                 return
-            self.registry.write_now(images.delete_by_tag, found, tag)
+            self.registry.write_now(images.delete_by_tag, found, tag, CAUSE)
             self._forget(repository, digest)
         else:
-            assert (self.registry.write_now(images.delete_by_tag, found, tag) is None) == (digest is None)
+            assert (self.registry.write_now(images.delete_by_tag, found, tag, CAUSE) is None) == (
+                digest is None
+            )
         self.tags.pop((repository, tag), None)
 
     @rule(one=pushed, to=REPOSITORIES)
@@ -197,19 +234,76 @@ class RegistryMachine(RuleBasedStateMachine):
         """Everything of a repository goes."""
         if not self._has(repository):
             return
-        self.registry.write_now(repositories.delete, repository, force=True)
-        for part in (self.blobs, self.images, self.tags):
-            for key in [key for key in part if key[0] == repository]:
-                del part[key]
+        self.registry.write_now(repositories.delete, repository, CAUSE, force=True)
+        self.batches += 1
+        for name, digest in [key for key in self.images if key[0] == repository]:
+            self._discard(name, digest)
+        for key in [key for key in self.blobs if key[0] == repository]:
+            del self.blobs[key]
         self.collected = False
 
+    @rule(one=pushed, number=st.none() | st.integers(0, 9), move_tags=st.booleans())
+    def restore(self, one: Pushed, number: int | None, *, move_tags: bool) -> None:
+        """What lies in the trash comes back with what it lists and what went with it, or nothing at all comes back."""
+        if self.trash and number is not None:
+            one = self.trash[number % len(self.trash)].one
+        name, digest = one.repository, one.built.digest
+
+        def ask() -> list[trash.Restored]:
+            return self.registry.write_now(trash.restore, name, digest, CAUSE.by, move_tags=move_tags)
+
+        if self._trashed(name, digest) is None:
+            with pytest.raises(errors.ImageNotInTrash):
+                ask()
+            return
+        if not self._can_come_back(name, digest):
+            with pytest.raises(errors.ImageNotRestorable):
+                ask()
+            return
+        back = ask()
+        expected = list(self._bring_back(name, digest, move_tags=move_tags))
+        assert [(each.digest, set(each.tags)) for each in back] == expected
+
+    @rule(one=pushed)
+    def archive(self, one: Pushed) -> None:
+        """An image that no index lists goes to the archive storage class; it cannot be pulled, and stays whole."""
+        key = (one.repository, one.built.digest)
+        if key not in self.images or key in self.archived or self._parents(*key):
+            return
+        stored = steps.row(self.registry, one.repository, one.built)
+        assert stored is not None
+        self.registry.write_now(archive.archive, stored)
+        self.archived.add(key)
+
     # What the registry does.
+
+    @rule(repository=REPOSITORIES)
+    def run_a_policy(self, repository: str) -> None:
+        """What the simulation announces goes, into the trash, and nothing else."""
+        if not self._has(repository):
+            return
+        plan = self.registry.read(lifecycle.simulate, repository, KEEP_TWO)
+        before = steps.digests(self.registry, repository)
+        lifecycle.apply(self.registry, repository, KEEP_TWO, plan_hash(plan))
+        self.registry.write_now(lifecycle.delete_policy, repository)
+        left = steps.digests(self.registry, repository)
+        assert left == before - {decision.image.digest for decision in plan.acted_on}
+        self.batches += 1
+        for digest in before - left:
+            self._discard(repository, digest)
+
+    @rule(days=st.sampled_from([3, 8]))
+    def let_days_pass(self, days: int) -> None:
+        """After a week in the trash an image is gone for good, at the next collection."""
+        self.clock.forward(days * DAY)
+        self.collect()
 
     @rule()
     def collect(self) -> None:
         """Without grace, all that no image needs goes, and exactly its bytes come back."""
         before = self._sum()
         needed = self._needed()
+        self.trash = [each for each in self.trash if self.clock.now < each.since + 7 * DAY]
         self.blobs = {key: data for key, data in self.blobs.items() if key in needed}
         assert gc.collect(self.registry, grace=0).freed == before - self._sum()
         self.collected = True
@@ -227,8 +321,11 @@ class RegistryMachine(RuleBasedStateMachine):
     @invariant()
     def every_image_is_whole(self) -> None:
         """What the model has can be pulled with all its blobs; what it has not cannot."""
-        for (repository, _), one in self.images.items():
-            assert steps.is_whole(self.registry, repository, one.built)
+        for key, one in self.images.items():
+            if key in self.archived:
+                assert self.registry.read(images.pullable, *key) is None
+            else:
+                assert steps.is_whole(self.registry, one.repository, one.built)
         for repository in {key[0] for key in self.images}:
             expected = {digest for name, digest in self.images if name == repository}
             assert steps.digests(self.registry, repository) == expected
@@ -237,7 +334,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def every_tag_is_right(self) -> None:
         """Each tag names what it was last put on."""
         for (repository, tag), digest in self.tags.items():
-            found = self.registry.read(images.pullable, repository, tag)
+            found = self.registry.read(images.find, self._repository(repository), tag=tag)
             assert found is not None
             assert found.digest == digest
 
@@ -248,6 +345,10 @@ class RegistryMachine(RuleBasedStateMachine):
             assert steps.blob(self.registry, repository, digest) == data
         account = storage.account(self.registry)
         assert account.blob_bytes == self._sum()
+        assert account.trash_images == len(self.trash)
+        needed = {digest for _, digest in self._needed()}
+        only_trashed = [data for digest, data in self._held().items() if digest not in needed]
+        assert account.trash_bytes == sum(map(len, only_trashed))
         stored = steps.stored_bytes(self.registry)
         assert stored == self._sum() + account.condemned_bytes
         assert not (self.collected and account.condemned_bytes)
@@ -265,21 +366,90 @@ class RegistryMachine(RuleBasedStateMachine):
         key = (one.repository, one.built.digest)
         assert steps.put(self.registry, one.repository, one.built, tag).created == (key not in self.images)
         self.images[key] = one
+        self.archived.discard(key)
         if tag is not None:
             self.tags[one.repository, tag] = one.built.digest
 
     def _forget(self, repository: str, digest: str) -> set[str]:
         """Remove an image and what follows it. Returns what was there."""
+        self.batches += 1
+        return self._forget_together(repository, digest)
+
+    def _forget_together(self, repository: str, digest: str) -> set[str]:
         if (repository, digest) not in self.images:
             return set()
-        del self.images[repository, digest]
-        for tag in self._tags(repository, digest):
-            del self.tags[repository, tag]
+        self._discard(repository, digest)
         gone = {digest}
         for (name, other), one in list(self.images.items()):
             if name == repository and one.subject == digest and not self._parents(repository, other):
-                gone |= self._forget(repository, other)
+                gone |= self._forget_together(repository, other)
         return gone
+
+    def _discard(self, repository: str, digest: str) -> None:
+        """Move an image into the trash."""
+        key, tags = (repository, digest), tuple(self._tags(repository, digest))
+        one, archived = self.images.pop(key), key in self.archived
+        self.archived.discard(key)
+        for tag in tags:
+            del self.tags[repository, tag]
+        self.trash.append(Trashed(one, tags, archived, self.batches, self.clock.now))
+
+    def _trashed(self, repository: str, digest: str) -> Trashed | None:
+        """The image of that digest that was trashed last."""
+        found = [
+            each
+            for each in self.trash
+            if (each.one.repository, each.one.built.digest) == (repository, digest)
+        ]
+        return found[-1] if found else None
+
+    def _can_come_back(self, repository: str, digest: str) -> bool:
+        trashed = self._trashed(repository, digest)
+        assert trashed is not None
+        return all(
+            (repository, child) in self.images
+            or (self._trashed(repository, child) is not None and self._can_come_back(repository, child))
+            for child in trashed.one.children
+        ) and all(
+            self._can_come_back(repository, other.one.built.digest) for other in self._followers(trashed)
+        )
+
+    def _followers(self, trashed: Trashed) -> list[Trashed]:
+        """The referrers that went with an image."""
+        return [
+            each
+            for each in self.trash
+            if each.batch == trashed.batch
+            and each.one.repository == trashed.one.repository
+            and each.one.subject == trashed.one.built.digest
+        ]
+
+    def _bring_back(self, repository: str, digest: str, *, move_tags: bool) -> Iterator[tuple[str, set[str]]]:
+        """What comes back, in the order in which it does, with its tags."""
+        trashed = self._trashed(repository, digest)
+        assert trashed is not None
+        for child in trashed.one.children:
+            if (repository, child) not in self.images:
+                yield from self._bring_back(repository, child, move_tags=move_tags)
+        key = (repository, digest)
+        if key not in self.images:
+            self.images[key] = trashed.one
+            if trashed.archived:
+                self.archived.add(key)
+        for data, blob in zip(trashed.one.built.blobs, trashed.one.built.digests, strict=True):
+            self.blobs[repository, blob] = data
+        for tag in trashed.tags:
+            if move_tags or (repository, tag) not in self.tags:
+                self.tags[repository, tag] = digest
+        yield digest, {tag for tag in trashed.tags if self.tags[repository, tag] == digest}
+        followers = self._followers(trashed)
+        self.trash = [each for each in self.trash if (each.one.repository, each.one.built.digest) != key]
+        for follower in followers:
+            if self._trashed(repository, follower.one.built.digest) is not None:
+                yield from self._bring_back(repository, follower.one.built.digest, move_tags=move_tags)
+
+    def _repository(self, name: str) -> repositories.Repository:
+        return self.registry.read(repositories.require, name)
 
     def _has(self, repository: str) -> bool:
         return self.registry.read(repositories.find, repository) is not None
@@ -294,7 +464,19 @@ class RegistryMachine(RuleBasedStateMachine):
         return {(name, digest) for (name, _), one in self.images.items() for digest in one.built.digests}
 
     def _sum(self) -> int:
-        return sum(len(data) for data in {digest: data for (_, digest), data in self.blobs.items()}.values())
+        """Bytes of all blobs that are linked in a repository or held by the trash, each once."""
+        return sum(map(len, self._stored().values()))
+
+    def _stored(self) -> dict[str, bytes]:
+        linked = {digest: data for (_, digest), data in self.blobs.items()}
+        return linked | self._held()
+
+    def _held(self) -> dict[str, bytes]:
+        return {
+            digest: data
+            for each in self.trash
+            for digest, data in zip(each.one.built.digests, each.one.built.blobs, strict=True)
+        }
 
 
 QUICK = settings(

@@ -10,7 +10,7 @@ from careen.clock import DAY, HOUR
 from careen.registry import archive, images, lifecycle, repositories, rules
 from careen.registry.registry import Registry, Transaction
 from tests.images import image, index
-from tests.registry.steps import Hands, push, put
+from tests.registry.steps import CAUSE, Hands, push, put
 
 NAMES = ("a0", "b0", "c0")
 
@@ -123,7 +123,8 @@ class Team:
         """Delete an image, if no index lists it."""
         row = self._any(name)
         if row is not None:
-            self.registry.write_now(_delete_if_possible, row)
+            found = self.registry.read(repositories.require, name)
+            self.registry.write_now(_delete_if_possible, found, row)
 
     def archive(self, name: str) -> None:
         """Archive an image, if that is possible."""
@@ -163,9 +164,9 @@ class Team:
             self.registry.write_now(rules.delete_default, default.pattern)
 
 
-def _delete_if_possible(tx: Transaction, row: images.ImageRow) -> None:
+def _delete_if_possible(tx: Transaction, repository: repositories.Repository, row: images.ImageRow) -> None:
     with contextlib.suppress(images.ImageReferenced):
-        images.delete(tx, row)
+        images.delete(tx, repository, row, CAUSE)
 
 
 def _archive_if_possible(tx: Transaction, row: images.ImageRow) -> None:

@@ -93,13 +93,18 @@ def _show(folder: Path) -> None:
         _put_policy(registry)
         console.print("\n[bold]3. Its preview: nothing is changed yet[/bold]")
         _preview(console, registry)
-        console.print("\n[bold]4. The run, and the collector behind it[/bold]")
+        console.print("\n[bold]4. The run: what goes lies in the trash for a week[/bold]")
         _run(console, registry)
         present[0] += clock.HOUR
         console.print("   An hour later, the images that an index had listed:")
         _run(console, registry)
+        console.print("\n[bold]5. Who deleted that image, and can I have it back?[/bold]")
+        _undo(console, registry)
+        console.print("\n[bold]6. A week later[/bold]")
+        present[0] += 8 * clock.DAY
+        _empty(console, registry)
         gc.sweep(registry)
-        console.print("\n[bold]5. What is left[/bold]")
+        console.print("\n[bold]7. What is left[/bold]")
         _print_repositories(console, registry)
         _print_why(console, registry)
     finally:
@@ -184,21 +189,55 @@ def _preview(console: "Console", registry: "Registry") -> None:
 
 
 def _run(console: "Console", registry: "Registry") -> None:
-    from careen.registry import gc, lifecycle
-    from careen.registry.storage import account
+    from careen.registry import gc, lifecycle, storage
 
     forecast = _forecast(registry, _plans(registry))
-    before = account(registry)
+    _, before = registry.read(storage.in_trash)
     ran = [
         one
         for found in registry.read(lifecycle.to_run)
         if (one := lifecycle.run(registry, found)) is not None
     ]
     gc.collect(registry)
-    after = account(registry)
-    freed = before.blob_bytes - after.blob_bytes
+    _, after = registry.read(storage.in_trash)
+    freed = after - before
     same = "as forecast, to the byte" if freed == forecast else f"the forecast said {forecast:,}"
-    console.print(f"   {sum(one.expired for one in ran)} images expired, {freed:,} bytes came back: {same}.")
+    console.print(
+        f"   {sum(one.expired for one in ran)} images expired, {freed:,} bytes wait in the trash: {same}.",
+        soft_wrap=True,
+    )
+
+
+def _undo(console: "Console", registry: "Registry") -> None:
+    """The image with a tag that was deleted last, as the ledger has it; and its way back."""
+    from careen.clock import isoformat
+    from careen.registry import trash
+
+    deletion = next(
+        each for each, _ in registry.read(trash.page, None, 2**63 - 1, 1000) if trash.tags_of(each)
+    )
+    tag = trash.tags_of(deletion)[0]
+    console.print(
+        f"   {deletion.repository}:{tag} was deleted at {isoformat(deletion.deleted_at)[:16]}Z", markup=False
+    )
+    console.print(f"   by run {deletion.run_id}, {deletion.reason}", markup=False, soft_wrap=True)
+    registry.write_now(trash.restore, deletion.repository, tag, deletion.deleted_by)
+    console.print(
+        f"   careen trash restore {deletion.repository} --image {tag}: it is back, with every byte.",
+        markup=False,
+    )
+
+
+def _empty(console: "Console", registry: "Registry") -> None:
+    from careen.registry import gc, storage
+    from careen.registry.storage import account
+
+    images, forecast = registry.read(storage.in_trash)
+    before = account(registry)
+    gc.collect(registry)
+    freed = before.blob_bytes - account(registry).blob_bytes
+    same = "what only they needed, to the byte" if freed == forecast else f"the forecast said {forecast:,}"
+    console.print(f"   {images} images are gone for good, {freed:,} bytes came back: {same}.", soft_wrap=True)
 
 
 def _print_why(console: "Console", registry: "Registry") -> None:

@@ -77,6 +77,7 @@ def runs(repository: str, *, last: int = 1, data: Data = None, json: Json = Fals
         print_json(
             [
                 {
+                    "runId": ran.id,
                     "evaluatedAt": isoformat(ran.evaluated_at),
                     "images": ran.images,
                     "actions": [it._asdict() for it in actions],
@@ -88,6 +89,8 @@ def runs(repository: str, *, last: int = 1, data: Data = None, json: Json = Fals
     if not found:
         print(f"no run has changed {repository} yet")
     for ran, actions in found:
-        print(f"{isoformat(ran.evaluated_at)}: {ran.images:,} images, {len(actions):,} decisions")
+        print(
+            f"run {ran.id}, {isoformat(ran.evaluated_at)}: {ran.images:,} images, {len(actions):,} decisions"
+        )
         for action in actions:
             print(f"  {action.outcome:<9} {action.digest[:19]}  {action.tags}  {action.reason}")

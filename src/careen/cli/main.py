@@ -26,6 +26,11 @@ app.command(
     name="rules",
     help="Protection rules, extension rules and default policies of a registry: show, put, delete.",
 )
+app.command(
+    "careen.cli.trash:app",
+    name="trash",
+    help="Deleted images: list them, bring them back, see who deleted what and why.",
+)
 app.command("careen.cli.storage:storage", help="Say what is stored, exact to the byte.")
 app.command("careen.cli.storage:gc", help="Collect what no image needs, and say how many bytes came back.")
 app.command(

@@ -92,6 +92,7 @@ def describe(found: "Storage") -> list[str]:
         f"{found.blob_bytes:>18,} bytes in {found.blobs:,} blobs",
         f"{found.row_bytes:>18,}   of these in the database (blobs of up to 64 KiB)",
         f"{found.file_bytes:>18,}   of these in files",
+        f"{found.trash_bytes:>18,}   of these that only deleted images need: {found.trash_images:,} in the trash",
         f"{found.unneeded_bytes:>18,}   of these that no image needs: the collector's",
         f"{found.manifest_bytes:>18,} bytes in {found.manifests:,} manifests",
         f"{found.upload_bytes:>18,} bytes in uploads under way",

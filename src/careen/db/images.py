@@ -151,6 +151,12 @@ def ids(
     return found
 
 
+def every(rows: Connection, repository_id: int) -> list[ImageRow]:
+    """All manifests of a repository, the oldest first."""
+    statement = f"SELECT {_COLUMNS} FROM manifests m WHERE m.repository_id = :id ORDER BY m.id"
+    return [ImageRow._make(row) for row in rows.execute(statement, {"id": repository_id})]
+
+
 def count(rows: Connection, repository_id: int) -> int:
     """How many manifests the repository has."""
     found = rows.execute("SELECT count(*) FROM manifests WHERE repository_id = :id", {"id": repository_id})
@@ -180,6 +186,12 @@ def all_pulls(rows: Connection, repository_id: int) -> Iterator[tuple[int, str, 
         "SELECT id, digest, pull_count, pulled_at FROM manifests WHERE repository_id = :id ORDER BY digest",
         {"id": repository_id},
     )
+
+
+def stamped_tags(rows: Connection, manifest_id: int) -> list[tuple[str, Instant]]:
+    """The tags of a manifest as ``(name, when it was put on the manifest)``, by name."""
+    statement = "SELECT name, tagged_at FROM tags WHERE manifest_id = :id ORDER BY name"
+    return rows.execute(statement, {"id": manifest_id}).fetchall()
 
 
 def all_contents(rows: Connection, repository_id: int) -> Iterator[tuple[int, bytes]]:

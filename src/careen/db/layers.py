@@ -171,14 +171,14 @@ def unlink(rows: Connection, repository_id: int, digest: str) -> None:
 
 
 def condemn_if_unlinked(rows: Connection, digest: str) -> int | None:
-    """Delete the row of a blob that no repository links any more, and mark its bytes for deletion.
+    """Delete the row of a blob that no repository links and no trashed image holds, and mark its bytes for deletion.
 
     Returns:
-        The bytes that this gives back, or None if a repository still links the blob.
+        The bytes that this gives back, or None if a repository or the trash still needs the blob.
     """
     row = rows.execute(
         "DELETE FROM blobs WHERE digest = :digest AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE digest = :digest)"
-        " RETURNING size, generation",
+        " AND NOT EXISTS (SELECT 1 FROM trash_blobs WHERE digest = :digest) RETURNING size, generation",
         {"digest": digest},
     ).fetchone()
     if row is None:
@@ -192,9 +192,10 @@ def condemn_if_unlinked(rows: Connection, digest: str) -> int | None:
 
 
 def unlinked(rows: Connection, limit: int) -> list[str]:
-    """Blobs that no repository links: left by a deleted repository, or by a crash."""
+    """Blobs that no repository links and no trashed image holds: left by a deleted repository, or by a crash."""
     found = rows.execute(
-        "SELECT digest FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = b.digest) LIMIT :limit",
+        "SELECT digest FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM repository_blobs l WHERE l.digest = b.digest)"
+        " AND NOT EXISTS (SELECT 1 FROM trash_blobs t WHERE t.digest = b.digest) LIMIT :limit",
         {"limit": limit},
     )
     return [row[0] for row in found]

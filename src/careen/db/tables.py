@@ -12,6 +12,7 @@
          ├──< reviews                                      links that may have become unreferenced, and when to look
          ├──< lifecycle_previews ──< lifecycle_preview_results
          └──< lifecycle_runs ──< lifecycle_actions
+    deletions ── trash ──< trash_blobs ──> blobs         who deleted what, for ever; what can still come back
     default_lifecycle_policies   for repositories that have none, by name pattern
     registry_documents           what holds for all repositories, such as protection rules
     pull_time_exclusions         principals whose pulls do not count
@@ -217,6 +218,60 @@ manifest_blobs = Table(
         ["repository_id", "digest"], ["repository_blobs.repository_id", "repository_blobs.digest"]
     ),
     Index("ix_manifest_blobs_repository_id_digest", "repository_id", "digest"),
+    sqlite_with_rowid=False,
+)
+
+deletions = Table(
+    "deletions",
+    metadata,
+    _id(),
+    Column("repository", Text, nullable=False, comment="its name: the ledger outlives the repository"),
+    Column("digest", Text, nullable=False, index=True),
+    Column("tags", Text, nullable=False, comment="JSON list of names"),
+    Column("media_type", Text, nullable=False),
+    Column("image_size", BigInteger, nullable=False, comment="bytes, as ECR counts them"),
+    Column("deleted_at", BigInteger, nullable=False),
+    Column("deleted_by", Text, nullable=False, comment="a principal's ARN, or what deletes by itself"),
+    Column("operation", Text, nullable=False),
+    Column("batch", Text, nullable=False, comment="one for all that one request or one run deleted"),
+    Column("run_id", _Id, index=True, comment="the lifecycle run"),
+    Column("rule_priority", Integer),
+    Column("reason", Text, nullable=False),
+    Column("plan_hash", Text),
+    Column("ended_at", BigInteger),
+    Column("ended", Text, comment="RESTORED, PURGED or REPLACED; NULL: in the trash"),
+    Column("ended_by", Text),
+    Column("freed", BigInteger, comment="bytes that came back when it was purged"),
+    Column(
+        "missed_pulls", BigInteger, nullable=False, server_default="0", comment="while it was in the trash"
+    ),
+    Column("missed_at", BigInteger),
+    Index("ix_deletions_repository_digest", "repository", "digest"),
+    sqlite_autoincrement=True,
+)
+
+trash = Table(
+    "trash",
+    metadata,
+    Column("deletion_id", _Id, ForeignKey("deletions.id"), primary_key=True, autoincrement=False),
+    Column("purge_at", BigInteger, nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False, comment="the manifest"),
+    Column("tags", Text, nullable=False, comment="JSON list of [name, tagged at]"),
+    Column("subject", Text),
+    Column("status", Text, nullable=False),
+    Column("pushed_at", BigInteger, nullable=False),
+    Column("pulled_at", BigInteger),
+    Column("pull_count", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("activated_at", BigInteger),
+)
+
+trash_blobs = Table(
+    "trash_blobs",
+    metadata,
+    Column("deletion_id", _Id, ForeignKey("trash.deletion_id", ondelete="CASCADE"), nullable=False),
+    Column("digest", Text, ForeignKey("blobs.digest"), nullable=False, index=True),
+    PrimaryKeyConstraint("deletion_id", "digest"),
     sqlite_with_rowid=False,
 )
 

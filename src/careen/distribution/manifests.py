@@ -1,15 +1,20 @@
 """Manifests, tags and referrers: end-3, 7, 8, 9 and 12 of the distribution specification."""
 
+import contextlib
+
 import msgspec
 
+from careen.clock import Instant, isoformat
 from careen.distribution.exchange import Exchange, Header, json_header
 from careen.distribution.surface import Surface, check_name, encoded, page_size
+from careen.ecr import errors
 from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.errors import OciError
-from careen.registry import images, repositories
+from careen.registry import images, repositories, trash
 from careen.registry.access import Action, Principal
+from careen.registry.deletions import Cause
 from careen.registry.fresh import TOO_HEAVY
 from careen.registry.images import Pullable
 from careen.registry.pulls import Pull
@@ -30,9 +35,7 @@ async def get_manifest(
         _weight,
     )
     if found is None:
-        _check_reference(reference)
-        surface.repository(name)
-        raise OciError("MANIFEST_UNKNOWN", "Requested image not found")
+        found = await _from_trash(surface, principal, name, reference)
     digest = found.digest.encode()
     headers = [
         (b"content-type", found.media_type.encode()),
@@ -46,6 +49,46 @@ async def get_manifest(
     if pull is not None:
         surface.pulls.record(pull, exchange.header(b"user-agent"))
     surface.again.keep(exchange, await exchange.respond(200, headers, found.content), pull=pull)
+
+
+async def _from_trash(surface: Surface, principal: Principal, name: str, reference: str) -> Pullable:
+    """What a manifest that is not there may have become: brought back now if the registry does so, else told.
+
+    Raises:
+        OciError: MANIFEST_UNKNOWN; its detail says who or which rule deleted the image, when, and how it comes back.
+    """
+    _check_reference(reference)
+    trashed = surface.registry.read(trash.find, name, reference)
+    if trashed is None:
+        surface.repository(name)
+        raise OciError("MANIFEST_UNKNOWN", "Requested image not found")
+    surface.pulls.record_missed(trashed.deletion_id)
+    if surface.registry.limits.restore_on_pull:
+        with contextlib.suppress(errors.ImageNotRestorable, errors.ImageNotInTrash):
+            await surface.registry.write(trash.restore, name, reference, principal.arn)
+            if (found := surface.registry.read(images.pullable, name, reference)) is not None:
+                return found
+    deletion = surface.registry.read(trash.describe, trashed.deletion_id)
+    raise OciError(
+        "MANIFEST_UNKNOWN",
+        f"Requested image not found: it was deleted at {isoformat(deletion.deleted_at)} by {deletion.deleted_by}",
+        detail=_how_it_went(deletion, trashed.purge_at),
+    )
+
+
+def _how_it_went(deletion: trash.Deletion, purge_at: Instant) -> dict[str, str | int | None]:
+    told = {
+        "imageDigest": deletion.digest,
+        "deletedAt": isoformat(deletion.deleted_at),
+        "deletedBy": deletion.deleted_by,
+        "operation": deletion.operation,
+        "rulePriority": deletion.rule_priority,
+        "runId": deletion.run_id,
+        "reason": deletion.reason,
+        "restorableUntil": isoformat(purge_at),
+        "restore": f"careen trash restore {deletion.repository} --image {deletion.digest}",
+    }
+    return {name: value for name, value in told.items() if value not in {None, ""}}
 
 
 async def put_manifest(
@@ -78,7 +121,8 @@ async def delete_manifest(
     _check_reference(reference)
     repository = surface.repository(name)
     if ":" in reference:
-        done = bool(await surface.registry.write(images.delete_by_digest, repository, reference))
+        cause = Cause(principal.arn, "DELETE manifest")
+        done = bool(await surface.registry.write(images.delete_by_digest, repository, reference, cause))
     else:
         done = await surface.registry.write(images.untag, repository, reference)
     if not done:

@@ -300,6 +300,26 @@ class PlanChanged(EcrError):
         )
 
 
+class ImageNotInTrash(EcrError):
+    """No such image lies in the trash. Ours: Amazon ECR has no trash."""
+
+    code = "ImageNotInTrashException"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is not in the trash: it was never deleted, was restored, or is gone for good"
+        )
+
+
+class ImageNotRestorable(EcrError):
+    """The image cannot come back whole. Ours."""
+
+    code = "ImageNotRestorableException"
+
+    def __init__(self, digest: str, missing: str) -> None:
+        super().__init__(f"The image {digest} lists {missing}, which is gone for good")
+
+
 class BlastRadiusExceeded(EcrError):
     """The plan does more than may be done without somebody accepting it."""
 

@@ -19,7 +19,18 @@ from careen.ecr import errors, model, query, wire
 from careen.ecr.arn import parse_repository_arn
 from careen.ecr.common_errors import Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
-from careen.ecrapi import account, explanations, images, layers, lifecycle, plans, pulls, repositories, rules
+from careen.ecrapi import (
+    account,
+    explanations,
+    images,
+    layers,
+    lifecycle,
+    plans,
+    pulls,
+    repositories,
+    rules,
+    trash,
+)
 from careen.ecrapi.call import Call
 from careen.iam import sigv4
 from careen.iam.actions import action_of
@@ -68,17 +79,21 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "DeleteExtensionRules": rules.delete_extension_rules,
     "DeleteProtectionRules": rules.delete_protection_rules,
     "DescribeDefaultLifecyclePolicies": rules.describe_default_lifecycle_policies,
+    "DescribeDeletions": trash.describe_deletions,
     "DescribePulls": pulls.describe_pulls,
     "DiffLifecyclePolicy": plans.diff_lifecycle_policy,
+    "EmptyTrash": trash.empty_trash,
     "ExplainImage": explanations.explain_image,
     "ForecastLifecyclePolicy": plans.forecast_lifecycle_policy,
     "GetEffectiveLifecyclePolicy": rules.get_effective_lifecycle_policy,
     "GetExtensionRules": rules.get_extension_rules,
     "GetProtectionRules": rules.get_protection_rules,
     "LintLifecyclePolicy": explanations.lint_lifecycle_policy,
+    "ListTrash": trash.list_trash,
     "PutDefaultLifecyclePolicy": rules.put_default_lifecycle_policy,
     "PutExtensionRules": rules.put_extension_rules,
     "PutProtectionRules": rules.put_protection_rules,
+    "RestoreImages": trash.restore_images,
     "SimulateLifecyclePolicy": plans.simulate_lifecycle_policy,
 }
 """The operations of our own service: all of its model."""

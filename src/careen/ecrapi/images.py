@@ -11,6 +11,7 @@ from careen.oci import digest as digests
 from careen.oci import names
 from careen.oci.manifest import InvalidManifest
 from careen.registry import archive, images, repositories
+from careen.registry.deletions import Cause
 from careen.registry.images import Image, ImageReferenced, ImageRow
 from careen.registry.pulls import Pull
 from careen.registry.registry import Transaction
@@ -93,13 +94,16 @@ def _get_all(
 async def batch_delete_image(call: Call, parameters: Parameters) -> Result:
     """BatchDeleteImage: one transaction. An index and what it lists may be given in any order."""
     deleted, failures = await call.registry.write(
-        _delete_all, parameters["repositoryName"], parameters["imageIds"]
+        _delete_all,
+        parameters["repositoryName"],
+        parameters["imageIds"],
+        Cause(call.principal.arn, "BatchDeleteImage"),
     )
     return {"imageIds": deleted, "failures": failures}
 
 
 def _delete_all(
-    tx: Transaction, name: str, image_ids: list[dict[str, str]]
+    tx: Transaction, name: str, image_ids: list[dict[str, str]], cause: Cause
 ) -> tuple[list[Result], list[Result]]:
     repository = repositories.require(tx, name)
     deleted: list[Result] = []
@@ -113,7 +117,7 @@ def _delete_all(
                 failures.append(_failure(image_id, row))
                 continue
             try:
-                deleted += _delete_one(tx, repository, row, image_id.get("imageTag"))
+                deleted += _delete_one(tx, repository, row, image_id.get("imageTag"), cause)
             except ImageReferenced as error:
                 blocked.append((image_id, error))
         if len(blocked) == len(waiting):
@@ -123,12 +127,14 @@ def _delete_all(
     return deleted, failures
 
 
-def _delete_one(tx: Transaction, repository: Repository, row: ImageRow, tag: str | None) -> list[Result]:
+def _delete_one(
+    tx: Transaction, repository: Repository, row: ImageRow, tag: str | None, cause: Cause
+) -> list[Result]:
     """One imageId per tag that is gone; the digest alone for an untagged image."""
     if tag is not None:
-        images.delete_by_tag(tx, repository, tag)
+        images.delete_by_tag(tx, repository, tag, cause)
         return [{"imageDigest": row.digest, "imageTag": tag}]
-    image = images.delete(tx, row)[0]
+    image = images.delete(tx, repository, row, cause)[0]
     return [{"imageDigest": row.digest, "imageTag": name} for name in image.tags] or [
         {"imageDigest": row.digest}
     ]

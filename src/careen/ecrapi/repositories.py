@@ -10,6 +10,7 @@ from careen.ecr.mutability import Mutability
 from careen.ecr.pages import Listing
 from careen.ecrapi.call import Call
 from careen.registry import repositories
+from careen.registry.deletions import Cause
 from careen.registry.repositories import Repository
 
 Parameters = dict[str, Any]
@@ -61,7 +62,10 @@ async def describe_repositories(call: Call, parameters: Parameters) -> Result:
 async def delete_repository(call: Call, parameters: Parameters) -> Result:
     """DeleteRepository."""
     deleted = await call.registry.write(
-        repositories.delete, parameters["repositoryName"], force=parameters.get("force", False)
+        repositories.delete,
+        parameters["repositoryName"],
+        Cause(call.principal.arn, "DeleteRepository"),
+        force=parameters.get("force", False),
     )
     return {"repository": _repository(call, deleted)}
 

@@ -34,8 +34,9 @@ _READ_ONLY = frozenset(
         Action.GET_LIFECYCLE_POLICY_PREVIEW,
         Action.LIST_TAGS_FOR_RESOURCE,
         Action.DESCRIBE_IMAGE_SCAN_FINDINGS,
-        # Ours: who may read a policy may ask what it does, and who may see an image, how often it was pulled.
+        # Ours: who may read a policy may ask what it does, and who may see an image, how often it was pulled or who deleted it.
         Action.DESCRIBE_DEFAULT_LIFECYCLE_POLICIES,
+        Action.DESCRIBE_DELETIONS,
         Action.DESCRIBE_PULLS,
         Action.DIFF_LIFECYCLE_POLICY,
         Action.EXPLAIN_IMAGE,
@@ -44,6 +45,7 @@ _READ_ONLY = frozenset(
         Action.GET_EXTENSION_RULES,
         Action.GET_PROTECTION_RULES,
         Action.LINT_LIFECYCLE_POLICY,
+        Action.LIST_TRASH,
         Action.SIMULATE_LIFECYCLE_POLICY,
     }
 )

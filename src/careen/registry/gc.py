@@ -13,6 +13,7 @@ from typing import NamedTuple
 from careen.blobs.store import UploadBusy, UploadUnknown
 from careen.clock import SECOND, Instant
 from careen.db import layers
+from careen.registry import trash
 from careen.registry.registry import Registry, Transaction
 
 BATCH = 200
@@ -36,6 +37,8 @@ class Collected(NamedTuple):
     """Files that no row named."""
     uploads: int = 0
     """Abandoned uploads."""
+    purged: int = 0
+    """Images whose time in the trash was over."""
 
     def plus(self, other: "Collected") -> "Collected":
         """The sum of two collections."""
@@ -52,7 +55,8 @@ def collect(registry: Registry, *, grace: Instant | None = None) -> Collected:
     """
     if grace is not None:
         registry.write_now(_bring_forward)
-    total = Collected()
+    emptied = trash.purge(registry)
+    total = Collected(purged=emptied.images, blobs=emptied.blobs, freed=emptied.freed)
     while True:
         step = registry.write_now(_review_step, registry.limits.grace if grace is None else grace)
         total = total.plus(step)

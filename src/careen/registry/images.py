@@ -1,6 +1,7 @@
 """Images: put, find, list, tag, delete; their referrers; when they were pulled."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.manifest import Manifest
 from careen.registry import repositories as repository_cases
+from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
 
 ACTIVE = "ACTIVE"
@@ -42,6 +44,17 @@ class Put(NamedTuple):
     image: Image
     created: bool
     """Whether the manifest is new to the repository."""
+
+
+class Life(NamedTuple):
+    """What has happened to an image that no manifest tells."""
+
+    status: str
+    pushed_at: Instant
+    pulled_at: Instant | None = None
+    pull_count: int = 0
+    archived_at: Instant | None = None
+    activated_at: Instant | None = None
 
 
 def pullable(tx: Transaction, repository: str, reference: str) -> Pullable | None:
@@ -149,7 +162,7 @@ def put(
     row = images.by_digest(tx.rows, repository.id, actual)
     created = row is None
     if row is None:
-        row = _insert(tx, repository, manifest, actual, data)
+        row = _insert(tx, repository, manifest, actual, data, Life(ACTIVE, pushed_at=tx.now))
     elif (
         row.status != ACTIVE
     ):  # pushing an archived image again restores it at once (ECR user guide, "Restoring an image")
@@ -171,7 +184,7 @@ def _check_tag(tx: Transaction, repository: Repository, tag: str) -> None:
 
 
 def _insert(
-    tx: Transaction, repository: Repository, manifest: Manifest, digest: str, data: bytes
+    tx: Transaction, repository: Repository, manifest: Manifest, digest: str, data: bytes, life: Life
 ) -> ImageRow:
     sizes, missing = {}, []
     for blob in manifest.blobs():
@@ -197,17 +210,19 @@ def _insert(
         annotations=msgspec.json.encode(manifest.annotations).decode()
         if manifest.subject and manifest.annotations
         else None,
-        status=ACTIVE,
-        pushed_at=tx.now,
-        pulled_at=None,
-        pull_count=0,
-        archived_at=None,
-        activated_at=None,
+        **life._asdict(),
     )
     row = row._replace(id=images.insert(tx.rows, row, data))
     images.refer_to_blobs(tx.rows, row.id, repository.id, sizes)
     images.refer_to_children(tx.rows, row.id, [child.id for child in children])
     return row
+
+
+def put_back(
+    tx: Transaction, repository: Repository, data: bytes, media_type: str, digest: str, life: Life
+) -> ImageRow:
+    """Store a manifest that was deleted as it was before. Its blobs are linked and its children there."""
+    return _insert(tx, repository, manifests.parse(data, media_type), digest, data, life)
 
 
 def _children(
@@ -236,17 +251,17 @@ def untag(tx: Transaction, repository: Repository, tag: str) -> bool:
     return images.delete_tag(tx.rows, repository.id, tag)
 
 
-def delete_by_digest(tx: Transaction, repository: Repository, digest: str) -> list[Image]:
+def delete_by_digest(tx: Transaction, repository: Repository, digest: str, cause: Cause) -> list[Image]:
     """:func:`delete` by digest. Returns what was deleted, nothing if no image has that digest."""
     row = images.by_digest(tx.rows, repository.id, digest)
-    return [] if row is None else delete(tx, row)
+    return [] if row is None else delete(tx, repository, row, cause)
 
 
-def delete(tx: Transaction, row: ImageRow) -> list[Image]:
+def delete(tx: Transaction, repository: Repository, row: ImageRow, cause: Cause) -> list[Image]:
     """Delete an image with its tags, and after it the referrers that have no other purpose than to describe it.
 
     Amazon ECR removes referrers within 24 hours of their subject; here they go in the same transaction. A referrer that an
-    index lists stays. The blobs are looked at by the collector at once.
+    index lists stays. What goes is noted, and lies in the trash for a while; the collector looks at the blobs at once.
 
     Returns:
         What was deleted, the image itself first.
@@ -256,20 +271,24 @@ def delete(tx: Transaction, row: ImageRow) -> list[Image]:
     """
     if parents := images.parents(tx.rows, row.id):
         raise ImageReferenced(parents)
-    return list(_delete_with_referrers(tx, row))
+    return list(_delete_with_referrers(tx, repository, row, cause))
 
 
-def _delete_with_referrers(tx: Transaction, row: ImageRow) -> Iterator[Image]:
+def _delete_with_referrers(
+    tx: Transaction, repository: Repository, row: ImageRow, cause: Cause
+) -> Iterator[Image]:
     yield with_tags(tx, row)
+    discard(tx, repository.name, row, cause)
     needed = images.blobs_of(tx.rows, row.id)
     images.delete(tx.rows, row.id)
     layers.review(tx.rows, row.repository_id, needed, tx.now)
     for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
         if not images.parents(tx.rows, referrer.id):
-            yield from _delete_with_referrers(tx, referrer)
+            because = f"its subject {row.digest} was deleted"
+            yield from _delete_with_referrers(tx, repository, referrer, replace(cause, reason=because))
 
 
-def delete_by_tag(tx: Transaction, repository: Repository, tag: str) -> Image | None:
+def delete_by_tag(tx: Transaction, repository: Repository, tag: str, cause: Cause) -> Image | None:
     """ECR's delete by tag: the tag goes, and the image with it if this was its last tag.
 
     Returns:
@@ -283,7 +302,7 @@ def delete_by_tag(tx: Transaction, repository: Repository, tag: str) -> Image | 
         return None
     image = with_tags(tx, row)
     if image.tags == [tag]:
-        delete(tx, row)
+        delete(tx, repository, row, cause)
     else:
         images.delete_tag(tx.rows, repository.id, tag)
     return image

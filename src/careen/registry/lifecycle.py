@@ -9,6 +9,8 @@ A round evaluates only repositories that it might find something in: each has an
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -34,6 +36,7 @@ from careen.lifecycle.reason import reason
 from careen.lifecycle.rule import ActionType
 from careen.registry import archive, images, inventory, rules
 from careen.registry import repositories as repository_cases
+from careen.registry.deletions import LIFECYCLE, Cause
 from careen.registry.registry import Registry, Transaction
 from careen.registry.rules import Effective
 
@@ -184,12 +187,18 @@ def compare(tx: Transaction, name: str, text: str) -> Difference:
     )
 
 
-class Planned(NamedTuple):
+@dataclass(frozen=True)
+class Planned:
     """A plan with all that it was made from."""
 
     repository: Repository
     holds: Effective
     plan: Plan
+
+    @cached_property
+    def plan_hash(self) -> str:
+        """The name of the plan."""
+        return plan_hash(self.plan)
 
 
 def planned(tx: Transaction, repository_id: int) -> Planned | None:
@@ -260,7 +269,7 @@ def apply(
     """
     canonical = policies.canonical(policies.parse(text))
     to_do = registry.read(_planned_with, name, canonical)
-    found = plan_hash(to_do.plan)
+    found = to_do.plan_hash
     if accepted is not None and accepted != found:
         raise errors.PlanChanged(name, registry.id, found)
     exceeded = breaches(to_do.plan, limits)
@@ -321,7 +330,7 @@ def _carry_out(
             action=decision.action.value,
             rule_priority=decision.rule_priority,
             reason=reason(decision, to_do.plan.now),
-            outcome=_act(tx, to_do.repository, decision),
+            outcome=_act(tx, to_do, run_id, decision),
         )
         for position, decision in batch
     ]
@@ -329,8 +338,9 @@ def _carry_out(
     return [action.outcome for action in actions]
 
 
-def _act(tx: Transaction, repository: Repository, decision: Decision) -> str:
+def _act(tx: Transaction, to_do: Planned, run_id: int, decision: Decision) -> str:
     """Do what was decided, if the image is still what was decided on. Returns the outcome."""
+    repository = to_do.repository
     if decision.action in (Action.BLOCKED, Action.PROTECTED):
         return decision.action.value
     row = image_rows.by_digest(tx.rows, repository.id, decision.image.digest)
@@ -350,10 +360,23 @@ def _act(tx: Transaction, repository: Repository, decision: Decision) -> str:
         archive.archive(tx, row)
         return ARCHIVED
     try:
-        images.delete(tx, row)
+        images.delete(tx, repository, row, _cause(to_do, run_id, decision))
     except images.ImageReferenced:
         return BLOCKED
     return EXPIRED
+
+
+def _cause(to_do: Planned, run_id: int, decision: Decision) -> Cause:
+    """What the ledger of deletions says of an image that a run deleted."""
+    return Cause(
+        by=LIFECYCLE,
+        operation="LifecyclePolicy",
+        reason=reason(decision, to_do.plan.now),
+        run_id=run_id,
+        rule_priority=decision.rule_priority,
+        plan_hash=to_do.plan_hash,
+        batch=f"run-{run_id}",
+    )
 
 
 def _unchanged(tx: Transaction, planned: Image, row: image_rows.ImageRow) -> bool:

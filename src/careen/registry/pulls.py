@@ -11,17 +11,20 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 
 from careen.clock import Instant
 from careen.db import images as image_rows
 from careen.db import pulls as pull_rows
+from careen.db import trash as trash_rows
 from careen.db.pulls import Exclusion as Exclusion
 from careen.ecr import errors
 from careen.registry import images, repositories
 from careen.registry.registry import Registry, Transaction
+
+K = TypeVar("K")
 
 MAX_EXCLUSIONS = 100
 """Amazon ECR's quota for an account."""
@@ -107,7 +110,13 @@ class Tally(NamedTuple):
         return self if other is None else Tally(self.pulls + other.pulls, max(self.latest, other.latest))
 
 
-def _write(tx: Transaction, tallies: Mapping[Pull, Tally]) -> None:
+class MissedPull(NamedTuple):
+    """That somebody asked for an image that lies in the trash."""
+
+    deletion_id: int
+
+
+def _write(tx: Transaction, tallies: Mapping[Pull, Tally], missed: Mapping[MissedPull, Tally]) -> None:
     excluded = {exclusion.principal_arn for exclusion in exclusions(tx)}
     counting = [
         (pull.manifest_id, tally.latest, tally.pulls)
@@ -115,6 +124,13 @@ def _write(tx: Transaction, tallies: Mapping[Pull, Tally]) -> None:
         if pull.principal_arn not in excluded
     ]
     images.record_pulls(tx, counting)
+    trash_rows.record_missed(
+        tx.rows, [(each.deletion_id, tally.latest, tally.pulls) for each, tally in missed.items()]
+    )
+
+
+def _together(some: Mapping[K, Tally], others: Mapping[K, Tally]) -> dict[K, Tally]:
+    return {**others, **{key: tally.plus(others.get(key)) for key, tally in some.items()}}
 
 
 class PullTimes:
@@ -123,21 +139,28 @@ class PullTimes:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._tallies: dict[Pull, Tally] = {}
+        self._missed: dict[MissedPull, Tally] = {}
 
     def record(self, pull: Pull, user_agent: str | None) -> None:
         """An image was pulled now. A HEAD is no pull, and neither is a scan."""
         if user_agent is None or not user_agent.lower().startswith(self._registry.limits.scanners):
             self._tallies[pull] = Tally(1, self._registry.clock()).plus(self._tallies.get(pull))
 
+    def record_missed(self, deletion_id: int) -> None:
+        """An image that lies in the trash was asked for now."""
+        missed = MissedPull(deletion_id)
+        self._missed[missed] = Tally(1, self._registry.clock()).plus(self._missed.get(missed))
+
     async def flush(self) -> None:
         """Write what was recorded since the last time."""
-        if self._tallies:
+        if self._tallies or self._missed:
             tallies, self._tallies = self._tallies, {}
+            missed, self._missed = self._missed, {}
             try:
-                await self._registry.write(_write, tallies)
+                await self._registry.write(_write, tallies, missed)
             except BaseException:  # a full disk, or cancelled while it waited: the next flush takes them too
-                for pull, tally in tallies.items():
-                    self._tallies[pull] = tally.plus(self._tallies.get(pull))
+                self._tallies = _together(tallies, self._tallies)
+                self._missed = _together(missed, self._missed)
                 raise
 
     async def run(self) -> None:

@@ -28,6 +28,10 @@ class Limits:
     """How often the collector looks for reviews that are due."""
     sweep_every: Instant = DAY
     """How often files without a row and abandoned uploads are looked for."""
+    trash: Instant = 7 * DAY
+    """How long a deleted image can be brought back; 0: not at all."""
+    restore_on_pull: bool = False
+    """Whether pulling a deleted image brings it back."""
     upload_ttl: Instant = DAY
     """How long an upload may stand still before it is abandoned."""
     token_ttl: Instant = 12 * HOUR

@@ -10,6 +10,7 @@ from careen.db.repositories import filters_of as filters_of
 from careen.ecr import errors, mutability
 from careen.ecr.mutability import Mutability
 from careen.oci import names
+from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
 
 MAX_RESOURCE_TAGS = 50
@@ -104,8 +105,8 @@ def catalog(tx: Transaction, after: str, limit: int) -> list[str]:
     return repositories.names(tx.rows, after, limit)
 
 
-def delete(tx: Transaction, name: str, *, force: bool = False) -> Repository:
-    """Delete a repository; its blobs' bytes come back through the collector.
+def delete(tx: Transaction, name: str, cause: Cause, *, force: bool = False) -> Repository:
+    """Delete a repository. Its images lie in the trash for a while; after that the collector gives their bytes back.
 
     Raises:
         careen.ecr.errors.RepositoryNotEmpty: it holds images, and ``force`` is off.
@@ -113,6 +114,8 @@ def delete(tx: Transaction, name: str, *, force: bool = False) -> Repository:
     repository = require(tx, name)
     if not force and images.count(tx.rows, repository.id):
         raise errors.RepositoryNotEmpty(name, tx.registry_id)
+    for row in images.every(tx.rows, repository.id):
+        discard(tx, name, row, cause)
     digests = layers.digests_in(tx.rows, repository.id)
     repositories.delete(tx.rows, repository.id)
     for digest in digests:

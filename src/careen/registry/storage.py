@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from careen.db import layers
+from careen.db import layers, trash
 from careen.registry.registry import Registry, Transaction
 
 
@@ -29,8 +29,12 @@ class Storage(NamedTuple):
     """The part of ``blob_bytes`` that is in files, as the rows say."""
     stored_bytes: int
     """Of all files that the store holds, as the store says. Beyond ``file_bytes`` are only bytes on their way out or in."""
+    trash_images: int
+    """Deleted images that can still come back."""
+    trash_bytes: int
+    """The part of ``blob_bytes`` that only images in the trash need: what emptying it gives back."""
     unneeded_bytes: int
-    """The part of ``blob_bytes`` that no manifest needs: it waits for its grace period to end, or for the collector."""
+    """The part of ``blob_bytes`` that no image needs: it waits for its grace period to end, or for the collector."""
     condemned_bytes: int
     """Of blobs that are gone, whose files are about to go."""
     upload_bytes: int
@@ -42,14 +46,16 @@ class Storage(NamedTuple):
 
 def account(registry: Registry) -> Storage:
     """Add everything up: the rows in one snapshot, the files as they are."""
-    totals, repositories = registry.read(_rows)
+    totals, repositories, (trash_images, trash_bytes) = registry.read(_rows)
     return Storage(
         blobs=totals.blobs,
         blob_bytes=totals.blob_bytes,
         row_bytes=totals.inline_bytes,
         file_bytes=totals.blob_bytes - totals.inline_bytes,
         stored_bytes=sum(stored.size for stored in registry.blobs.stored()),
-        unneeded_bytes=totals.blob_bytes - totals.referenced_bytes,
+        trash_images=trash_images,
+        trash_bytes=trash_bytes,
+        unneeded_bytes=totals.blob_bytes - totals.referenced_bytes - trash_bytes,
         condemned_bytes=totals.condemned_bytes,
         upload_bytes=sum(size for _, _, size, _ in registry.blobs.uploads()),
         manifests=totals.manifests,
@@ -79,5 +85,11 @@ def freed_by(tx: Transaction, doomed: Mapping[str, Collection[str]]) -> int:
     return sum(size for blob, size in released.items() if blob not in needed)
 
 
-def _rows(tx: Transaction) -> tuple[layers.Totals, list[RepositoryStorage]]:
-    return layers.totals(tx.rows), [RepositoryStorage(*row) for row in layers.repository_bytes(tx.rows)]
+def in_trash(tx: Transaction) -> tuple[int, int]:
+    """Images in the trash, and the bytes that only they need."""
+    return trash.totals(tx.rows)
+
+
+def _rows(tx: Transaction) -> tuple[layers.Totals, list[RepositoryStorage], tuple[int, int]]:
+    repositories = [RepositoryStorage(*row) for row in layers.repository_bytes(tx.rows)]
+    return layers.totals(tx.rows), repositories, in_trash(tx)
