@@ -108,6 +108,7 @@ def open_registry(settings: Settings) -> Registry:
             collect_every=round(settings.collect_interval * SECOND),
             sweep_every=round(settings.sweep_interval * SECOND),
             trash=round(settings.trash_days * DAY),
+            price=settings.storage_price,
             restore_on_pull=settings.restore_on_pull,
             upload_ttl=round(settings.upload_ttl * SECOND),
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),

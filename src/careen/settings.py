@@ -74,6 +74,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Its secret: at least 16 characters."""
     clock_file: str = ""
     """For tests and demonstrations: a file with the ISO 8601 time that the registry takes for now. Security ignores it."""
+    storage_price: Annotated[float, msgspec.Meta(ge=0)] = 0.10
+    """What a GiB of storage costs in a month, in US dollars: Amazon ECR's price, unless you know your own."""
     log_level: str = "info"
     """debug, info, warning or error."""
 

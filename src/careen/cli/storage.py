@@ -15,25 +15,47 @@ Data = Annotated[str | None, Parameter(help="The data folder.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 
 
-def storage(*, data: Data = None, json: Json = False) -> None:
-    """Say what is stored, exact to the byte, while the registry serves."""
-    from careen.registry.storage import account
+def storage(
+    *,
+    repository: Annotated[
+        str | None, Parameter(help="Show this repository's images: what each would give back alone.")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Say what is stored and what it costs, exact to the byte, while the registry serves."""
+    from careen.cli.output import fail
+    from careen.ecr.errors import EcrError
+    from careen.registry.storage import account, of_images
 
     with opened(data) as registry:
-        found = account(registry)
+        if repository is None:
+            _print_all(account(registry), registry.limits.price, json=json)
+            return
+        try:
+            images = registry.read(of_images, repository)
+        except EcrError as error:
+            fail(error.message)
     if json:
-        print_json(
-            found._asdict() | {"repositories": [repository._asdict() for repository in found.repositories]}
-        )
+        print_json([each._asdict() for each in images])
         return
-    for line in describe(found):
+    print(f"{'unique':>18} {'shared':>18}  image")
+    for each in images:
+        print(f"{each.unique:>18,} {each.shared:>18,}  {each.digest[:19]}  {', '.join(each.tags) or '-'}")
+
+
+def _print_all(found: "Storage", price: float, *, json: bool) -> None:
+    if json:
+        derived = {"billed_bytes": found.billed_bytes, "disk_bytes": found.disk_bytes, "price": price}
+        listed = [repository._asdict() for repository in found.repositories]
+        print_json(found._asdict() | derived | {"repositories": listed})
+        return
+    for line in describe(found, price):
         print(line)
     if found.repositories:
-        print(f"\n{'repository':<40} {'images':>8} {'blobs':>8} {'bytes':>18}")
-        for repository in found.repositories:
-            print(
-                f"{repository.name:<40} {repository.images:>8,} {repository.blobs:>8,} {repository.size:>18,}"
-            )
+        print(f"\n{'repository':<40} {'images':>8} {'blobs':>8} {'bytes':>18} {'billed by ECR':>18}")
+        for each in found.repositories:
+            print(f"{each.name:<40} {each.images:>8,} {each.blobs:>8,} {each.size:>18,} {each.billed:>18,}")
 
 
 def gc(
@@ -86,17 +108,26 @@ def outcome(total: "Collected") -> str:
     return "\n".join(lines)
 
 
-def describe(found: "Storage") -> list[str]:
-    """The accounts, a line each."""
+def describe(found: "Storage", price: float) -> list[str]:
+    """The accounts, a line each; ``price`` is that of a GiB for a month, in US dollars."""
+    from careen.lifecycle.cost import monthly_dollars
+
+    def cost(size: int) -> str:
+        return f"${monthly_dollars(size, price):,.2f} a month at ${price:.2f} per GiB"
+
     return [
         f"{found.blob_bytes:>18,} bytes in {found.blobs:,} blobs",
         f"{found.row_bytes:>18,}   of these in the database (blobs of up to 64 KiB)",
         f"{found.file_bytes:>18,}   of these in files",
+        f"{found.archive_bytes:>18,}   of these that only archived images need",
         f"{found.trash_bytes:>18,}   of these that only deleted images need: {found.trash_images:,} in the trash",
         f"{found.unneeded_bytes:>18,}   of these that no image needs: the collector's",
         f"{found.manifest_bytes:>18,} bytes in {found.manifests:,} manifests",
         f"{found.upload_bytes:>18,} bytes in uploads under way",
         f"{found.stored_bytes:>18,} bytes in blob files on the disk" + _difference(found),
+        f"{found.orphan_bytes:>18,}   of these that no row names: left by a crash, for the sweep",
+        f"{found.disk_bytes:>18,} bytes taken in all, with {found.database_bytes:,} of the database: {cost(found.disk_bytes)}",
+        f"{found.billed_bytes:>18,} bytes that Amazon ECR would bill, layers once per repository: {cost(found.billed_bytes)}",
     ]
 
 

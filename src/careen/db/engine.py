@@ -80,6 +80,11 @@ class Database:
         version: int = self.reader().execute("PRAGMA data_version").fetchone()[0]
         return version
 
+    def size(self) -> int:
+        """Bytes of the database's files, write-ahead log included."""
+        paths = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm")]
+        return sum(path.stat().st_size for path in paths if path.exists())
+
     def write(self, work: Callable[[Connection], T]) -> "Future[T]":
         """Run ``work`` in a transaction on the writer thread.
 

@@ -249,6 +249,12 @@ def references_in(rows: Connection, repository_id: int) -> Iterator[tuple[str, s
     )
 
 
+_ONLY_ARCHIVED = (
+    "SELECT coalesce(sum(size), 0) FROM blobs WHERE digest IN (SELECT b.digest FROM manifest_blobs b"
+    " JOIN manifests m ON m.id = b.manifest_id GROUP BY b.digest HAVING max(m.status <> 'ARCHIVED') = 0)"
+)
+
+
 class Totals(NamedTuple):
     """What the rows say is stored. Sizes are bytes."""
 
@@ -258,6 +264,8 @@ class Totals(NamedTuple):
     inline_bytes: int
     referenced_bytes: int
     """Of blobs that some manifest needs."""
+    archive_bytes: int
+    """Of blobs that manifests need, all of which are archived."""
     manifests: int
     manifest_bytes: int
     condemned: int
@@ -271,6 +279,7 @@ def totals(rows: Connection) -> Totals:
         "SELECT count(*), coalesce(sum(size), 0) FROM blobs",
         "SELECT count(*), coalesce(sum(size), 0) FROM blobs WHERE generation = ''",
         "SELECT coalesce(sum(size), 0) FROM blobs WHERE digest IN (SELECT digest FROM manifest_blobs)",
+        _ONLY_ARCHIVED,
         "SELECT count(*), coalesce(sum(size), 0) FROM manifests",
         "SELECT count(*), coalesce(sum(size), 0) FROM condemned_blobs",
     ):
@@ -278,10 +287,25 @@ def totals(rows: Connection) -> Totals:
     return Totals._make(values)
 
 
-def repository_bytes(rows: Connection) -> list[tuple[str, int, int, int]]:
-    """Per repository, by name: ``(name, manifests, blobs, bytes)``; a blob counts once in each repository that links it."""
+def needs(rows: Connection, repository_id: int) -> Iterator[tuple[int, int, int]]:
+    """Every ``(manifest id, bytes of a blob it needs, how many manifests of the registry need that blob)`` of a repository."""
+    yield from rows.execute(
+        "SELECT n.manifest_id, b.size, (SELECT count(*) FROM repository_blobs l JOIN manifest_blobs o"
+        " ON o.repository_id = l.repository_id AND o.digest = l.digest WHERE l.digest = n.digest)"
+        " FROM manifest_blobs n JOIN blobs b ON b.digest = n.digest WHERE n.repository_id = :id",
+        {"id": repository_id},
+    )
+
+
+def repository_bytes(rows: Connection) -> list[tuple[str, int, int, int, int]]:
+    """Per repository, by name: ``(name, manifests, blobs, bytes, bytes that manifests need)``.
+
+    A blob counts once in each repository that links it.
+    """
     return rows.execute(
-        "SELECT r.name, (SELECT count(*) FROM manifests m WHERE m.repository_id = r.id), count(b.digest), coalesce(sum(b.size), 0)"
+        "SELECT r.name, (SELECT count(*) FROM manifests m WHERE m.repository_id = r.id), count(b.digest),"
+        " coalesce(sum(b.size), 0), coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM manifest_blobs n"
+        " WHERE n.repository_id = r.id AND n.digest = b.digest) THEN b.size END), 0)"
         " FROM repositories r LEFT JOIN repository_blobs l ON l.repository_id = r.id LEFT JOIN blobs b ON b.digest = l.digest"
         " GROUP BY r.id, r.name ORDER BY r.name"
     ).fetchall()

@@ -76,7 +76,7 @@ async def forecast_lifecycle_policy(call: Call, parameters: Parameters) -> Resul
         found, streams = await call.registry.read_in_thread(look_ahead)
     except InvalidLifecyclePolicy as error:
         raise refused(error) from None
-    return documents.forecast(found, documents.on_the_calendar, streams)
+    return documents.forecast(found, documents.on_the_calendar, streams, call.registry.limits.price)
 
 
 async def apply_lifecycle_policy(call: Call, parameters: Parameters) -> Result:

@@ -8,6 +8,11 @@ DOLLARS_PER_GIB_MONTH = 0.10
 first 150 TB."""
 
 
-def monthly_dollars(size: int) -> float:
-    """What so many bytes cost in a month, in US dollars."""
-    return size / GIB * DOLLARS_PER_GIB_MONTH
+def monthly_dollars(size: int, price: float = DOLLARS_PER_GIB_MONTH) -> float:
+    """What so many bytes cost in a month, in US dollars.
+
+    Args:
+        size: bytes.
+        price: of a GiB for a month.
+    """
+    return size / GIB * price

@@ -12,7 +12,7 @@ import msgspec
 from careen.clock import Instant, isoformat_or_none
 from careen.lifecycle.arrivals import Stream
 from careen.lifecycle.blast import Limits, breaches
-from careen.lifecycle.cost import monthly_dollars
+from careen.lifecycle.cost import DOLLARS_PER_GIB_MONTH, monthly_dollars
 from careen.lifecycle.difference import Difference, tally
 from careen.lifecycle.explain import Explanation, Finding
 from careen.lifecycle.extension import ExtensionRule
@@ -94,21 +94,27 @@ def difference(of: Difference, time: Time, *, limits: Limits, listed: int | None
     return document | {"breaches": [msgspec.to_builtins(each) for each in breaches(of.new, limits)]}
 
 
-def forecast(of: Forecast, time: Time, streams: Sequence[Stream] | None = None) -> Document:
+def forecast(
+    of: Forecast,
+    time: Time,
+    streams: Sequence[Stream] | None = None,
+    price: float = DOLLARS_PER_GIB_MONTH,
+) -> Document:
     """What happens day by day, and what is lost on the way.
 
     Args:
         of: the forecast.
         time: writes a time.
         streams: the pushes that were replayed; None if there were none to be.
+        price: US dollars for a GiB and a month.
     """
     document = {
         "now": time(of.now),
         "exactBytes": of.exact,
         "expired": of.expired,
         "freedBytes": of.freed,
-        "freedDollarsPerMonth": monthly_dollars(of.freed),
-        "days": [_day(each, time) for each in of.days],
+        "freedDollarsPerMonth": monthly_dollars(of.freed, price),
+        "days": [_day(each, time, price) for each in of.days],
         "losses": [
             {"family": each.family, "day": each.day, "at": time(each.at), **decision(each.decision, each.at)}
             for each in of.losses
@@ -124,7 +130,7 @@ def forecast(of: Forecast, time: Time, streams: Sequence[Stream] | None = None) 
     return document
 
 
-def _day(of: Day, time: Time) -> Document:
+def _day(of: Day, time: Time, price: float) -> Document:
     return {
         "day": of.day,
         "at": time(of.at),
@@ -132,10 +138,10 @@ def _day(of: Day, time: Time) -> Document:
         "expired": of.expired,
         "archived": of.archived,
         "freedBytes": of.freed,
-        "freedDollarsPerMonth": monthly_dollars(of.freed),
+        "freedDollarsPerMonth": monthly_dollars(of.freed, price),
         "storedImages": of.stored.images,
         "storedBytes": of.stored.size,
-        "storedDollarsPerMonth": monthly_dollars(of.stored.size),
+        "storedDollarsPerMonth": monthly_dollars(of.stored.size, price),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, HOUR, SECOND, Clock, Instant
 from careen.db.engine import Connection, Database
+from careen.lifecycle.cost import DOLLARS_PER_GIB_MONTH
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,6 +39,8 @@ class Limits:
     """How long an authorization token is valid, as on Amazon ECR."""
     scanners: tuple[str, ...] = ()
     """How the User-Agents of clients begin whose pulls do not count, in small letters."""
+    price: float = DOLLARS_PER_GIB_MONTH
+    """What a GiB of storage costs in a month, in US dollars."""
     max_blob_bytes: int = 52_000 * 1024 * 1024
     """The largest layer: Amazon ECR's quota."""
 

@@ -1,9 +1,11 @@
 """Exact accounts of what is stored: what the rows say, what the store holds, and whether the two agree."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from careen.db import layers, trash
+from careen.db import images, layers, trash
+from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
 
 
@@ -15,6 +17,20 @@ class RepositoryStorage(NamedTuple):
     blobs: int
     size: int
     """Of its blobs, each once; one that other repositories share counts in each of them."""
+    billed: int
+    """Of the blobs that its images need, each once: what Amazon ECR bills for it (layers are not shared between
+    repositories there, unless they were mounted)."""
+
+
+class ImageStorage(NamedTuple):
+    """One image. Sizes are bytes of its config and layers; an index has none of its own."""
+
+    digest: str
+    tags: list[str]
+    unique: int
+    """Of the blobs that no other image of the registry needs: what deleting it alone gives back."""
+    shared: int
+    """Of the others."""
 
 
 class Storage(NamedTuple):
@@ -29,6 +45,8 @@ class Storage(NamedTuple):
     """The part of ``blob_bytes`` that is in files, as the rows say."""
     stored_bytes: int
     """Of all files that the store holds, as the store says. Beyond ``file_bytes`` are only bytes on their way out or in."""
+    archive_bytes: int
+    """The part of ``blob_bytes`` that only archived images need."""
     trash_images: int
     """Deleted images that can still come back."""
     trash_bytes: int
@@ -37,31 +55,72 @@ class Storage(NamedTuple):
     """The part of ``blob_bytes`` that no image needs: it waits for its grace period to end, or for the collector."""
     condemned_bytes: int
     """Of blobs that are gone, whose files are about to go."""
+    orphan_bytes: int
+    """Of files that no row names: left by a crash, or a commit under way."""
     upload_bytes: int
     """Of uploads under way or abandoned."""
+    database_bytes: int
+    """Of the database's own files."""
     manifests: int
     manifest_bytes: int
     repositories: list[RepositoryStorage]
+
+    @property
+    def billed_bytes(self) -> int:
+        """What Amazon ECR would bill: the layers of each repository once."""
+        return sum(repository.billed for repository in self.repositories)
+
+    @property
+    def disk_bytes(self) -> int:
+        """What is really taken: files, uploads and the database."""
+        return self.stored_bytes + self.upload_bytes + self.database_bytes
 
 
 def account(registry: Registry) -> Storage:
     """Add everything up: the rows in one snapshot, the files as they are."""
     totals, repositories, (trash_images, trash_bytes) = registry.read(_rows)
+    stored = orphans = 0
+    for each in registry.blobs.stored():
+        stored += each.size
+        if not registry.read(_is_known, each.digest, each.generation):
+            orphans += each.size
     return Storage(
         blobs=totals.blobs,
         blob_bytes=totals.blob_bytes,
         row_bytes=totals.inline_bytes,
         file_bytes=totals.blob_bytes - totals.inline_bytes,
-        stored_bytes=sum(stored.size for stored in registry.blobs.stored()),
+        stored_bytes=stored,
+        archive_bytes=totals.archive_bytes,
         trash_images=trash_images,
         trash_bytes=trash_bytes,
         unneeded_bytes=totals.blob_bytes - totals.referenced_bytes - trash_bytes,
         condemned_bytes=totals.condemned_bytes,
+        orphan_bytes=orphans,
         upload_bytes=sum(size for _, _, size, _ in registry.blobs.uploads()),
+        database_bytes=registry.database.size(),
         manifests=totals.manifests,
         manifest_bytes=totals.manifest_bytes,
         repositories=repositories,
     )
+
+
+def of_images(tx: Transaction, repository: str) -> list[ImageStorage]:
+    """The images of a repository, those that give back most first.
+
+    Raises:
+        careen.ecr.errors.RepositoryNotFound: there is no such repository.
+    """
+    found = repository_cases.require(tx, repository)
+    unique: defaultdict[int, int] = defaultdict(int)
+    shared: defaultdict[int, int] = defaultdict(int)
+    for manifest_id, size, needed_by in layers.needs(tx.rows, found.id):
+        (unique if needed_by == 1 else shared)[manifest_id] += size
+    rows = images.every(tx.rows, found.id)
+    listed = [
+        ImageStorage(row.digest, images.tags_of(tx.rows, row.id), unique[row.id], shared[row.id])
+        for row in rows
+    ]
+    return sorted(listed, key=lambda each: (-each.unique, each.digest))
 
 
 def freed_by(tx: Transaction, doomed: Mapping[str, Collection[str]]) -> int:
@@ -93,3 +152,7 @@ def in_trash(tx: Transaction) -> tuple[int, int]:
 def _rows(tx: Transaction) -> tuple[layers.Totals, list[RepositoryStorage], tuple[int, int]]:
     repositories = [RepositoryStorage(*row) for row in layers.repository_bytes(tx.rows)]
     return layers.totals(tx.rows), repositories, in_trash(tx)
+
+
+def _is_known(tx: Transaction, digest: str, generation: str) -> bool:
+    return layers.is_known_generation(tx.rows, digest, generation)
