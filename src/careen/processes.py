@@ -4,9 +4,12 @@ The children are HTTP processes (uvicorn) and one job worker, apart from them so
 on an event loop that serves requests. All share the data folder and nothing else.
 """
 
+import asyncio
 import contextlib
+import math
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import threading
@@ -18,6 +21,7 @@ import structlog
 import uvicorn
 
 from careen import server, telemetry, worker
+from careen.bounds import Bounds
 from careen.protocol import Protocol
 from careen.server import CannotStart
 from careen.settings import Settings
@@ -27,6 +31,12 @@ QUICK_DEATH = 10.0
 
 MAX_QUICK_DEATHS = 3
 """After so many in a row the parent gives up instead of trying for ever."""
+
+FILES_PER_CONNECTION = 3
+"""Open files that a connection may need: its socket, a duplicate of it and a blob."""
+
+OTHER_FILES = 512
+"""Open files beside them: the database's, and 256 uploads that are kept warm."""
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -88,6 +98,7 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
         CannotStart: the address cannot be listened on.
     """
     telemetry.configure(settings.log_level)
+    _raise_file_limit(settings)
     with contextlib.closing(_listen(settings)) as listener:
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -99,6 +110,7 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
         revived = [True]
         while all(revived) and not stopping.wait(0.5):
             revived = [child.revive() for child in children]
+        listener.close()  # the children close theirs: from then on new connections are refused, and do not wait for nobody
         for child in children:
             child.tell_to_stop()
         ended = [child.wait(settings.shutdown_timeout + 5) for child in children]
@@ -120,8 +132,35 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def _raise_file_limit(settings: Settings) -> None:
+    """Let this process and its children open as many files as the connections may need."""
+    needed = FILES_PER_CONNECTION * settings.max_connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        log.warning("too few open files are allowed for max_connections", allowed=allowed, needed=needed)
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn's server, which looks at every connection once a second."""
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, with a number that counts."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Protocol):
+                    connection.look(now)
+        return await super().on_tick(counter)
+
+
 def _serve_http(settings: Settings, listener: socket.socket) -> None:
     telemetry.configure(settings.log_level)
+    Protocol.bounds = Bounds(
+        connections=settings.max_connections, head=settings.head_timeout, stall=settings.stall_timeout
+    )
     config = uvicorn.Config(
         server.application(settings),
         http=Protocol,
@@ -133,13 +172,12 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
         backlog=1024,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(settings.shutdown_timeout),
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
     )
     _end_with_parent()
-    uvicorn.Server(config).run(sockets=[listener])
+    HttpServer(config).run(sockets=[listener])
 
 
 def _work(settings: Settings) -> None:

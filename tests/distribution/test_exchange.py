@@ -141,6 +141,9 @@ class Vanishing:
     def is_gone(self) -> bool:
         return len(self._caller.sent) == 2
 
+    async def drain(self) -> None:
+        """The client takes everything at once."""
+
 
 def test_a_file_is_not_read_for_a_client_that_has_gone(tmp_path: Path) -> None:
     """Whoever breaks off a download of gigabytes does not keep the disk busy."""
