@@ -17,6 +17,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from careen.bounds import Bounds, Pace, piece_bytes
@@ -29,7 +30,8 @@ SEND_BYTES = 1024 * 1024
 """The most that one sendfile moves."""
 
 SLICE_BYTES = 64 * 1024
-"""A larger body in memory is written in slices, each when the client has taken the last."""
+"""How much of a body is parsed at a time, or written at a time, each slice when the last was taken. Parsed in chunks of two
+bytes, a body takes seven times its size."""
 
 HAND_ON_SECONDS = 1.0
 """What has arrived of a body is handed on after this time, be it ever so little: a slow client's bytes are not held here."""
@@ -77,6 +79,8 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Count the connection: one too many gets a 503 for its first request, and far too many get nothing."""
         super().connection_made(transport)
+        self.flow = Flow(self, transport)
+        transport.set_write_buffer_limits(SLICE_BYTES)  # over TLS uvloop would buffer half a megabyte
         self._surplus = len(self.connections) > self.bounds.connections
         if len(self.connections) > 2 * self.bounds.connections:
             transport.abort()
@@ -84,23 +88,23 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as it is wanted now."""
         self._received += len(data)
-        if self._unparsed or len(data) > HEADS_BYTES:
-            self._take(data)
-        else:
+        if len(data) <= HEADS_BYTES and not self.flow.read_paused:
             self._feed(data)
+        else:
+            self._unparsed += data
+            self.read_on()
 
-    def _take(self, data: bytes) -> None:
-        """Parse bodies as they come and heads a few at a time; once a request waits, what follows it waits unparsed."""
-        view, at = memoryview(self._unparsed + data if self._unparsed else data), 0
-        while at < len(view) and not self.pipeline:
-            end = len(view) if self._in_body else at + HEADS_BYTES
+    def read_on(self) -> None:
+        """Parse what came until enough is held: a piece of a body, or a request behind the one that is being answered."""
+        view, at = memoryview(self._unparsed), 0
+        self._unparsed = b""
+        while at < len(view) and not self.flow.read_paused:
+            end = at + (SLICE_BYTES if self._in_body else HEADS_BYTES)
             self._feed(view[at:end])
             at = end
             if self.transport.is_closing():
                 return
         self._unparsed = bytes(view[at:])
-        if self._unparsed:
-            self.flow.pause_reading()
 
     def _feed(self, data: bytes | memoryview) -> None:
         """Parse, and give up a client whose head does not end."""
@@ -147,8 +151,6 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         if not self.pipeline:
             self.flow.resume_reading()
-            if self._unparsed:
-                self._take(b"")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
@@ -230,6 +232,20 @@ async def _answer_surplus(scope: Any, *_: Any) -> None:
     await scope["extensions"][EXTENSION].respond(503, headers, text)
 
 
+class Flow(FlowControl):
+    """uvicorn's, which also goes on with what came before the pause."""
+
+    def __init__(self, protocol: Protocol, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        """Read on, after a pause."""
+        if self.read_paused:
+            super().resume_reading()
+            self._protocol.read_on()
+
+
 class Direct:
     """The connection, as one request sees it. Use it or ASGI's messages for a body or a response, not both in turn."""
 
@@ -257,6 +273,11 @@ class Direct:
         """Whether the client has closed the connection: what is sent from now on is dropped."""
         return bool(self._cycle.disconnected)
 
+    @property
+    def share(self) -> int:
+        """How many bytes of a body this request should hold at most, now that so many others are being answered."""
+        return piece_bytes(len(self._protocol.tasks))
+
     def gather(self, body: bytes) -> None:
         """Keep a part of the body; wake the reader and stop reading from the socket when there is a piece."""
         self._pieces.append(body)
@@ -280,7 +301,7 @@ class Direct:
         self._begin_pieces()
         if self._failure is not None:
             raise self._failure
-        self._wanted = piece_bytes(len(self._protocol.tasks))
+        self._wanted = self.share
         try:
             while cycle.more_body and self._held < self._wanted and await self._more():
                 pass

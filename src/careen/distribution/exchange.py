@@ -19,7 +19,7 @@ Header = tuple[bytes, bytes]
 API_VERSION: Header = (b"docker-distribution-api-version", b"registry/2.0")
 
 PIECE_BYTES = 256 * 1024
-"""How much of a file is read at a time where the server cannot send it by itself."""
+"""How much of a file is read at a time where the server cannot send it by itself, unless many are being answered."""
 
 STALL_SECONDS = 60.0
 """How long a client may send nothing in the middle of a body where the server offers no direct way."""
@@ -175,9 +175,11 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         loop, end = asyncio.get_running_loop(), start + count
         while start < end and not (self._direct is not None and self._direct.is_gone):
+            size = PIECE_BYTES
             if self._direct is not None:
                 await self._direct.drain()  # nothing is read for a client that does not take what there is
-            piece = await loop.run_in_executor(None, os.pread, fd, min(PIECE_BYTES, end - start), start)
+                size = min(size, self._direct.share)
+            piece = await loop.run_in_executor(None, os.pread, fd, min(size, end - start), start)
             if not piece:
                 raise EOFError
             start += len(piece)
