@@ -10,7 +10,7 @@ PIECE_BYTES = 1024 * 1024
 
 SMALLEST_PIECE = 64 * 1024
 
-BODY_BYTES = 32 * 1024 * 1024
+BODY_BYTES = 16 * 1024 * 1024
 """What the bodies that are being gathered may come to, until each is down to :data:`SMALLEST_PIECE`."""
 
 MIN_RATE = 250

@@ -30,8 +30,8 @@ SEND_BYTES = 1024 * 1024
 """The most that one sendfile moves."""
 
 SLICE_BYTES = 64 * 1024
-"""How much of a body is parsed at a time, or written at a time, each slice when the last was taken. Parsed in chunks of two
-bytes, a body takes seven times its size."""
+"""How much of a body in memory is written at a time, and how much of a chunked one parsed: in chunks of two bytes it takes many
+times its size."""
 
 HAND_ON_SECONDS = 1.0
 """What has arrived of a body is handed on after this time, be it ever so little: a slow client's bytes are not held here."""
@@ -99,12 +99,18 @@ class Protocol(HttpToolsProtocol):
         view, at = memoryview(self._unparsed), 0
         self._unparsed = b""
         while at < len(view) and not self.flow.read_paused:
-            end = at + (SLICE_BYTES if self._in_body else HEADS_BYTES)
+            end = at + self._portion(len(view))
             self._feed(view[at:end])
             at = end
             if self.transport.is_closing():
                 return
         self._unparsed = bytes(view[at:])
+
+    def _portion(self, there: int) -> int:
+        """How many bytes to parse at once."""
+        if not self._in_body:
+            return HEADS_BYTES
+        return SLICE_BYTES if any(name == b"transfer-encoding" for name, _ in self.headers) else there
 
     def _feed(self, data: bytes | memoryview) -> None:
         """Parse, and give up a client whose head does not end."""

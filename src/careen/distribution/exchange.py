@@ -21,6 +21,9 @@ API_VERSION: Header = (b"docker-distribution-api-version", b"registry/2.0")
 PIECE_BYTES = 256 * 1024
 """How much of a file is read at a time where the server cannot send it by itself, unless many are being answered."""
 
+LEAST_PIECE_BYTES = 64 * 1024
+"""And where many are. A piece takes three times its size on its way through TLS."""
+
 STALL_SECONDS = 60.0
 """How long a client may send nothing in the middle of a body where the server offers no direct way."""
 
@@ -178,7 +181,7 @@ class Exchange:
             size = PIECE_BYTES
             if self._direct is not None:
                 await self._direct.drain()  # nothing is read for a client that does not take what there is
-                size = min(size, self._direct.share)
+                size = min(size, max(LEAST_PIECE_BYTES, self._direct.share // 4))
             piece = await loop.run_in_executor(None, os.pread, fd, min(size, end - start), start)
             if not piece:
                 raise EOFError
