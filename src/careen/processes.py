@@ -38,6 +38,9 @@ FILES_PER_CONNECTION = 3
 OTHER_FILES = 512
 """Open files beside them: the database's, and 256 uploads that are kept warm."""
 
+CUT_SECONDS = 3
+"""How long requests whose connections were cut may take to end, and then the process."""
+
 _spawn = multiprocessing.get_context("spawn")
 
 log = structlog.get_logger()
@@ -113,7 +116,7 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
         listener.close()  # the children close theirs: from then on new connections are refused, and do not wait for nobody
         for child in children:
             child.tell_to_stop()
-        ended = [child.wait(settings.shutdown_timeout + 5) for child in children]
+        ended = [child.wait(settings.shutdown_timeout + 2 * CUT_SECONDS) for child in children]
     return 0 if all(revived) and all(ended) else 1
 
 
@@ -144,16 +147,34 @@ def _raise_file_limit(settings: Settings) -> None:
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn's server, which looks at every connection once a second."""
+    """uvicorn's server, which looks at every connection once a second, and cuts the last of them off at the end."""
+
+    def __init__(self, config: uvicorn.Config, shutdown_timeout: float) -> None:
+        super().__init__(config)
+        self._shutdown_timeout = shutdown_timeout
+
+    def _connections(self) -> list[Protocol]:
+        return [each for each in self.server_state.connections if isinstance(each, Protocol)]
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, with a number that counts."""
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, Protocol):
-                    connection.look(now)
+            for connection in self._connections():
+                connection.look(now)
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for what is under way; what is beyond the time-out ends as if its client had gone away."""
+        cutting = asyncio.get_running_loop().call_later(self._shutdown_timeout, self._cut)
+        await super().shutdown(sockets)
+        cutting.cancel()
+
+    def _cut(self) -> None:
+        connections = self._connections()
+        log.warning("transfers did not end in time and are cut off", connections=len(connections))
+        for connection in connections:
+            connection.cut()
 
 
 def _serve_http(settings: Settings, listener: socket.socket) -> None:
@@ -172,12 +193,12 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
         backlog=1024,
-        timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout) + CUT_SECONDS,
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
     )
     _end_with_parent()
-    HttpServer(config).run(sockets=[listener])
+    HttpServer(config, settings.shutdown_timeout).run(sockets=[listener])
 
 
 def _work(settings: Settings) -> None:

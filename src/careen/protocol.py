@@ -173,6 +173,13 @@ class Protocol(HttpToolsProtocol):
         else:
             super().on_body(body)
 
+    def cut(self) -> None:
+        """Break the connection off, also under a sendfile, which has a descriptor of its own."""
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+        self.transport.abort()
+
     def look(self, now: float) -> None:
         """Give the client up if it has used up its time.
 
@@ -188,7 +195,7 @@ class Protocol(HttpToolsProtocol):
             case "refused":
                 self._pace = self._pace or Pace(self.bounds.stall, now, self._received)
                 if self._pace.is_lost(now, self._received):
-                    self.transport.abort()
+                    self.cut()
             case "idle":
                 if now - self._since >= self.bounds.idle:
                     self.transport.close()
@@ -223,7 +230,7 @@ class Protocol(HttpToolsProtocol):
         if self._pace is None or not (unsent or self.transport.get_write_buffer_size()):
             self._pace = Pace(self.bounds.stall, now, taken)
         elif self._pace.is_lost(now, taken):
-            self.transport.abort()
+            self.cut()
 
 
 async def _answer_surplus(scope: Any, *_: Any) -> None:
