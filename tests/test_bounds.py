@@ -21,7 +21,7 @@ TRANSFERS: dict[str, tuple[list[tuple[float, int]], bool]] = {
 def test_a_transfer_has_to_get_on(seen: list[tuple[float, int]], lost: bool) -> None:
     """In each ten seconds, counted from when it last had, as many bytes as the slowest rate makes in ten seconds."""
     pace = Pace(10)
-    assert any([pace.is_lost(now, count) for now, count in seen]) is lost
+    assert any(pace.is_lost(now, count) for now, count in seen) is lost
 
 
 @pytest.mark.parametrize("requests", [0, 1, 16, 17, 100, 256, 1000, 100_000])
