@@ -24,9 +24,8 @@ from tests.tls import TlsServer, needs_openssl
 
 MANY = 200
 BLOB = random.Random("limits").randbytes(20_000_000)  # noqa: S311 the same bytes every time
-LARGE_MANIFEST = images.artifact(
-    "application/x", images.image("x"), annotations={"org.example": "x" * 4_000_000}
-)
+SUBJECT = images.image("subject")
+LARGE_MANIFEST = images.artifact("application/x", SUBJECT, annotations={"org.example": "x" * 4_000_000})
 PING = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nUser-Agent: y\r\n\r\n"
 
 
@@ -81,6 +80,13 @@ def readers_of_manifests(client: Client, name: str, connections: list[socket.soc
     """Each asks for the largest of manifests, and takes nothing."""
     for connection in connections:
         connection.sendall(client.head_of("GET", f"/v2/{name}/manifests/large"))
+    time.sleep(3)
+
+
+def readers_of_listings(client: Client, name: str, connections: list[socket.socket]) -> None:
+    """Each asks for a listing of four megabytes, and takes nothing."""
+    for connection in connections:
+        connection.sendall(client.head_of("GET", f"/v2/{name}/referrers/{SUBJECT.digest}"))
     time.sleep(3)
 
 
@@ -148,6 +154,7 @@ Load = Callable[[Client, str, list[socket.socket]], None]
 LOADS: dict[str, tuple[Load, bool, int]] = {
     "slow readers": (slow_readers, False, 64),
     "readers of manifests": (readers_of_manifests, False, 256),
+    "readers of listings": (readers_of_listings, False, 1536),
     "slow writers": (slow_writers, False, 1024),
     "fast writers": (fast_writers, False, 1024),
     "writers in chunks of two bytes": (splitters, False, 1536),
