@@ -133,7 +133,7 @@ class Vanishing:
     """A connection over TLS, which cannot send files, and whose client goes away after the first piece."""
 
     sends_files = False
-    share = exchanges.PIECE_BYTES
+    share = 4 * exchanges.PIECE_BYTES
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
