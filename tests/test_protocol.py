@@ -16,7 +16,7 @@ import pytest
 
 from careen.oci.digest import digest_of
 from tests import images
-from tests.distribution.client import Answer, Client, answer, read_to_end, split
+from tests.distribution.client import Answer, Client, answer
 from tests.server import Server
 from tests.tls import TlsServer, needs_openssl
 
@@ -283,18 +283,3 @@ def test_tls_is_what_it_says(encrypted: Client) -> None:
     assert f'realm="https://{encrypted.server.host}/"' in got.headers["www-authenticate"]
     with pytest.raises(ssl.SSLCertVerificationError):
         Client(encrypted.server, tls=ssl.create_default_context()).send("GET", "/v2/")
-
-
-@pytest.mark.slow
-def test_a_client_that_stalls_is_given_up(plain: Client, name: str) -> None:
-    """A minute without a byte: half a body is answered 408, and an answer that nobody takes is broken off."""
-    location = plain.begin(name)
-    with plain.connect() as sending, plain.connect() as reading:
-        sending.sendall(plain.head_of("PATCH", location, "Content-Length: 10") + b"01234")
-        reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
-        reading.sendall(plain.head_of("GET", f"/v2/{name}/blobs/{digest_of(LARGE)}"))
-        time.sleep(62)
-        refused, taken = split(read_to_end(sending)), read_to_end(reading)
-    assert (refused.status, refused.code, refused.headers["connection"]) == (408, "SIZE_INVALID", "close")
-    assert plain.send("GET", location).headers["range"] == "0-4"
-    assert len(taken) < len(LARGE)

@@ -7,10 +7,13 @@ The parent has imported everything when it forks them, so that the program is in
 a child that has to be started again serves at once. It opens no database and starts no thread: a fork would copy them broken.
 """
 
+import asyncio
 import contextlib
 import gc
+import math
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import threading
@@ -23,6 +26,7 @@ import structlog
 import uvicorn
 
 from careen import server, telemetry, worker
+from careen.bounds import Bounds
 from careen.protocol import Protocol
 from careen.server import CannotStart
 from careen.settings import Settings
@@ -32,6 +36,15 @@ QUICK_DEATH = 10.0
 
 MAX_QUICK_DEATHS = 3
 """After so many in a row the parent gives up instead of trying for ever."""
+
+FILES_PER_CONNECTION = 3
+"""Open files that a connection may need: its socket, a duplicate of it and a blob."""
+
+OTHER_FILES = 512
+"""Open files beside them: the database's, and 256 uploads that are kept warm."""
+
+CUT_SECONDS = 3
+"""How long requests whose connections were cut may take to end, and then the process."""
 
 _fork = multiprocessing.get_context("fork")
 
@@ -112,6 +125,7 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
         CannotStart: the address cannot be listened on.
     """
     telemetry.configure(settings.log_level)
+    _raise_file_limit(settings)
     with contextlib.closing(_listen(settings)) as listener:
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -124,9 +138,10 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
         revived = [True]
         while all(revived) and not stopping.wait(0.5):
             revived = [child.revive() for child in children]
+        listener.close()  # the children close theirs: from then on new connections are refused, and do not wait for nobody
         for child in children:
             child.tell_to_stop()
-        ended = [child.wait(settings.shutdown_timeout + 5) for child in children]
+        ended = [child.wait(settings.shutdown_timeout + 2 * CUT_SECONDS) for child in children]
     return 0 if all(revived) and all(ended) else 1
 
 
@@ -145,8 +160,53 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def _raise_file_limit(settings: Settings) -> None:
+    """Let this process and its children open as many files as the connections may need."""
+    needed = FILES_PER_CONNECTION * settings.max_connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        log.warning("too few open files are allowed for max_connections", allowed=allowed, needed=needed)
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn's server, which looks at every connection once a second, and cuts the last of them off at the end."""
+
+    def __init__(self, config: uvicorn.Config, shutdown_timeout: float) -> None:
+        super().__init__(config)
+        self._shutdown_timeout = shutdown_timeout
+
+    def _connections(self) -> list[Protocol]:
+        return [each for each in self.server_state.connections if isinstance(each, Protocol)]
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, with a number that counts."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in self._connections():
+                connection.look(now)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for what is under way; what is beyond the time-out ends as if its client had gone away."""
+        cutting = asyncio.get_running_loop().call_later(self._shutdown_timeout, self._cut)
+        await super().shutdown(sockets)
+        cutting.cancel()
+
+    def _cut(self) -> None:
+        connections = self._connections()
+        log.warning("transfers did not end in time and are cut off", connections=len(connections))
+        for connection in connections:
+            connection.cut()
+
+
 def _serve_http(settings: Settings, listener: socket.socket) -> None:
     telemetry.configure(settings.log_level)
+    Protocol.bounds = Bounds(
+        connections=settings.max_connections, head=settings.head_timeout, stall=settings.stall_timeout
+    )
     config = uvicorn.Config(
         server.application(settings),
         http=Protocol,
@@ -158,13 +218,12 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
         backlog=1024,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(settings.shutdown_timeout),
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout) + CUT_SECONDS,
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
     )
     _end_with_parent()
-    uvicorn.Server(config).run(sockets=[listener])
+    HttpServer(config, settings.shutdown_timeout).run(sockets=[listener])
 
 
 def _work(settings: Settings) -> None:

@@ -1,39 +1,65 @@
 """uvicorn's HTTP protocol with a direct way to the connection, for the paths that every push and pull takes.
 
-uvicorn reads and frames requests, keeps connections alive, queues pipelined requests; that is not touched, but two gaps in it are
-closed: a head has a largest size, and a lost connection is told to the request that is being answered. ASGI's messages, though,
-copy a request's body three times on its way in, write a response in two system calls, and know no file. So each request's scope
-carries, as the ASGI extension ``careen.direct``, a :class:`Direct` that an application may use instead of ``receive`` and
-``send``: body pieces of a megabyte, a whole response in one write, a response from a file by sendfile(2).
-The measurements that asked for it are in docs/adr/0004.
+uvicorn reads and frames requests and queues pipelined ones; that is not touched, but gaps in it are closed: a head has a largest
+size and a longest time, a pipeline has a depth, a client that takes or sends next to nothing is given up, connections have a
+number, and a lost connection is told to the request that is being answered. ASGI's messages, though, copy a request's body three
+times on its way in, write a response in two system calls, and know no file. So each request's scope carries, as the ASGI
+extension ``careen.direct``, a :class:`Direct` that an application may use instead of ``receive`` and ``send``: body pieces of a
+megabyte, a whole response in one write, a response from a file by sendfile(2).
+The measurements that asked for it are in docs/adr/0004; every limit is in docs/limits.md.
 """
 
 import asyncio
 import contextlib
 import os
+import socket
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from careen.bounds import Bounds, Pace, piece_bytes
 
 EXTENSION = "careen.direct"
 
 Header = tuple[bytes, bytes]
 
-PIECE_BYTES = 1024 * 1024
-"""How much of a body is gathered before the application is woken, and the most that one sendfile moves."""
+SEND_BYTES = 1024 * 1024
+"""The most that one sendfile moves."""
 
-STALL_SECONDS = 60.0
-"""How long a client may send or take nothing at all in the middle of a body before it is given up."""
+SLICE_BYTES = 64 * 1024
+"""How much of a body in memory is written at a time, and how much of a chunked one parsed: in chunks of two bytes it takes many
+times its size."""
+
+HAND_ON_SECONDS = 1.0
+"""What has arrived of a body is handed on after this time, be it ever so little: a slow client's bytes are not held here."""
+
+PART_COST = 64
+"""What a part of a body costs beyond its bytes: in chunks of two bytes it would be far more than the bytes."""
 
 _READING = (b"GET", b"HEAD")
 
 MAX_HEAD_BYTES = 64 * 1024
 """The most a client may send that is no part of a body: request line, headers, trailers. uvicorn would keep any number."""
 
+HEADS_BYTES = 8 * 1024
+"""How much is parsed at a time outside of bodies. A request costs a hundred times its bytes once it is parsed, so what is behind
+the ones that wait stays as it came."""
+
+MAX_WAITING = 256
+"""How many pipelined requests may wait, parsed. Only requests of thirty bytes, or those behind a body, come to so many."""
+
+_ACKNOWLEDGED = struct.Struct("@Q")
+_ACKNOWLEDGED_AT = 120
+_UNSENT = struct.Struct("@I")
+_UNSENT_AT = 144
+"""Where Linux's struct tcp_info has tcpi_bytes_acked and tcpi_notsent_bytes."""
+
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's httptools protocol, offering ``careen.direct``.
+    """uvicorn's httptools protocol, offering ``careen.direct``. :meth:`look` is to be called about once a second.
 
     An application may have a method ``answer_again(method, target, headers)``. It is asked before a request is handed to it, and
     may answer with a whole response at once, or with None.
@@ -45,20 +71,79 @@ class Protocol(HttpToolsProtocol):
             self.app, "answer_again", _never
         )
 
+    bounds = Bounds()
+
     _answering: RequestResponseCycle | None = None
     _head_bytes = 0
     """Bytes that came since the last complete head or the last part of a body."""
+    _in_head = False
+    _in_body = False
+    """Whether the parser is between a head and the end of its body."""
+    _unparsed = b""
+    """What came behind requests that wait for their turn."""
+    _surplus = False
+    _received = 0
+    _repeated = 0
+    """Answers that were given again, without a cycle."""
+    _seen: tuple[str, RequestResponseCycle | None, int] = ("", None, 0)
+    _since = 0.0
+    _pace: Pace | None = None
+    """What :meth:`look` found the connection to be doing, for which request, since when, and how it got on."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Count the connection: one too many gets a 503 for its first request, and far too many get nothing."""
+        super().connection_made(transport)
+        self.flow = Flow(self, transport)
+        transport.set_write_buffer_limits(SLICE_BYTES)  # over TLS uvloop would buffer half a megabyte
+        self._surplus = len(self.connections) > self.bounds.connections
+        if len(self.connections) > 2 * self.bounds.connections:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and give up a client whose head does not end."""
+        """Parse what came, as far as it is wanted now."""
+        self._received += len(data)
+        if len(data) <= HEADS_BYTES and not self.flow.read_paused:
+            self._feed(data)
+        else:
+            self._unparsed += data
+            self.read_on()
+
+    def read_on(self) -> None:
+        """Parse what came until enough is held: a piece of a body, or a request behind the one that is being answered."""
+        view, at = memoryview(self._unparsed), 0
+        self._unparsed = b""
+        while at < len(view) and not self.flow.read_paused:
+            end = at + self._portion(len(view))
+            self._feed(view[at:end])
+            at = end
+            if self.transport.is_closing():
+                return
+        self._unparsed = bytes(view[at:])
+
+    def _portion(self, there: int) -> int:
+        """How many bytes to parse at once."""
+        if not self._in_body:
+            return HEADS_BYTES
+        return SLICE_BYTES if any(name == b"transfer-encoding" for name, _ in self.headers) else there
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        """Parse, and give up a client whose head does not end."""
         self._head_bytes += len(data)
-        super().data_received(data)
+        super().data_received(data)  # type: ignore[arg-type]  # the parser takes any buffer
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        """A head begins. Too many that wait are refused as what is no HTTP is."""
+        self._in_head = True
+        if len(self.pipeline) >= MAX_WAITING:
+            raise ValueError("too many pipelined requests")
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The next bytes begin a body, or another head. What can be answered again is answered here."""
         self._head_bytes = 0
+        self._in_head, self._in_body = False, True
         if not self._answer_again():
             super().on_headers_complete()
 
@@ -77,9 +162,16 @@ class Protocol(HttpToolsProtocol):
         response = self._again(method, self.url, self.headers)
         if response is None:
             return False
+        self._repeated += 1
         self.transport.write(response)
         self.on_response_complete()
         return True
+
+    def on_message_complete(self) -> None:
+        """The next bytes begin a head."""
+        self._head_bytes = 0
+        self._in_body = False
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered; uvicorn tells the last that came, which with pipelining is another.
@@ -88,13 +180,24 @@ class Protocol(HttpToolsProtocol):
         """
         if self._answering is not None:
             self._answering.disconnected = True
+        self._unparsed = b""
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Go on with the request that waits, or read on: uvicorn reads on in any case, and parses faster than it answers."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
         extensions: dict[str, Any] = {EXTENSION: Direct(self, cycle)}
         cycle.scope["extensions"] = extensions
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, _answer_surplus if self._surplus else app)
 
     def on_body(self, body: bytes) -> None:
         """Hand a part of the body to whoever reads it: ``Direct.pieces`` once that was called, else uvicorn's ``receive``."""
@@ -105,18 +208,107 @@ class Protocol(HttpToolsProtocol):
         else:
             super().on_body(body)
 
+    def cut(self) -> None:
+        """Break the connection off, also under a sendfile, which has a descriptor of its own."""
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+        self.transport.abort()
+
+    def look(self, now: float) -> None:
+        """Give the client up if it has used up its time.
+
+        Args:
+            now: the event loop's time in seconds.
+        """
+        seen = (self._doing(), self._answering, self._repeated)
+        if seen != self._seen:
+            self._seen, self._since, self._pace = seen, now, None
+        match seen[0]:
+            case "answering" | "closing":
+                self._look_at_the_answer(now)
+            case "refused":
+                self._pace = self._pace or Pace(self.bounds.stall, now, self._received)
+                if self._pace.is_lost(now, self._received):
+                    self.cut()
+            case "idle":
+                if now - self._since >= self.bounds.idle:
+                    self.transport.close()
+            case state:
+                if now - self._since >= self.bounds.head:
+                    if state == "head":
+                        self.transport.write(
+                            STATUS_LINE[408] + b"connection: close\r\ncontent-length: 0\r\n\r\n"
+                        )
+                    self.transport.close()
+
+    def _doing(self) -> str:
+        if self.transport.is_closing():
+            return "closing"
+        if self._answering is not None and not self._answering.response_complete:
+            return "answering"
+        if self._in_body:
+            return "refused"  # answered already: the rest of its body is read and forgotten
+        if self._in_head or self._head_bytes:
+            return "head"
+        return "silent" if self._answering is None else "idle"
+
+    def _look_at_the_answer(self, now: float) -> None:
+        """Break off an answer that is there and is not taken. The kernel knows, whichever way it was written."""
+        try:
+            connection = self.transport.get_extra_info("socket")
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+        except OSError:
+            return  # it is closed; we are told in a moment
+        (taken,) = _ACKNOWLEDGED.unpack_from(info, _ACKNOWLEDGED_AT)
+        (unsent,) = _UNSENT.unpack_from(info, _UNSENT_AT)
+        if self._pace is None or not (unsent or self.transport.get_write_buffer_size()):
+            self._pace = Pace(self.bounds.stall, now, taken)
+        elif self._pace.is_lost(now, taken):
+            self.cut()
+
+
+async def _answer_surplus(scope: Any, *_: Any) -> None:
+    """The answer to whoever is one too many."""
+    text = b"This registry has as many connections as it takes. Try again."
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(text)),
+        (b"retry-after", b"1"),
+        (b"connection", b"close"),
+    ]
+    await scope["extensions"][EXTENSION].respond(503, headers, text)
+
+
+class Flow(FlowControl):
+    """uvicorn's, which also goes on with what came before the pause."""
+
+    def __init__(self, protocol: Protocol, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        """Read on, after a pause."""
+        if self.read_paused:
+            super().resume_reading()
+            self._protocol.read_on()
+
 
 class Direct:
     """The connection, as one request sees it. Use it or ASGI's messages for a body or a response, not both in turn."""
 
-    __slots__ = ("_cycle", "_failure", "_pieces", "_protocol", "_size", "takes_pieces")
+    __slots__ = (
+        "_cycle", "_failure", "_held", "_pace", "_pieces", "_protocol", "_received", "_waited", "_wanted",
+        "takes_pieces",
+    )  # fmt: skip
 
     def __init__(self, protocol: Protocol, cycle: RequestResponseCycle) -> None:
         self._protocol = protocol
         self._cycle = cycle
         self._pieces: list[bytes] = []
         self._failure: Exception | None = None
-        self._size = 0
+        self._wanted = self._held = self._received = 0
+        self._waited = 0.0
         self.takes_pieces = False
 
     @property
@@ -129,35 +321,43 @@ class Direct:
         """Whether the client has closed the connection: what is sent from now on is dropped."""
         return bool(self._cycle.disconnected)
 
+    @property
+    def share(self) -> int:
+        """How many bytes of a body this request should hold at most, now that so many others are being answered."""
+        return piece_bytes(len(self._protocol.tasks))
+
     def gather(self, body: bytes) -> None:
         """Keep a part of the body; wake the reader and stop reading from the socket when there is a piece."""
         self._pieces.append(body)
-        self._size += len(body)
-        if self._size >= PIECE_BYTES:
+        self._received += len(body)
+        self._held += len(body) + PART_COST
+        if self._held >= self._wanted:
             self._protocol.flow.pause_reading()
             self._cycle.message_event.set()
 
     async def pieces(self) -> tuple[list[bytes], bool]:
-        """What has arrived of the body, a megabyte or more unless it is the rest, and whether more is to come.
+        """What has arrived of the body, and whether more is to come.
 
+        It is a megabyte or so, less where many requests are being answered, and whatever there is where the client is slow.
         What came before a failure is handed out before the failure is raised, so that an upload can go on behind it.
 
         Raises:
             ConnectionError: the client is gone.
-            TimeoutError: it sent nothing for :data:`STALL_SECONDS`.
+            TimeoutError: it was slower than :data:`careen.bounds.MIN_RATE` for the stall time.
         """
         cycle = self._cycle
         self._begin_pieces()
         if self._failure is not None:
             raise self._failure
+        self._wanted = self.share
         try:
-            while cycle.more_body and self._size < PIECE_BYTES:
-                await self._more()
+            while cycle.more_body and self._held < self._wanted and await self._more():
+                pass
         except (ConnectionError, TimeoutError) as error:
             if not self._pieces:
                 raise
             self._failure = error
-        taken, self._pieces, self._size = self._pieces, [], 0
+        taken, self._pieces, self._held = self._pieces, [], 0
         return taken, cycle.more_body
 
     def _begin_pieces(self) -> None:
@@ -167,35 +367,56 @@ class Direct:
             cycle.waiting_for_100_continue = False
         if not self.takes_pieces:
             self.takes_pieces = True
+            self._pace = Pace(self._protocol.bounds.stall)
             if cycle.body:  # what came before the application asked
-                self._pieces.append(bytes(cycle.body))
-                self._size += len(cycle.body)
+                self.gather(bytes(cycle.body))
                 cycle.body = bytearray()
 
-    async def _more(self) -> None:
-        """Wait until there is a piece, the end, or a disconnect; as long as something arrives, for however long it takes."""
-        if self._cycle.disconnected:
-            raise ConnectionError
-        self._protocol.flow.resume_reading()
-        before = self._size
-        try:
-            async with asyncio.timeout(STALL_SECONDS):
-                await self._cycle.message_event.wait()
-        except TimeoutError:
-            if self._size == before:
-                raise
-        self._cycle.message_event.clear()
+    async def _more(self) -> bool:
+        """Wait until there is a piece, the end, or a disconnect, but not for long.
 
-    async def respond(self, status: int, headers: Sequence[Header], body: bytes) -> bytes | None:
-        """Send a whole response in one write. ``headers`` have the Content-Length.
+        Only the time in which we would have read counts for the client's pace.
 
         Returns:
-            What was sent, if it would do for any connection that stays open: it does not say that this one closes.
+            False if what there is should be handed on, because it took so long.
         """
-        response = await self._send_head(status, headers, body)
-        keeps = self._cycle.keep_alive
+        cycle, loop = self._cycle, self._protocol.loop
+        if cycle.disconnected:
+            raise ConnectionError
+        self._protocol.flow.resume_reading()
+        began, came = loop.time(), False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(HAND_ON_SECONDS, self._protocol.bounds.stall)):
+                came = await cycle.message_event.wait()
+        cycle.message_event.clear()
+        self._waited += loop.time() - began
+        if cycle.more_body and self._pace.is_lost(self._waited, self._received):
+            raise TimeoutError
+        return came or not self._pieces
+
+    async def respond(self, status: int, headers: Sequence[Header], body: bytes) -> bytes | None:
+        """Send a whole response, a short one in one write. ``headers`` have the Content-Length.
+
+        Returns:
+            What was sent, if it is short and would do for any connection that stays open: it does not say that this one closes.
+        """
+        if len(body) <= SLICE_BYTES:
+            sent = await self._send_head(status, headers, body)
+            response = sent if self._cycle.keep_alive else None
+        else:
+            response = None
+            await self._send_head(status, headers, b"")
+            for first in range(0, len(body), SLICE_BYTES):
+                await self.drain()
+                if not self._cycle.disconnected:
+                    self._protocol.transport.write(body[first : first + SLICE_BYTES])
         self._complete()
-        return response if keeps else None
+        return response
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written, or is gone."""
+        if self._protocol.flow.write_paused and not self._cycle.disconnected:
+            await self._protocol.flow.drain()
 
     async def send_file(
         self, status: int, headers: Sequence[Header], fd: int, offset: int, count: int
@@ -224,8 +445,7 @@ class Direct:
 
     async def _send_head(self, status: int, headers: Sequence[Header], body: bytes) -> bytes:
         protocol, cycle = self._protocol, self._cycle
-        if protocol.flow.write_paused and not cycle.disconnected:
-            await protocol.flow.drain()
+        await self.drain()
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
         lines = [b"%b: %b\r\n" % header for header in (*protocol.server_state.default_headers, *headers)]
@@ -267,7 +487,7 @@ class Direct:
     async def _copy(self, out: int, fd: int, offset: int, count: int) -> None:
         while count and not self._cycle.disconnected:
             try:
-                sent = os.sendfile(out, fd, offset, min(count, PIECE_BYTES))
+                sent = os.sendfile(out, fd, offset, min(count, SEND_BYTES))
             except BlockingIOError:
                 await self._writable(out)
                 continue
@@ -282,7 +502,7 @@ class Direct:
         ready = loop.create_future()
         loop.add_writer(fd, _resolve, ready)
         try:
-            async with asyncio.timeout(STALL_SECONDS):
+            async with asyncio.timeout(self._protocol.bounds.stall):
                 await ready
         finally:
             with contextlib.suppress(ValueError):

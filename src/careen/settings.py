@@ -22,6 +22,8 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=_CENTURY)]
 Interval = Annotated[float, msgspec.Meta(gt=0, le=_CENTURY)]
 """Seconds between two times of something that is done again and again, so never none."""
 
+Connections = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
 MIN_SECRET = 16
 
 
@@ -64,6 +66,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long an upload may stand still before it is abandoned."""
     shutdown_timeout: Seconds = 30
     """How long a worker that is told to stop waits for transfers in flight."""
+    max_connections: Connections = 1000
+    """Connections that one HTTP worker process serves. The requests of others are answered 503."""
+    head_timeout: Interval = 30
+    """How long the head of a request may take, and how long a new connection may be silent."""
+    stall_timeout: Interval = 60
+    """How long a client may send or take less than 250 bytes a second in the middle of a body."""
     tls_certificate: str = ""
     """A PEM file with the certificate chain; empty: plain HTTP."""
     tls_key: str = ""

@@ -208,3 +208,11 @@ class BlobStoreContract:
             upload.write([b"and done"])
             assert upload.digest("sha256") == digest_of(b"begun and done")
             upload.abort()
+
+    def test_a_scratch_file_is_nothing_of_the_store_s(self, store: BlobStore) -> None:
+        """It keeps what is written until it is closed, and is neither a blob nor an upload."""
+        with store.scratch() as file:
+            file.write(DATA)
+            file.seek(0)
+            assert file.read() == DATA
+            assert (list(store.stored()), list(store.uploads())) == ([], [])

@@ -134,6 +134,7 @@ class Vanishing:
     """A connection over TLS, which cannot send files, and whose client goes away after the first piece."""
 
     sends_files = False
+    share = 4 * exchanges.PIECE_BYTES
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -141,6 +142,9 @@ class Vanishing:
     @property
     def is_gone(self) -> bool:
         return len(self._caller.sent) == 2
+
+    async def drain(self) -> None:
+        """The client takes everything at once."""
 
 
 def test_a_file_is_not_read_for_a_client_that_has_gone(tmp_path: Path) -> None:

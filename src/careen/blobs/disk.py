@@ -16,10 +16,12 @@ import contextlib
 import fcntl
 import os
 import secrets
+import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from careen.blobs.store import Stored, UploadBusy, UploadUnknown
 from careen.oci import digest as digests
@@ -234,6 +236,10 @@ class DiskBlobStore:
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation."""
         self.path(digest, generation).unlink(missing_ok=True)
+
+    def scratch(self) -> IO[bytes]:
+        """A file in the data folder, not in ``/tmp``, which may be memory."""
+        return tempfile.TemporaryFile(dir=self._uploads)
 
     def stored(self) -> Iterator[Stored]:
         """Every generation there is. A file that vanishes while we look is not reported."""

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
 INLINE_BYTES = 64 * 1024
 """Blobs of up to this many bytes are rows of the database: most blobs of real images are, and rows push several times faster."""
@@ -92,6 +92,9 @@ class BlobStore(Protocol):
 
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation; nothing happens if it is gone already."""
+
+    def scratch(self) -> IO[bytes]:
+        """An empty file without a name, for bytes that wait; they are gone when it is closed."""
 
     def stored(self) -> Iterator[Stored]:
         """Every generation there is, for the sweep and for exact accounts."""

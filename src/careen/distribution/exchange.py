@@ -19,10 +19,13 @@ Header = tuple[bytes, bytes]
 API_VERSION: Header = (b"docker-distribution-api-version", b"registry/2.0")
 
 PIECE_BYTES = 256 * 1024
-"""How much of a file is read at a time where the server cannot send it by itself."""
+"""How much of a file is read at a time where the server cannot send it by itself, unless many are being answered."""
+
+LEAST_PIECE_BYTES = 64 * 1024
+"""And where many are. A piece takes three times its size on its way through TLS."""
 
 STALL_SECONDS = 60.0
-"""How long a client may send nothing in the middle of a body before it is given up."""
+"""How long a client may send nothing in the middle of a body where the server offers no direct way."""
 
 
 _NO_CONTENT = frozenset({204, 304})
@@ -101,19 +104,21 @@ class Exchange:
         value = self.header(b"content-length")
         return int(value) if value is not None and value.isdigit() else None
 
-    async def body(self) -> AsyncIterator[bytes]:
-        """The body, as it arrives.
+    async def body(self) -> AsyncIterator[list[bytes]]:
+        """The body, as it arrives, in portions that are worth a thread's while.
 
         Raises:
             ClientGone: the connection ended before the body did.
-            OciError: nothing came for :data:`STALL_SECONDS` (408).
+            OciError: next to nothing came for the stall time (408).
         """
         while self._unread:
             try:
-                for part in await self._parts():
-                    yield part
+                parts = await self._parts()
             except TimeoutError:
                 raise OciError("SIZE_INVALID", "the rest of the body did not come", status=408) from None
+            if parts:
+                yield parts
+            del parts  # not held while the next are waited for
 
     async def _parts(self) -> list[bytes]:
         if self._direct is not None:
@@ -140,9 +145,9 @@ class Exchange:
         parts: list[bytes] = []
         size = 0
         if declared is None or declared <= limit:
-            async for part in self.body():
-                parts.append(part)
-                size += len(part)
+            async for portion in self.body():
+                parts += portion
+                size += sum(map(len, portion))
                 if size > limit:
                     break
             else:
@@ -157,8 +162,8 @@ class Exchange:
         if self.header(b"expect") is not None:
             return
         with contextlib.suppress(ClientGone, OciError):
-            async for part in self.body():
-                limit -= len(part)
+            async for portion in self.body():
+                limit -= sum(map(len, portion))
                 if limit < 0:
                     return
 
@@ -196,7 +201,11 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         loop, end = asyncio.get_running_loop(), start + count
         while start < end and not (self._direct is not None and self._direct.is_gone):
-            piece = await loop.run_in_executor(None, os.pread, fd, min(PIECE_BYTES, end - start), start)
+            size = PIECE_BYTES
+            if self._direct is not None:
+                await self._direct.drain()  # nothing is read for a client that does not take what there is
+                size = min(size, max(LEAST_PIECE_BYTES, self._direct.share // 4))
+            piece = await loop.run_in_executor(None, os.pread, fd, min(size, end - start), start)
             if not piece:
                 raise EOFError
             start += len(piece)

@@ -6,7 +6,15 @@ import msgspec
 
 from careen.clock import Instant, isoformat
 from careen.distribution.exchange import Exchange, Header, json_header
-from careen.distribution.surface import Surface, check_name, encoded, page_size
+from careen.distribution.surface import (
+    Listing,
+    Surface,
+    check_name,
+    encoded,
+    in_a_file,
+    page_size,
+    respond_listing,
+)
 from careen.ecr import errors
 from careen.oci import digest as digests
 from careen.oci import manifest as manifests
@@ -15,7 +23,7 @@ from careen.oci.errors import OciError
 from careen.registry import images, repositories, trash
 from careen.registry.access import Action, Principal
 from careen.registry.deletions import Cause
-from careen.registry.fresh import TOO_HEAVY
+from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY
 from careen.registry.images import Pullable
 from careen.registry.pulls import Pull
 
@@ -48,6 +56,13 @@ async def get_manifest(
     pull = Pull(found.manifest_id, principal.arn) if exchange.method == "GET" else None
     if pull is not None:
         surface.pulls.record(pull, exchange.header(b"user-agent"))
+        if len(found.content) > MAX_WEIGHT:
+            size = len(found.content)
+            headers.append((b"content-length", b"%d" % size))
+            with in_a_file(surface, found.content) as file:
+                del found  # megabytes, for as long as a slow client likes
+                await exchange.respond_file(200, headers, file.fileno(), 0, size)
+            return
     surface.again.keep(exchange, await exchange.respond(200, headers, found.content), pull=pull)
 
 
@@ -134,15 +149,17 @@ async def list_tags(surface: Surface, exchange: Exchange, principal: Principal, 
     """end-8: tags in lexical order; ``n`` and ``last`` page, and a Link header leads on."""
     surface.require(principal, Action.LIST_IMAGES, name)
     check_name(name)
-    size = page_size(exchange)
-    found = await surface.registry.read_in_thread(
-        images.tag_names, name, exchange.parameter("last") or "", size + 1
-    )
+    last, size = exchange.parameter("last") or "", page_size(exchange)
+    await respond_listing(surface, exchange, lambda: _page_of_tags(surface, name, last, size))
+
+
+def _page_of_tags(surface: Surface, name: str, last: str, size: int) -> Listing:
+    found = surface.registry.read(images.tag_names, name, last, size + 1)
     page = found[:size]
     headers = [json_header()]
     if len(found) > size and page:
         headers.append((b"link", encoded(f'</v2/{name}/tags/list?n={size}&last={page[-1]}>; rel="next"')))
-    await exchange.respond(200, headers, msgspec.json.encode({"name": name, "tags": page}))
+    return headers, msgspec.json.encode({"name": name, "tags": page})
 
 
 async def list_referrers(
@@ -157,7 +174,11 @@ async def list_referrers(
     if not digests.is_digest(digest):
         raise OciError("DIGEST_INVALID", f"'{digest}' is not a digest")
     wanted = exchange.parameter("artifactType")
-    found = await surface.registry.read_in_thread(images.active_referrers, name, digest)
+    await respond_listing(surface, exchange, lambda: _referrers(surface, name, digest, wanted))
+
+
+def _referrers(surface: Surface, name: str, digest: str, wanted: str | None) -> Listing:
+    found = surface.registry.read(images.active_referrers, name, digest)
     listed = [
         manifests.referrer(
             row.digest, row.size, row.media_type, row.artifact_type,
@@ -170,21 +191,23 @@ async def list_referrers(
     if wanted is not None:
         headers.append((b"oci-filters-applied", b"artifactType"))
     body = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": listed}
-    await exchange.respond(200, headers, msgspec.json.encode(body))
+    return headers, msgspec.json.encode(body)
 
 
 async def list_catalog(surface: Surface, exchange: Exchange, principal: Principal) -> None:
     """``GET /v2/_catalog``: repository names in order. Not in the OCI specification; Docker's registry and ECR have it."""
     surface.require(principal, Action.DESCRIBE_REPOSITORIES, None)
-    size = page_size(exchange)
-    found = await surface.registry.read_in_thread(
-        repositories.catalog, exchange.parameter("last") or "", size + 1
-    )
+    last, size = exchange.parameter("last") or "", page_size(exchange)
+    await respond_listing(surface, exchange, lambda: _page_of_catalog(surface, last, size))
+
+
+def _page_of_catalog(surface: Surface, last: str, size: int) -> Listing:
+    found = surface.registry.read(repositories.catalog, last, size + 1)
     page = found[:size]
     headers = [json_header()]
     if len(found) > size and page:
         headers.append((b"link", encoded(f'</v2/_catalog?n={size}&last={page[-1]}>; rel="next"')))
-    await exchange.respond(200, headers, msgspec.json.encode({"repositories": page}))
+    return headers, msgspec.json.encode({"repositories": page})
 
 
 def _check_reference(reference: str) -> None:

@@ -1,16 +1,18 @@
 """What the handlers of this surface share: the registry, its fresh answers, its pull times, and the questions all of them ask."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import IO
 
 from careen.distribution.again import Again
-from careen.distribution.exchange import Exchange
+from careen.distribution.exchange import Exchange, Header
 from careen.ecr.arn import RepositoryArn
 from careen.oci import names
 from careen.oci.errors import OciError
 from careen.registry import access, repositories
 from careen.registry.access import Action, Principal
-from careen.registry.fresh import Fresh
+from careen.registry.fresh import MAX_WEIGHT, Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
@@ -18,6 +20,9 @@ from careen.registry.repositories import Repository
 MAX_PAGE = 10_000
 """The most names or tags in one answer; a Link header leads on."""
 
+
+Listing = tuple[list[Header], bytes]
+"""The headers and the body of a list."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -74,6 +79,33 @@ def page_size(exchange: Exchange) -> int:
     if _NUMBER.fullmatch(text) is None:
         raise OciError("PAGINATION_NUMBER_INVALID", f"n is a number of entries, not '{text}'")
     return min(int(text), MAX_PAGE)
+
+
+def in_a_file(surface: Surface, body: bytes) -> IO[bytes]:
+    """A file with the bytes, without a name. A client that takes its time then holds none of them in memory."""
+    file = surface.registry.blobs.scratch()
+    file.write(body)
+    file.flush()
+    return file
+
+
+async def respond_listing(surface: Surface, exchange: Exchange, build: Callable[[], Listing]) -> None:
+    """Answer 200 with what ``build`` makes in a thread. A heavy body leaves by way of a file, which the thread writes too."""
+
+    def built() -> tuple[list[Header], bytes, IO[bytes] | None, int]:
+        headers, body = build()
+        if exchange.method == "HEAD" or len(body) <= MAX_WEIGHT:
+            return headers, body, None, len(body)
+        return headers, b"", in_a_file(surface, body), len(body)
+
+    headers, body, file, size = await surface.registry.in_thread(built)
+    if file is None:
+        await exchange.respond(200, headers, body)
+        return
+    with file:
+        await exchange.respond_file(
+            200, [*headers, (b"content-length", b"%d" % size)], file.fileno(), 0, size
+        )
 
 
 def encoded(text: str) -> bytes:

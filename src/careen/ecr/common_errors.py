@@ -23,6 +23,13 @@ class Serialization(EcrError):
     code = "SerializationException"
 
 
+class RequestTimeout(EcrError):
+    """The rest of the body did not come in time. AWS's SDKs try such a request again."""
+
+    code = "RequestTimeoutException"
+    status = 408
+
+
 class AccessDenied(EcrError):
     """The principal may not do this. Observed: ministryofjustice/cloud-platform#7245."""
 

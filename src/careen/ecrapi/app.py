@@ -5,9 +5,11 @@ The operation's service is the one whose prefix X-Amz-Target has; signatures are
 The same address answers STS's GetCallerIdentity, which AWS clients ask before anything else.
 """
 
+import asyncio
+import contextlib
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import IO, Any
 
 import structlog
 from botocore.model import OperationModel
@@ -17,7 +19,7 @@ from starlette.responses import Response
 from careen.clock import system_now
 from careen.ecr import errors, model, query, wire
 from careen.ecr.arn import parse_repository_arn
-from careen.ecr.common_errors import Serialization, UnknownOperation, UnrecognizedClient
+from careen.ecr.common_errors import RequestTimeout, Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
 from careen.ecrapi import (
     account,
@@ -98,11 +100,17 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
 }
 """The operations of our own service: all of its model."""
 
-MAX_BODY = 32 * 1024 * 1024
-"""The largest request is a layer part: 20 MiB, in base64."""
+MAX_BODY = 8 * 1024 * 1024
+"""The largest request of most operations: a manifest of 4 MiB as a JSON string, with every other character escaped."""
+
+MAX_BODIES = {"UploadLayerPart": 28 * 1024 * 1024}
+"""And of those that carry more: a layer part, by the model 20,971,520 bytes, in base64."""
 
 LARGE_BODY = 64 * 1024
-"""A larger request is parsed in a thread: a layer part of 10 MiB takes some fifty milliseconds."""
+"""A larger request waits on the disk until it is whole, and is parsed in a thread: 10 MiB take some fifty milliseconds."""
+
+LARGE_AT_ONCE = 2
+"""Large requests that are in memory at the same time. A layer part takes four times its size while it is parsed."""
 
 log = structlog.get_logger()
 
@@ -113,17 +121,20 @@ class EcrApiApp:
     def __init__(self, registry: Registry, pulls: PullTimes) -> None:
         self._registry = registry
         self._pulls = pulls
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def answer(self, request: Request) -> Response:
         """Answer one call."""
         request_id = str(uuid.uuid4())
         is_query = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         try:
-            body = await _read(request)
-            response = await (
-                self._answer_sts(request, body, request_id) if is_query else self._answer_ecr(request, body)
-            )
-        except ClientDisconnect:
+            async with self._body(request, "sts" if is_query else _service(request).signing_name) as body:
+                response = await (
+                    self._answer_sts(request, body, request_id)
+                    if is_query
+                    else self._answer_ecr(request, body)
+                )
+        except (ClientDisconnect, ConnectionError):
             return Response(status_code=400)
         except Exception as error:
             refusal = error if isinstance(error, EcrError) else errors.ServerFault()
@@ -136,12 +147,13 @@ class EcrApiApp:
             )
             response = Response(text, status, headers)
         response.headers["x-amzn-requestid"] = request_id
+        if response.status_code == 408:
+            response.headers["connection"] = "close"
         return response
 
     async def _answer_ecr(self, request: Request, body: bytes) -> Response:
-        target = request.headers.get("x-amz-target", "")
-        is_ours = target.startswith(f"{model.careen().target_prefix}.")
-        service, operations = (model.careen(), CAREEN_OPERATIONS) if is_ours else (model.ecr(), OPERATIONS)
+        target, service = request.headers.get("x-amz-target", ""), _service(request)
+        operations = CAREEN_OPERATIONS if service is model.careen() else OPERATIONS
         principal = self._verify(request, body, service.signing_name)
         operation = service.targeted(target)
         call = Call(
@@ -160,6 +172,54 @@ class EcrApiApp:
         _check_registry_id(call, operation, parameters)
         result = await handler(call, parameters)
         return Response(wire.write(operation, result), media_type=wire.CONTENT_TYPE)
+
+    @contextlib.asynccontextmanager
+    async def _body(self, request: Request, service: str) -> AsyncIterator[bytes]:
+        """The request's body, in memory for the length of the block.
+
+        A large one is taken in only from somebody who names a key that we know, and lies on the disk until it is whole and
+        its turn has come: the signature can be proved only then, and clients are slow.
+
+        Raises:
+            Serialization: it is too large. One that says so beforehand is not read.
+            RequestTimeout: it is too slow.
+        """
+        limit, parts, size = _limit(request), list[bytes](), 0
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > LARGE_BODY:
+            if int(declared) > limit:
+                raise _too_large(limit)
+            self._check_claim(request, service)
+        with contextlib.ExitStack() as open_files:
+            waiting: IO[bytes] | None = None
+            try:
+                async for portion in _portions(request):
+                    parts += portion
+                    size += sum(map(len, portion))
+                    del portion
+                    if size > limit:
+                        raise _too_large(limit)
+                    if size > LARGE_BODY:
+                        if waiting is None:
+                            self._check_claim(request, service)  # a chunked one has not said how large it is
+                            waiting = open_files.enter_context(self._registry.blobs.scratch())
+                        await self._registry.in_thread(waiting.writelines, parts)
+                        parts = []
+            except TimeoutError:
+                raise RequestTimeout("The rest of the request did not come") from None
+            if waiting is None:
+                yield b"".join(parts)
+                return
+            async with self._large:
+                yield await self._registry.in_thread(_content, waiting)
+
+    def _check_claim(self, request: Request, service: str) -> None:
+        registry = self._registry
+        key = sigv4.claimed(
+            request.scope["headers"], service=service, region=registry.region, now=system_now()
+        )
+        if registry.read(access.secret_of, registry, key) is None:
+            raise UnrecognizedClient
 
     async def _parse(self, operation: OperationModel, body: bytes) -> dict[str, Any]:
         if len(body) < LARGE_BODY:
@@ -192,15 +252,38 @@ class EcrApiApp:
         return principal
 
 
-async def _read(request: Request) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY:
-            raise Serialization(f"The request has more than {MAX_BODY} bytes")
-        parts.append(part)
-    return b"".join(parts)
+def _service(request: Request) -> model.Service:
+    """Ours if the target has its prefix, else ECR's."""
+    is_ours = request.headers.get("x-amz-target", "").startswith(f"{model.careen().target_prefix}.")
+    return model.careen() if is_ours else model.ecr()
+
+
+def _too_large(limit: int) -> Serialization:
+    return Serialization(f"The request has more than {limit} bytes, the most that this operation takes")
+
+
+def _limit(request: Request) -> int:
+    """How many bytes the request may have."""
+    _, _, operation = request.headers.get("x-amz-target", "").rpartition(".")
+    return MAX_BODIES.get(operation, MAX_BODY)
+
+
+async def _portions(request: Request) -> AsyncIterator[list[bytes]]:
+    """The body, as it arrives."""
+    direct = request.scope.get("extensions", {}).get("careen.direct")
+    if direct is None:
+        async for part in request.stream():
+            yield [part]
+        return
+    more = True
+    while more:
+        portion, more = await direct.pieces()
+        yield portion
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _resource(call: Call, parameters: dict[str, Any]) -> str:

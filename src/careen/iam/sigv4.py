@@ -118,13 +118,8 @@ def verify(
         UnrecognizedClient: there is no such access key, or it comes with a session token, which we never
             issue.
     """
-    headers = [(name.decode("latin-1").lower(), _text(value)) for name, value in request.headers]
-    authorization = _authorization(_joined(headers, "authorization"))
-    stamp = _joined(headers, "x-amz-date")
-    signed_at = _signed_at(stamp)
-    _check_time(stamp, signed_at, now)
-    _check_scope(authorization, stamp, service, region)
-    _check_signed_headers(authorization, headers)
+    headers = _decoded(request.headers)
+    authorization, stamp, signed_at = _claim(headers, service, region, now)
     canonical = _canonical(request, authorization, headers, stamp)
 
     key_id = authorization.access_key_id
@@ -140,6 +135,44 @@ def verify(
             "Secret Access Key and signing method. Consult the service documentation for details."
         )
     return Signer(key_id, region, service, signed_at)
+
+
+def claimed(headers: Headers, *, service: str, region: str, now: Instant) -> str:
+    """Whom a request says it is from, so that a large body need not be taken in from anybody.
+
+    What :func:`verify` checks without the body and the secret is checked here too.
+
+    Args:
+        headers: the request's, as received.
+        service, region, now: as for :func:`verify`.
+
+    Returns:
+        The access key id. Nothing proves yet that its holder sent the request.
+
+    Raises:
+        MissingAuthenticationToken, IncompleteSignature, InvalidSignature, UnrecognizedClient: as :func:`verify` does.
+    """
+    authorization, _, _ = _claim(_decoded(headers), service, region, now)
+    if _ACCESS_KEY_ID.fullmatch(authorization.access_key_id) is None:
+        raise UnrecognizedClient
+    return authorization.access_key_id
+
+
+def _claim(
+    headers: list[tuple[str, str]], service: str, region: str, now: Instant
+) -> tuple[_Authorization, str, Instant]:
+    """The Authorization header, the timestamp as text and as a time, checked as far as they go by themselves."""
+    authorization = _authorization(_joined(headers, "authorization"))
+    stamp = _joined(headers, "x-amz-date")
+    signed_at = _signed_at(stamp)
+    _check_time(stamp, signed_at, now)
+    _check_scope(authorization, stamp, service, region)
+    _check_signed_headers(authorization, headers)
+    return authorization, stamp, signed_at
+
+
+def _decoded(headers: Headers) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1").lower(), _text(value)) for name, value in headers]
 
 
 def _text(value: bytes) -> str:

@@ -1,7 +1,7 @@
 """Layers and other blobs: uploads on their way in, and blobs as repositories see them.
 
 Bytes become durable before the row that names them. An upload belongs to one repository and is held by one request at a time;
-hashing and writing happen in threads, in pieces of a megabyte, while the next piece arrives.
+hashing and writing happen in threads, a portion at a time, while the next arrives.
 """
 
 import asyncio
@@ -21,9 +21,6 @@ from careen.ecr import errors
 from careen.oci import digest as digests
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
-
-PIECE_BYTES = 1024 * 1024
-"""How much is gathered before a thread hashes and writes it: smaller pieces cost more in hand-overs than they hide."""
 
 FLUSH_BYTES = 16 * 1024 * 1024
 """How much is written before the disk is asked to begin: at the commit little is left to wait for."""
@@ -105,8 +102,10 @@ async def held(registry: Registry, repository: Repository, upload_id: str) -> As
         upload.release()
 
 
-async def append(registry: Registry, upload: Upload, body: AsyncIterator[bytes]) -> None:
+async def append(registry: Registry, upload: Upload, body: AsyncIterator[list[bytes]]) -> None:
     """Add the body to the upload. If the client goes away, what has arrived stays, for it to resume after.
+
+    Not more than two portions are held: one that is being written, and one that waits for it.
 
     Raises:
         BlobTooLarge: more than the registry's limit; what was within it stays.
@@ -114,20 +113,14 @@ async def append(registry: Registry, upload: Upload, body: AsyncIterator[bytes])
     writing: asyncio.Future[None] | None = None
     flushing: asyncio.Future[None] | None = None
     flushed = upload.offset
-    gathered: list[bytes] = []
-    size = 0
     try:
-        async for chunk in body:
-            gathered.append(chunk)
-            size += len(chunk)
-            if size < PIECE_BYTES:
-                continue
+        async for portion in body:
             if writing is not None:
                 await writing
-            if upload.offset + size > registry.limits.max_blob_bytes:
+            if upload.offset + sum(map(len, portion)) > registry.limits.max_blob_bytes:
                 raise BlobTooLarge
-            writing = asyncio.ensure_future(registry.in_thread(upload.write, gathered))
-            gathered, size = [], 0
+            writing = asyncio.ensure_future(registry.in_thread(upload.write, portion))
+            del portion  # the thread lets go of it as soon as it is written
             if upload.offset - flushed >= FLUSH_BYTES and (flushing is None or flushing.done()):
                 flushed = upload.offset
                 flushing = asyncio.ensure_future(registry.in_thread(upload.flush))
@@ -135,13 +128,8 @@ async def append(registry: Registry, upload: Upload, body: AsyncIterator[bytes])
         # Also when the client has gone: the file must not be written to after this request lets go of it.
         if writing is not None:
             await writing
-        if gathered and upload.offset + size <= registry.limits.max_blob_bytes:
-            await registry.in_thread(upload.write, gathered)
-            gathered = []
         if flushing is not None:
             await flushing
-    if gathered:
-        raise BlobTooLarge
 
 
 async def complete(registry: Registry, repository: Repository, upload: Upload, digest: str) -> int:

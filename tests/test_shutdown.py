@@ -1,0 +1,147 @@
+"""SIGTERM: what is under way is finished, nothing new is begun, and beyond the time-out the end is orderly all the same."""
+
+import contextlib
+import http.client
+import json
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from careen.oci.digest import digest_of
+from tests import images
+from tests.distribution.client import Client, answer, split
+from tests.ecrapi.client import signed
+from tests.server import Server
+
+BLOB = random.Random("shutdown").randbytes(50_000_000)  # noqa: S311 the same bytes every time
+"""More than the kernel's buffers take, so a client that does not read keeps it in flight."""
+
+
+@contextlib.contextmanager
+def stopping(server: Server) -> Iterator["Future[int]"]:
+    """Tell the server to stop, and go on when it no longer listens."""
+    with ThreadPoolExecutor(1) as threads:
+        stopped = threads.submit(server.stop)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+            except ConnectionRefusedError:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("new connections are not refused")
+        yield stopped
+
+
+def begin_download(client: Client, name: str) -> socket.socket:
+    """Ask for the blob, and take next to nothing of it."""
+    reading = socket.socket()
+    reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    reading.settimeout(60)
+    reading.connect(("127.0.0.1", client.server.port))
+    reading.sendall(client.head_of("GET", f"/v2/{name}/blobs/{digest_of(BLOB)}"))
+    assert reading.recv(12) == b"HTTP/1.1 200"
+    return reading
+
+
+def begin_upload(client: Client, location: str) -> http.client.HTTPConnection:
+    """Send the first half of ten bytes."""
+    sending = client.open()
+    sending.putrequest("PATCH", location)
+    sending.putheader("Authorization", client.authorization)
+    sending.putheader("Content-Length", "10")
+    sending.endheaders(b"01234")
+    while client.send("GET", location).status != 409:  # held by our request
+        time.sleep(0.02)
+    return sending
+
+
+def begin_call(server: Server, name: str) -> tuple[http.client.HTTPConnection, bytes]:
+    """Send the head of a call of the ECR API. Returns the connection and the body that is missing."""
+    body = json.dumps({"repositoryName": name}).encode()
+    calling = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    calling.putrequest("POST", "/", skip_host=True, skip_accept_encoding=True)
+    for key, value in signed(server, "ListImages", body).items():
+        calling.putheader(key, value)
+    calling.putheader("Content-Length", str(len(body)))
+    calling.endheaders()
+    return calling, body
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_under_way_is_finished(make_server: Callable[..., Server], name: str, workers: int) -> None:
+    """A download and an upload of slow clients and a call of the ECR API are answered whole; new connections are refused."""
+    server = make_server(workers=workers)
+    client = Client(server)
+    client.push_blob(name, BLOB)
+    location = client.begin(name)
+    with (
+        begin_download(client, name) as reading,
+        contextlib.closing(begin_upload(client, location)) as sending,
+    ):
+        calling, body = begin_call(server, name)
+        time.sleep(0.3)  # the call's head is there
+        with stopping(server) as stopped:
+            time.sleep(0.5)
+            assert not stopped.done()
+            calling.send(body)
+            called = answer(calling)
+            calling.close()
+            sending.send(b"56789")
+            patched = answer(sending)
+            got = bytearray()
+            while part := reading.recv(1 << 20):
+                got += part
+            assert stopped.result(20) == 0
+    assert called.json() == {"imageIds": []}
+    assert (patched.status, patched.headers["range"]) == (202, "0-9")
+    assert bytes(got).partition(b"\r\n\r\n")[2] == BLOB
+    server.start()
+    assert client.send("GET", location).headers["range"] == "0-9"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_takes_too_long_is_cut_and_the_end_is_orderly(
+    make_server: Callable[..., Server], name: str, workers: int
+) -> None:
+    """Beyond the time-out: exit 0, no error in the log, the upload keeps what came, and pull times are not lost."""
+    server = make_server(workers=workers, shutdown_timeout=2)
+    client = Client(server)
+    client.push_blob(name, BLOB)
+    client.push(name, images.image("pulled"), "v1")
+    location = client.begin(name)
+    with begin_download(client, name), contextlib.closing(begin_upload(client, location)):
+        calling, _ = begin_call(server, name)
+        time.sleep(0.3)
+        assert client.send("GET", f"/v2/{name}/manifests/v1").status == 200  # the flush is seconds away
+        began = time.monotonic()
+        assert server.stop() == 0
+        took = time.monotonic() - began
+        calling.close()
+    assert 2 <= took < 6
+    assert "Traceback" not in server.log.read_text()
+    server.start()
+    assert client.send("GET", location).headers["range"] == "0-4"
+    (detail,) = server.boto().describe_images(repositoryName=name, imageIds=[{"imageTag": "v1"}])[
+        "imageDetails"
+    ]
+    assert "lastRecordedPullTime" in detail
+
+
+def test_a_connection_without_a_request_holds_nobody_up(make_server: Callable[..., Server]) -> None:
+    """Idle ones, silent ones and half a head are closed at once: there is nothing to finish."""
+    server = make_server()
+    client = Client(server)
+    with client.connect() as idle, client.connect() as silent, client.connect() as half:
+        idle.sendall(client.head_of("GET", "/v2/"))
+        assert split(idle.recv(10_000)).status == 200
+        half.sendall(b"GET /v2/ HTTP/1.1\r\nHost:")
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 5
+        assert (idle.recv(1), silent.recv(1)) == (b"", b"")
