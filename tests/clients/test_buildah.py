@@ -55,14 +55,14 @@ def test_what_is_built_is_pushed_and_pulled(shell: Shell, buildah: Buildah, name
     shell.run(
         *buildah,
         "push",
-        "--tls-verify=false",
+        *shell.reach("--tls-verify=false"),
         "--format",
         form.replace("docker", "v2s2"),
         built,
         f"docker://{target}",
     )
     shell.run(*buildah, "rmi", "--all", "--force")
-    shell.run(*buildah, "pull", "--tls-verify=false", f"docker://{target}")
+    shell.run(*buildah, "pull", *shell.reach("--tls-verify=false"), f"docker://{target}")
     container = shell.run(*buildah, "from", "--pull-never", target)
     mounted = shell.run(*buildah, "mount", container)
     assert (Path(mounted) / "file").read_text() == f"{name} {form}"
@@ -77,6 +77,6 @@ def test_a_manifest_list_takes_its_images_along(
         built = build(shell, buildah, architecture)
         shell.run(*buildah, "manifest", "add", "--arch", architecture, "both", built)
     target = f"docker://{shell.host}/{name}:both"
-    shell.run(*buildah, "manifest", "push", "--all", "--tls-verify=false", "both", target)
+    shell.run(*buildah, "manifest", "push", "--all", *shell.reach("--tls-verify=false"), "both", target)
     images = server.boto().describe_images(repositoryName=name)["imageDetails"]
     assert sorted(one.get("imageTags", []) for one in images) == [[], [], ["both"]]
