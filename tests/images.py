@@ -24,7 +24,7 @@ class Form(NamedTuple):
     """The media types of an image, which say in whose format it is and how its layers are compressed."""
 
     manifest: str
-    index: str
+    listing: str
     config: str
     layer: str
 
@@ -99,9 +99,9 @@ def image(*names: str, size: int = 64, subject: Built | None = None, form: Form 
 
 
 def artifact(
-    kind: str, subject: Built, data: bytes = b"signed", annotations: Mapping[str, str] | None = None
+    kind: str, subject: Built | None, data: bytes = b"signed", annotations: Mapping[str, str] | None = None
 ) -> Built:
-    """A referrer: ``kind`` is its artifact type."""
+    """What is no image; with a ``subject``, a referrer. ``kind`` is its artifact type."""
     config = b"{}"
     described = [_descriptor(media_types.EMPTY_JSON, config), _descriptor(media_types.OCTET_STREAM, data)]
     return _manifest(
@@ -119,13 +119,13 @@ def index(*children: Built, form: Form = OCI) -> Built:
     """An index of images that were pushed before: OCI's, or Docker's manifest list."""
     body = {
         "schemaVersion": 2,
-        "mediaType": form.index,
+        "mediaType": form.listing,
         "manifests": [
             child.descriptor | {"platform": {"os": "linux", "architecture": architecture}}
             for child, architecture in zip(children, cycle(("amd64", "arm64")), strict=False)
         ],
     }
-    return Built(_json(body), form.index)
+    return Built(_json(body), form.listing)
 
 
 def write_layout(folder: Path, built: Built, tag: str) -> str:

@@ -1,5 +1,6 @@
 """Real clients as a user runs them: logged in to one registry, with files of their own and nothing of the machine's."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -47,8 +48,8 @@ class Shell:
     Args:
         server: the registry.
         folder: the user's home.
-        ca_variable: where the client has no option and no folder for the certificate of who issued the registry's: the
-            variable of the environment in which it looks for it.
+        ca_variable: the variable of the environment in which the client looks for the authority's certificate, if it has no
+            option and no folder for it.
     """
 
     def __init__(self, server: Server, folder: Path, ca_variable: str | None = None) -> None:
@@ -60,8 +61,8 @@ class Shell:
             "REGISTRY_AUTH_FILE": str(folder / "auth.json"),
             "DOCKER_CONFIG": str(folder),
         }
-        auth = {"auths": {server.host: {"username": ACCESS_KEY_ID, "password": SECRET_ACCESS_KEY}}}
-        (folder / "config.json").write_text(json.dumps(auth))
+        known = base64.b64encode(f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}".encode()).decode()
+        (folder / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": known}}}))
         if self.authority is not None:
             # Where skopeo, podman and buildah look by themselves.
             trusted = folder / ".config" / "containers" / "certs.d" / server.host / "ca.crt"
@@ -69,6 +70,10 @@ class Shell:
             trusted.write_bytes(self.authority.read_bytes())
             if ca_variable is not None:
                 self._environment[ca_variable] = str(self.authority)
+
+    def set(self, **environment: str) -> None:
+        """Set variables for the commands that follow."""
+        self._environment |= environment
 
     def reach(self, plain: str, ca_file: str | None = None) -> tuple[str, ...]:
         """How a command is told to reach the registry.

@@ -1,28 +1,39 @@
 """Every test of a client runs twice: over plain HTTP, and over TLS with a certificate from an authority of our own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.server import Server
+from tests.clients.engine import containerd as running_containerd
+from tests.clients.engine import docker_engine
+from tests.server import Server, serving
 from tests.tls import TlsServer, needs_openssl
 
 
 @pytest.fixture(scope="session")
 def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     """The registry that many tests share, over TLS."""
-    started = TlsServer(tmp_path_factory.mktemp("tls") / "data")
-    started.start()
-    try:
+    with serving(TlsServer(tmp_path_factory.mktemp("tls") / "data")) as started:
         yield started
-    finally:
-        started.stop()
 
 
 @pytest.fixture(scope="session", params=["http", pytest.param("tls", marks=needs_openssl)])
-def server(request: pytest.FixtureRequest, server: Server) -> Server:
+def server(request: pytest.FixtureRequest) -> Server:
     """Both, in turn."""
-    if request.param == "http":
-        return server
-    encrypted: Server = request.getfixturevalue("tls_server")
-    return encrypted
+    found: Server = request.getfixturevalue("shared_server" if request.param == "http" else "tls_server")
+    return found
+
+
+@pytest.fixture(scope="session")
+def containerd() -> Iterator[Path]:
+    """The socket of a containerd."""
+    with running_containerd() as socket:
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[str]:
+    """The address of a Docker Engine."""
+    with docker_engine() as host:
+        yield host
