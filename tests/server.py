@@ -23,9 +23,9 @@ REGISTRY_ID = "123456789012"
 class Server:
     """``careen serve`` on a free port of 127.0.0.1, with the root key above."""
 
-    def __init__(self, data: Path, **settings: Any) -> None:
+    def __init__(self, data: Path, port: int | None = None, **settings: Any) -> None:
         self.data = data
-        self.port = free_port()
+        self.port = port or free_port()
         self.clock_file = data.parent / f"{data.name}.clock"
         self._settings = {
             "port": self.port,

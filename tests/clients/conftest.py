@@ -7,6 +7,7 @@ import pytest
 
 from tests.clients.engine import containerd as running_containerd
 from tests.clients.engine import docker_engine
+from tests.clients.namespace import Namespace, namespace
 from tests.server import Server, serving
 from tests.tls import TlsServer, needs_openssl
 
@@ -37,3 +38,10 @@ def engine() -> Iterator[str]:
     """The address of a Docker Engine."""
     with docker_engine() as host:
         yield host
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
+    """A machine of one's own."""
+    with namespace(tmp_path_factory.mktemp("place")) as made:
+        yield made

@@ -6,16 +6,14 @@ on a machine of their own, whose /etc/hosts has the names and whose port 443 is 
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.clients.client import Shell, needs
 from tests.clients.engine import docker_engine
-from tests.clients.namespace import ADDRESS, Namespace, namespace
+from tests.clients.namespace import Namespace, ShellInside, TlsServerInside
 from tests.images import image, write_layout
 from tests.server import ACCESS_KEY_ID, REGION, REGISTRY_ID, SECRET_ACCESS_KEY, serving
 from tests.tls import TlsServer, needs_openssl
@@ -36,60 +34,24 @@ def helpers() -> list[Path]:
     return sorted(found)
 
 
-class Amazon(TlsServer):
-    """A registry on port 443 of a namespace, with a certificate for Amazon's names."""
-
-    def __init__(self, folder: Path, place: Namespace) -> None:
-        names = tuple(f"DNS:{name}" for name in (API, REGISTRY, PLAIN_NAME))
-        super().__init__(folder / "data", names, host=ADDRESS, port=443)
-        self._within = place.within()
-        self._command = (*self._within, *self._command)
-
-    @property
-    def host(self) -> str:
-        """How clients name the registry."""
-        return REGISTRY
-
-    def _answers(self) -> bool:
-        knock = f"import socket; socket.create_connection(('{ADDRESS}', 443), 5).close()"
-        command = (*self._within, sys.executable, "-c", knock)
-        return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
-
-
-class ShellInside(Shell):
-    """A shell in the namespace, whose clients ask the credential helper, which has the names and no endpoint."""
-
-    def __init__(self, server: TlsServer, folder: Path, place: Namespace) -> None:
-        super().__init__(server, folder, ca_variable="SSL_CERT_FILE")
-        self._place = place
-        self.set(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
-        asked = json.dumps({"credHelpers": {REGISTRY: "ecr-login"}})
-        for file in ("config.json", "auth.json"):
-            (folder / file).write_text(asked)
-
-    def within(self, command: Sequence[str | Path]) -> Sequence[str | Path]:
-        """Inside, in the shell's folder."""
-        return (*self._place.within(self.folder), *command)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
-    with namespace(tmp_path_factory.mktemp("place")) as made:
-        made.name(API, REGISTRY, PLAIN_NAME)
-        yield made
-
-
 @pytest.fixture(scope="module")
 def amazon(place: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
-    with serving(Amazon(tmp_path_factory.mktemp("amazon"), place)) as server:
+    place.name(API, REGISTRY, PLAIN_NAME)
+    names = tuple(f"DNS:{name}" for name in (API, REGISTRY, PLAIN_NAME))
+    data = tmp_path_factory.mktemp("amazon") / "data"
+    with serving(TlsServerInside(data, place, REGISTRY, names=names, port=443)) as server:
         yield server
 
 
 @pytest.fixture
 def shell(amazon: TlsServer, place: Namespace, tmp_path: Path) -> ShellInside:
-    """Every name leads here."""
-    place.name(API, REGISTRY, PLAIN_NAME)
-    return ShellInside(amazon, tmp_path, place)
+    """A shell whose clients ask the credential helper, which has the names and no endpoint."""
+    opened = ShellInside(amazon, tmp_path, place, ca_variable="SSL_CERT_FILE")
+    opened.set(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
+    asked = json.dumps({"credHelpers": {REGISTRY: "ecr-login"}})
+    for file in ("config.json", "auth.json"):
+        (tmp_path / file).write_text(asked)
+    return opened
 
 
 @pytest.fixture(scope="module")
@@ -111,33 +73,32 @@ def helper(request: pytest.FixtureRequest) -> Path:
     return found
 
 
-def password(shell: Shell, helper: Path, **environment: str) -> str:
-    """The password that the helper hands to a client that asks for the registry."""
-    got = json.loads(shell.run(helper, "get", stdin=REGISTRY, **environment))
-    assert got["Username"] == "AWS"
-    return str(got["Secret"])
-
-
-def assert_opens(shell: Shell, name: str, got: str) -> None:
+def assert_opens(shell: Shell, name: str, password: str) -> None:
+    """The registry takes a push with the password that the helper handed out."""
     source = write_layout(shell.folder / "in", image(name), "1")
-    shell.run("skopeo", "copy", "--dest-creds", f"AWS:{got}", source, f"docker://{REGISTRY}/{name}:1")
+    shell.run("skopeo", "copy", "--dest-creds", f"AWS:{password}", source, f"docker://{REGISTRY}/{name}:1")
 
 
 @needs("skopeo")
 def test_the_helper_gets_a_password_that_opens_the_registry(shell: Shell, name: str, helper: Path) -> None:
     """By the names alone: it calls api.ecr, is told where the registry is, and the registry takes what it got."""
-    assert_opens(shell, name, password(shell, helper))
+    got = json.loads(shell.run(helper, "get", stdin=REGISTRY))
+    assert got["Username"] == "AWS"
+    assert_opens(shell, name, got["Secret"])
 
 
 @needs("skopeo")
 def test_one_name_is_enough_with_an_endpoint(shell: Shell, name: str, helper: Path, place: Namespace) -> None:
     """AWS_ENDPOINT_URL_ECR may be the registry's own name: api.ecr need not lead here. Version 0.6.0 does not read it."""
-    place.name(REGISTRY)
+    hosts = (place.etc / "hosts").read_text()
+    (shell.folder / "hosts").write_text(hosts.replace(API, "nobody.example"))
+    (shell.folder / "ask").write_text(f"mount --bind hosts /etc/hosts && exec {helper} get")
     shell.set(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="false", AWS_ENDPOINT_URL_ECR=f"https://{REGISTRY}")
+    asked = shell.attempt("unshare", "--mount", "sh", "ask", stdin=REGISTRY)
     if "0.6.0" in shell.run(helper, "-v"):
-        assert shell.attempt(helper, "get", stdin=REGISTRY).stdout.strip() == NOT_FOUND
-        return
-    assert_opens(shell, name, password(shell, helper))
+        assert asked.stdout.strip() == NOT_FOUND
+    else:
+        assert_opens(shell, name, json.loads(asked.stdout)["Secret"])
 
 
 def test_the_helper_serves_no_other_name(shell: Shell, helper: Path) -> None:
