@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients.client import Shell, needs
+from tests.clients.forms import IMAGES, Form, push
+from tests.distribution.client import Client
 from tests.images import image, write_layout
 from tests.server import Server
 
@@ -68,6 +70,16 @@ def test_what_is_pushed_is_pulled(shell: Shell, podman: Podman, name: str, form:
     (inspected,) = shell.json(*podman, "inspect", target)
     assert inspected["Id"] == pulled == known
     assert inspected["Labels"] == {"layers": f"{name} {form}"}
+
+
+@pytest.mark.parametrize("form", IMAGES.values(), ids=IMAGES.keys())
+def test_every_form_is_pulled(shell: Shell, podman: Podman, name: str, server: Server, form: Form) -> None:
+    """Whatever its format and compression; of an index, the image for this machine."""
+    push(Client.of(server), name, form(name), "1")
+    target = f"{shell.host}/{name}:1"
+    shell.run(*podman, "pull", "--quiet", *shell.reach("--tls-verify=false"), target)
+    (inspected,) = shell.json(*podman, "inspect", target)
+    assert inspected["Labels"]["layers"] in {name, f"{name} amd64", f"{name} arm64"}
 
 
 def test_layers_may_be_zstd(shell: Shell, podman: Podman, name: str, server: Server) -> None:
