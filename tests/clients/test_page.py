@@ -1,7 +1,6 @@
 """docs/clients.md: every block is run as it stands, on a machine where the names in it lead to registries."""
 
 import os
-import re
 import shutil
 import sys
 import tarfile
@@ -39,8 +38,8 @@ class Block(NamedTuple):
     language: str
     registry: str
     """``http``, ``tls``, or ``names``: Amazon's, over TLS."""
-    tools: str
-    """What has to be installed, separated by commas."""
+    tools: tuple[str, ...]
+    """What has to be installed."""
     text: str
 
 
@@ -51,15 +50,14 @@ REQUIRED = {
 
 
 def blocks() -> Iterator[Any]:
-    """All of them but what is not for a shell, each to be skipped by name where a tool is missing."""
-    for found in re.finditer(
-        r"^```(\w+) (\w+) ?(\S*)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL
-    ):
-        block = Block(*found.groups())
-        tools = [tool for tool in block.tools.split(",") if tool]
+    """All of them, each to be skipped by name where a tool is missing; one that does not say where it runs is an error."""
+    for fenced in PAGE.read_text().split("```")[1::2]:
+        head, _, text = fenced.partition("\n")
+        language, registry, *rest = head.split()
+        tools = tuple(rest[0].split(",")) if rest else ()
         required = [one for tool in tools for one in REQUIRED.get(tool, (tool,))]
-        name = f"{block.registry}-{block.tools or block.language}"
-        yield pytest.param(block, marks=needs(*required), id=name)
+        block = Block(language, registry, tools, text)
+        yield pytest.param(block, marks=needs(*required), id=f"{registry}-{'-'.join(tools) or language}")
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +131,12 @@ def test_the_block_runs(
         shutil.copyfile(server.authority, tmp_path / "ca.crt")
     if block.registry == "names":
         shell.set(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
-    if "docker" in block.tools.split(","):
+    if "docker" in block.tools:
         shell.set(DOCKER_HOST=request.getfixturevalue("engine"))
         shell.run("docker", "import", "root.tar", "alpine")
-    if "ctr" in block.tools.split(","):
+    if "ctr" in block.tools:
         shell.set(CONTAINERD_ADDRESS=request.getfixturevalue("supervisor"))
-    if "podman" in block.tools.split(","):
+    if "podman" in block.tools:
         shell.run("podman", "import", "root.tar", "alpine")
     interpreter = (sys.executable, "-c") if block.language == "python" else ("bash", "-euo", "pipefail", "-c")
     shell.run(*interpreter, block.text)
