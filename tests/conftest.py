@@ -15,10 +15,16 @@ from tests.server import Server, running
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A registry with default settings that creates on push; every test uses repositories of its own."""
     with running(tmp_path_factory.mktemp("shared") / "data") as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def server(shared_server: Server) -> Server:
+    """The server that most tests talk to."""
+    return shared_server
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from careen.ecr.model import OWN_MODELS
 
@@ -23,9 +23,9 @@ REGISTRY_ID = "123456789012"
 class Server:
     """``careen serve`` on a free port of 127.0.0.1, with the root key above."""
 
-    def __init__(self, data: Path, **settings: Any) -> None:
+    def __init__(self, data: Path, port: int | None = None, **settings: Any) -> None:
         self.data = data
-        self.port = free_port()
+        self.port = port or free_port()
         self.clock_file = data.parent / f"{data.name}.clock"
         self._settings = {
             "port": self.port,
@@ -38,6 +38,7 @@ class Server:
             "log_level": "warning",
             **settings,
         }
+        self._command: tuple[str, ...] = (sys.executable, "-m", "careen", "serve")
         self._process: subprocess.Popen[bytes] | None = None
         self.log = data.parent / f"{data.name}.log"
 
@@ -72,9 +73,7 @@ class Server:
     def start(self) -> "Server":
         """Start, and wait until it answers."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "careen", "serve"], env=self.environment(), stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(self._command, env=self.environment(), stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._answers():
@@ -131,6 +130,9 @@ class Server:
         }
 
 
+SomeServer = TypeVar("SomeServer", bound=Server)
+
+
 def clean_environment() -> dict[str, str]:
     """The environment without anything that would lead AWS clients or Careen elsewhere."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CAREEN_"))}
@@ -155,10 +157,14 @@ def _wait_for_port(port: int) -> None:
     raise AssertionError("the children of the killed server did not stop")
 
 
-@contextlib.contextmanager
-def running(data: Path, **settings: Any) -> Iterator[Server]:
+def running(data: Path, **settings: Any) -> "contextlib.AbstractContextManager[Server]":
     """A server for the length of a ``with`` block."""
-    server = Server(data, **settings)
+    return serving(Server(data, **settings))
+
+
+@contextlib.contextmanager
+def serving(server: SomeServer) -> Iterator[SomeServer]:
+    """Start a server, and stop it at the end of a ``with`` block."""
     server.start()
     try:
         yield server

@@ -51,7 +51,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[C
     server = TlsServer(tmp_path_factory.mktemp("tls") / "data")
     server.start()
     try:
-        yield stock(Client(server, tls=server.context()), name)
+        yield stock(Client.of(server), name)
     finally:
         server.stop()
 

@@ -47,25 +47,36 @@ def build(shell: Shell, buildah: Buildah, text: str, *options: str) -> str:
     return shell.run(*buildah, "commit", "--quiet", *options, container)
 
 
-@pytest.mark.parametrize("form", ["oci", "docker"])
-def test_what_is_built_is_pushed_and_pulled(shell: Shell, buildah: Buildah, name: str, form: str) -> None:
-    """An image in either format comes back under its tag."""
-    built = build(shell, buildah, f"{name} {form}", "--format", form)
+@pytest.mark.parametrize(
+    ("form", "compression"),
+    [("oci", "gzip"), ("docker", "gzip"), ("oci", "zstd")],
+    ids=["OCI", "Docker's format", "OCI, zstd layers"],
+)
+def test_what_is_built_is_pushed_and_pulled(
+    shell: Shell, buildah: Buildah, name: str, server: Server, form: str, compression: str
+) -> None:
+    """An image in either format, however compressed, comes back under its tag."""
+    content = f"{name} {form} {compression}"
+    built = build(shell, buildah, content, "--format", form)
     target = f"{shell.host}/{name}:{form}"
     shell.run(
         *buildah,
         "push",
-        "--tls-verify=false",
+        *shell.reach("--tls-verify=false"),
         "--format",
         form.replace("docker", "v2s2"),
+        "--compression-format",
+        compression,
         built,
         f"docker://{target}",
     )
+    (found,) = server.boto().batch_get_image(repositoryName=name, imageIds=[{"imageTag": form}])["images"]
+    assert ("tar+zstd" in found["imageManifest"]) == (compression == "zstd")
     shell.run(*buildah, "rmi", "--all", "--force")
-    shell.run(*buildah, "pull", "--tls-verify=false", f"docker://{target}")
+    shell.run(*buildah, "pull", *shell.reach("--tls-verify=false"), f"docker://{target}")
     container = shell.run(*buildah, "from", "--pull-never", target)
     mounted = shell.run(*buildah, "mount", container)
-    assert (Path(mounted) / "file").read_text() == f"{name} {form}"
+    assert (Path(mounted) / "file").read_text() == content
 
 
 def test_a_manifest_list_takes_its_images_along(
@@ -77,6 +88,6 @@ def test_a_manifest_list_takes_its_images_along(
         built = build(shell, buildah, architecture)
         shell.run(*buildah, "manifest", "add", "--arch", architecture, "both", built)
     target = f"docker://{shell.host}/{name}:both"
-    shell.run(*buildah, "manifest", "push", "--all", "--tls-verify=false", "both", target)
+    shell.run(*buildah, "manifest", "push", "--all", *shell.reach("--tls-verify=false"), "both", target)
     images = server.boto().describe_images(repositoryName=name)["imageDetails"]
     assert sorted(one.get("imageTags", []) for one in images) == [[], [], ["both"]]

@@ -14,12 +14,12 @@ pytestmark = needs("crane")
 @pytest.fixture
 def shell(server: Server, tmp_path: Path) -> Shell:
     """A shell whose docker configuration has the credentials; crane reads those."""
-    return Shell(server, tmp_path)
+    return Shell(server, tmp_path, ca_variable="SSL_CERT_FILE")
 
 
 def crane(shell: Shell, *arguments: str | Path) -> str:
-    """Run crane over plain HTTP."""
-    return shell.run("crane", "--insecure", *arguments)
+    """Run crane."""
+    return shell.run("crane", *shell.reach("--insecure"), *arguments)
 
 
 def layout(folder: Path, name: str) -> Path:
@@ -71,6 +71,6 @@ def test_an_index_is_copied_with_its_children(shell: Shell, name: str) -> None:
 
 def test_a_missing_image_is_told_in_the_registry_s_words(shell: Shell, name: str) -> None:
     """An unknown repository is NAME_UNKNOWN, with ECR's sentence."""
-    done = shell.attempt("crane", "--insecure", "manifest", f"{shell.host}/{name}:1")
+    done = shell.attempt("crane", *shell.reach("--insecure"), "manifest", f"{shell.host}/{name}:1")
     assert done.returncode
     assert f"NAME_UNKNOWN: The repository with name '{name}' does not exist" in done.stderr

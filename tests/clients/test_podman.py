@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients.client import Shell, needs
+from tests.clients.forms import IMAGES, Form, push
+from tests.distribution.client import Client
 from tests.images import image, write_layout
 from tests.server import Server
 
@@ -62,31 +64,41 @@ def test_what_is_pushed_is_pulled(shell: Shell, podman: Podman, name: str, form:
     """The same image by its id, after it was removed here; in OCI's format and in Docker's."""
     known = load(shell, podman, f"{name} {form}")
     target = f"{shell.host}/{name}:{form}"
-    shell.run(*podman, "push", "--tls-verify=false", "--format", form, known, target)
+    shell.run(*podman, "push", *shell.reach("--tls-verify=false"), "--format", form, known, target)
     shell.run(*podman, "rmi", "--all", "--force")
-    pulled = shell.run(*podman, "pull", "--quiet", "--tls-verify=false", target)
+    pulled = shell.run(*podman, "pull", "--quiet", *shell.reach("--tls-verify=false"), target)
     (inspected,) = shell.json(*podman, "inspect", target)
     assert inspected["Id"] == pulled == known
     assert inspected["Labels"] == {"layers": f"{name} {form}"}
 
 
+@pytest.mark.parametrize("form", IMAGES.values(), ids=IMAGES.keys())
+def test_every_form_is_pulled(shell: Shell, podman: Podman, name: str, server: Server, form: Form) -> None:
+    """Whatever its format and compression; of an index, the image for this machine."""
+    push(Client.of(server), name, form(name), "1")
+    target = f"{shell.host}/{name}:1"
+    shell.run(*podman, "pull", "--quiet", *shell.reach("--tls-verify=false"), target)
+    (inspected,) = shell.json(*podman, "inspect", target)
+    assert inspected["Labels"]["layers"] in {name, f"{name} amd64", f"{name} arm64"}
+
+
 def test_layers_may_be_zstd(shell: Shell, podman: Podman, name: str, server: Server) -> None:
     """Pushed with zstd, stored as that, and pulled."""
     known, target = load(shell, podman, name), f"{shell.host}/{name}:zstd"
-    options = ("--tls-verify=false", "--compression-format", "zstd", "--format", "oci")
+    options = (*shell.reach("--tls-verify=false"), "--compression-format", "zstd", "--format", "oci")
     shell.run(*podman, "push", *options, known, target)
     (found,) = server.boto().batch_get_image(repositoryName=name, imageIds=[{"imageTag": "zstd"}])["images"]
     assert "application/vnd.oci.image.layer.v1.tar+zstd" in found["imageManifest"]
     shell.run(*podman, "rmi", "--all", "--force")
-    assert shell.run(*podman, "pull", "--quiet", "--tls-verify=false", target) == known
+    assert shell.run(*podman, "pull", "--quiet", *shell.reach("--tls-verify=false"), target) == known
 
 
 def test_repositories_and_tags_are_found(shell: Shell, podman: Podman, name: str) -> None:
     """``podman search`` of the registry, by the catalog and the tag list."""
     known = load(shell, podman, name)
     for tag in ("1", "2"):
-        shell.run(*podman, "push", "--tls-verify=false", known, f"{shell.host}/{name}:{tag}")
-    search = (*podman, "search", "--tls-verify=false", "--format", "json")
+        shell.run(*podman, "push", *shell.reach("--tls-verify=false"), known, f"{shell.host}/{name}:{tag}")
+    search = (*podman, "search", *shell.reach("--tls-verify=false"), "--format", "json")
     assert shell.json(*search, f"{shell.host}/{name}")[0]["Name"] == f"{shell.host}/{name}"
     (listed,) = shell.json(*search, "--list-tags", f"{shell.host}/{name}")
     assert listed["Tags"] == ["1", "2"]
@@ -105,7 +117,7 @@ def test_a_container_runs_from_the_registry(shell: Shell, podman: Podman, name: 
         "--rm",
         "--network",
         "none",
-        "--tls-verify=false",
+        *shell.reach("--tls-verify=false"),
         target,
         "/bin/busybox",
         "echo",
@@ -115,6 +127,6 @@ def test_a_container_runs_from_the_registry(shell: Shell, podman: Podman, name: 
     tried = shell.attempt(*podman, *start, **configured)
     if tried.returncode:
         pytest.skip(f"containers do not run here: {tried.stderr.splitlines()[-1]}")
-    shell.run(*podman, "push", "--tls-verify=false", target)
+    shell.run(*podman, "push", *shell.reach("--tls-verify=false"), target)
     shell.run(*podman, "rmi", "--all", "--force")
     assert shell.run(*podman, *start, **configured) == "hello"

@@ -13,9 +13,10 @@ pytestmark = needs("regctl")
 
 @pytest.fixture
 def shell(server: Server, tmp_path: Path) -> Shell:
-    """A shell whose docker configuration has the credentials, and regctl told that there is no TLS."""
+    """A shell whose docker configuration has the credentials, and regctl told that there is no TLS, or whom to trust."""
     opened = Shell(server, tmp_path)
-    opened.run("regctl", "registry", "set", "--tls", "disabled", opened.host)
+    trust = ("--tls", "disabled") if opened.authority is None else ("--cacert", opened.authority.read_text())
+    opened.run("regctl", "registry", "set", *trust, opened.host)
     return opened
 
 

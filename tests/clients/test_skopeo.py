@@ -30,11 +30,13 @@ def content(layout: Path) -> dict[str, bytes]:
 def test_an_image_comes_back_to_the_byte(shell: Shell, name: str, size: int) -> None:
     """What skopeo copies in, it copies out again: manifest, config and layers."""
     source = write_layout(shell.folder / "in", built := image("base", f"app {size}", size=size), "1")
-    shell.run("skopeo", "copy", "--dest-tls-verify=false", source, f"docker://{shell.host}/{name}:1")
+    shell.run(
+        "skopeo", "copy", *shell.reach("--dest-tls-verify=false"), source, f"docker://{shell.host}/{name}:1"
+    )
     shell.run(
         "skopeo",
         "copy",
-        "--src-tls-verify=false",
+        *shell.reach("--src-tls-verify=false"),
         f"docker://{shell.host}/{name}:1",
         f"oci:{shell.folder}/out:1",
     )
@@ -57,10 +59,10 @@ def test_every_form_of_image_is_taken_as_it_is(
     """Docker's format, OCI's, and layers that skopeo compresses anew."""
     source = write_layout(shell.folder / "in", image(f"app {name}", size=50_000), "1")
     target = f"docker://{shell.host}/{name}:1"
-    shell.run("skopeo", "copy", *options, "--dest-tls-verify=false", source, target)
-    manifest = shell.json("skopeo", "inspect", "--raw", "--tls-verify=false", target)
+    shell.run("skopeo", "copy", *options, *shell.reach("--dest-tls-verify=false"), source, target)
+    manifest = shell.json("skopeo", "inspect", "--raw", *shell.reach("--tls-verify=false"), target)
     assert manifest["mediaType"] == media_type
-    inspected = shell.json("skopeo", "inspect", "--tls-verify=false", target)
+    inspected = shell.json("skopeo", "inspect", *shell.reach("--tls-verify=false"), target)
     assert inspected["Labels"] == {"layers": f"app {name}"}
     assert len(inspected["Layers"]) == 1
 
@@ -71,13 +73,19 @@ def test_tags_are_listed_and_images_deleted(shell: Shell, name: str) -> None:
         source = write_layout(shell.folder / f"in{number}", image(f"app {number}"), "1")
         for tag in (f"v{number}", f"again-{number}"):
             shell.run(
-                "skopeo", "copy", "--dest-tls-verify=false", source, f"docker://{shell.host}/{name}:{tag}"
+                "skopeo",
+                "copy",
+                *shell.reach("--dest-tls-verify=false"),
+                source,
+                f"docker://{shell.host}/{name}:{tag}",
             )
-    listed = ("skopeo", "list-tags", "--tls-verify=false", f"docker://{shell.host}/{name}")
+    listed = ("skopeo", "list-tags", *shell.reach("--tls-verify=false"), f"docker://{shell.host}/{name}")
     assert shell.json(*listed)["Tags"] == ["again-1", "again-2", "v1", "v2"]
-    shell.run("skopeo", "delete", "--tls-verify=false", f"docker://{shell.host}/{name}:v1")
+    shell.run("skopeo", "delete", *shell.reach("--tls-verify=false"), f"docker://{shell.host}/{name}:v1")
     assert shell.json(*listed)["Tags"] == ["again-2", "v2"]
-    gone = shell.attempt("skopeo", "inspect", "--tls-verify=false", f"docker://{shell.host}/{name}:v1")
+    gone = shell.attempt(
+        "skopeo", "inspect", *shell.reach("--tls-verify=false"), f"docker://{shell.host}/{name}:v1"
+    )
     assert gone.returncode
     assert "manifest unknown" in gone.stderr
 
@@ -86,9 +94,18 @@ def test_a_copy_between_repositories_mounts_the_layers(shell: Shell, name: str, 
     """Both repositories answer the same image, and its bytes are stored once."""
     source = write_layout(shell.folder / "in", built := image(f"app {name}", size=200_000), "1")
     first, second = f"docker://{shell.host}/{name}:1", f"docker://{shell.host}/{name}/copy:1"
-    shell.run("skopeo", "copy", "--dest-tls-verify=false", source, first)
-    shell.run("skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", first, second)
-    assert shell.json("skopeo", "inspect", "--tls-verify=false", second)["Digest"] == built.digest
+    shell.run("skopeo", "copy", *shell.reach("--dest-tls-verify=false"), source, first)
+    shell.run(
+        "skopeo",
+        "copy",
+        *shell.reach("--src-tls-verify=false"),
+        *shell.reach("--dest-tls-verify=false"),
+        first,
+        second,
+    )
+    assert (
+        shell.json("skopeo", "inspect", *shell.reach("--tls-verify=false"), second)["Digest"] == built.digest
+    )
     layer = built.digests[1].partition(":")[2]
     assert len(list((server.data / "blobs").rglob(f"{layer}.*"))) == 1
 
@@ -101,8 +118,10 @@ def test_a_multi_architecture_image_is_copied_whole(shell: Shell, name: str, ser
         write_layout(folder, child, "child")
     source = write_layout(folder, whole := index(*children), "1")
     target = f"docker://{shell.host}/{name}:1"
-    shell.run("skopeo", "copy", "--all", "--dest-tls-verify=false", source, target)
-    shell.run("skopeo", "copy", "--all", "--src-tls-verify=false", target, f"oci:{shell.folder}/out:1")
+    shell.run("skopeo", "copy", "--all", *shell.reach("--dest-tls-verify=false"), source, target)
+    shell.run(
+        "skopeo", "copy", "--all", *shell.reach("--src-tls-verify=false"), target, f"oci:{shell.folder}/out:1"
+    )
     assert content(shell.folder / "out") == content(folder)
     images = server.boto().describe_images(repositoryName=name)["imageDetails"]
     assert {one["imageDigest"]: one.get("imageTags") for one in images} == {
@@ -114,7 +133,14 @@ def test_a_multi_architecture_image_is_copied_whole(shell: Shell, name: str, ser
 def test_a_wrong_password_is_refused(shell: Shell) -> None:
     """The login fails, and says so."""
     done = shell.attempt(
-        "skopeo", "login", "--tls-verify=false", "--username", "AWS", "--password", "wrong", shell.host
+        "skopeo",
+        "login",
+        *shell.reach("--tls-verify=false"),
+        "--username",
+        "AWS",
+        "--password",
+        "wrong",
+        shell.host,
     )
     assert done.returncode
     assert "invalid username/password" in done.stderr

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from careen.oci.digest import digest_of
 from tests.images import Built
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server
+from tests.tls import TlsServer
 
 
 class Answer(NamedTuple):
@@ -50,6 +51,11 @@ class Client:
     user: str = ACCESS_KEY_ID
     password: str = SECRET_ACCESS_KEY
     tls: ssl.SSLContext | None = None
+
+    @classmethod
+    def of(cls, server: Server) -> "Client":
+        """The caller with the root key, over TLS if the server is."""
+        return cls(server, tls=server.context() if isinstance(server, TlsServer) else None)
 
     @property
     def authorization(self) -> str:

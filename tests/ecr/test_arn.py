@@ -46,3 +46,18 @@ def test_other_names() -> None:
     assert arn.repository_uri("localhost:5000", "team/app") == "localhost:5000/team/app"
     assert arn.user_arn("123456789012", "alice") == "arn:aws:iam::123456789012:user/alice"
     assert arn.root_arn("123456789012") == "arn:aws:iam::123456789012:root"
+
+
+@pytest.mark.parametrize(
+    ("api_host", "host"),
+    [
+        ("api.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.us-east-1.amazonaws.com"),
+        ("api.ecr.cn-north-1.amazonaws.com.cn:8443", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn:8443"),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr.us-east-1.amazonaws.com"),
+        ("localhost:5000", "localhost:5000"),
+        ("api.ecr.example.com", "api.ecr.example.com"),
+    ],
+)
+def test_images_are_where_the_api_is_except_at_amazons_names(api_host: str, host: str) -> None:
+    """Amazon's API has a host of its own; everywhere else one host serves both."""
+    assert arn.registry_host(api_host, "123456789012") == host

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSRequest
 
 from tests.ecrapi.client import Answer, basic, call, refusal, request, signed
 from tests.server import ACCESS_KEY_ID, REGION, REGISTRY_ID, SECRET_ACCESS_KEY, Server
@@ -142,6 +143,21 @@ def test_an_authorization_token_opens_the_distribution_api(ecr: Any, server: Ser
     assert user == "AWS"
     assert request(server, "GET", "/v2/", headers=basic(user, password)).status == 200
     assert request(server, "GET", "/v2/", headers=basic(user, password[:-1])).status == 401
+
+
+def test_amazons_api_name_is_answered_with_amazons_registry_name(server: Server, name: str) -> None:
+    """Where someone lets ``api.ecr`` lead here, the images are at ``<registry id>.dkr.ecr``, for docker and in URIs."""
+
+    def address(request: AWSRequest, **_: Any) -> None:
+        request.headers["Host"] = f"api.ecr.{REGION}.amazonaws.com"
+
+    ecr = server.boto()
+    ecr.meta.events.register("before-sign", address)
+    registry = f"{REGISTRY_ID}.dkr.ecr.{REGION}.amazonaws.com"
+    [data] = ecr.get_authorization_token()["authorizationData"]
+    assert data["proxyEndpoint"] == f"http://{registry}"
+    created = ecr.create_repository(repositoryName=name)["repository"]
+    assert created["repositoryUri"] == f"{registry}/{name}"
 
 
 def test_a_token_is_answered_for_each_registry_asked_for(ecr: Any) -> None:

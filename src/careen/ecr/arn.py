@@ -18,6 +18,8 @@ _REPOSITORY_ARN = re.compile(
     r":repository/(?P<repository>.+)"
 )
 
+_API_HOST = re.compile(r"api\.ecr(?P<rest>\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?(?::[0-9]+)?)")
+
 
 class RepositoryArn(NamedTuple):
     """The Amazon Resource Name of a repository."""
@@ -43,6 +45,21 @@ def parse_repository_arn(text: str) -> RepositoryArn:
     if match is None or not is_repository_name(match["repository"]):
         raise InvalidParameter("resourceArn", "Invalid ARN")
     return RepositoryArn(**match.groupdict())
+
+
+def registry_host(api_host: str, registry_id: str) -> str:
+    """The host to push to and pull from, for a client that calls the API at ``api_host``.
+
+    Amazon has two names, ``api.ecr.<region>.amazonaws.com`` and ``<registry id>.dkr.ecr.<region>.amazonaws.com``; its credential
+    helper takes tokens for the second only. Whoever lets these names lead here gets the second for the first. Any other name
+    is a registry's own and serves both.
+
+    Args:
+        api_host: host and, where there is one, port.
+        registry_id: twelve digits.
+    """
+    amazons = _API_HOST.fullmatch(api_host)
+    return api_host if amazons is None else f"{registry_id}.dkr.ecr{amazons['rest']}"
 
 
 def repository_uri(host: str, repository: str) -> str:

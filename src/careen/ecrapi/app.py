@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from careen.clock import system_now
 from careen.ecr import errors, model, query, wire
-from careen.ecr.arn import parse_repository_arn
+from careen.ecr.arn import parse_repository_arn, registry_host
 from careen.ecr.common_errors import RequestTimeout, Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
 from careen.ecrapi import (
@@ -160,7 +160,7 @@ class EcrApiApp:
             self._registry,
             self._pulls,
             principal,
-            f"{request.url.scheme}://{request.headers.get('host', '')}",
+            f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
             request.headers.get("user-agent"),
         )
         handler = operations.get(operation.name)
