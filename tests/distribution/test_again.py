@@ -5,6 +5,7 @@ Each test asks twice on one connection, so that the third time the answer may be
 
 import contextlib
 import http.client
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -221,3 +222,14 @@ def test_you_have_it_is_said_again_only_while_the_lease_lasts(
         server.set_time("2026-01-02T12:00:00Z")  # past the lease of the push, within the one renewed at 13:00
         careen(server, "gc", "--now")
         assert caller.ask(path, "HEAD").status == 200
+
+
+@pytest.mark.slow
+def test_a_connection_whose_answers_are_ready_is_not_idle(stocked: Stock) -> None:
+    """It is not closed for having been idle, however long it lives by answers that are given again."""
+    path = f"/v2/{stocked.name}/manifests/latest"
+    with calling(stocked.client) as caller:
+        end = time.monotonic() + 80  # beyond the 75 seconds for which a connection may be idle
+        while time.monotonic() < end:
+            assert caller.ask_until_ready(path).status == 200
+            time.sleep(0.5)
