@@ -87,6 +87,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a short secret": ({"access_key_id": "AKIA", "secret_access_key": SECRET[:-1]}, "at least 16 characters"),
     "a level that is none": ({"log_level": "loud"}, "log_level is debug, info, warning or error, not 'loud'"),
     "no such setting": ({"prot": 5000}, "`prot`"),
+    "a web server that is none": ({"accel": "apache"}, "accel is nginx or empty, not 'apache'"),
+    "a public URL with a path": (
+        {"public_url": "https://example.com/registry"},
+        "public_url is http or https",
+    ),
+    "a public URL without a scheme": ({"public_url": "registry.example.com"}, "public_url is http or https"),
+    "a public URL that breaks a header": ({"public_url": 'https://a"b'}, "public_url is http or https"),
 }
 
 

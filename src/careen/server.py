@@ -96,10 +96,11 @@ def open_registry(settings: Settings) -> Registry:
         id=settings.registry_id,
         region=settings.region,
         database=Database(data / "careen.db"),
-        blobs=DiskBlobStore(data),
+        blobs=DiskBlobStore(data, has_front=settings.accel == "nginx"),
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else clock.system_now,
         master_key=_read_master_key(data),
         root_key=root_key,
+        public_url=settings.public_url.rstrip("/"),
         limits=Limits(
             create_on_push=settings.create_on_push,
             grace=round(settings.blob_grace * SECOND),

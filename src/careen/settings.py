@@ -64,6 +64,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A PEM file with the certificate chain; empty: plain HTTP."""
     tls_key: str = ""
     """The PEM file of its private key."""
+    public_url: str = ""
+    """What clients call the registry behind a web server, as `https://registry.example.com`; empty: as each client addressed it."""
+    accel: str = ""
+    """`nginx`: the nginx in front sends blobs out of the data folder (see behind-nginx.md); empty: Careen sends them."""
     access_key_id: str = ""
     """An administrator's access key id, for set-ups by script. It is stored nowhere; empty: keys of the registry only."""
     secret_access_key: str = ""
@@ -119,6 +123,12 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting("workers is at least 1")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise InvalidSetting("tls_certificate and tls_key go together")
+    if settings.accel not in {"", "nginx"}:
+        raise InvalidSetting(f"accel is nginx or empty, not '{settings.accel}'")
+    if settings.public_url and re.fullmatch(r"https?://[^/?#@\s\"]+/?", settings.public_url) is None:
+        raise InvalidSetting(
+            f"public_url is http or https, a host and perhaps a port, not '{settings.public_url}'"
+        )
     if bool(settings.access_key_id) != bool(settings.secret_access_key):
         raise InvalidSetting("access_key_id and secret_access_key go together")
     if settings.access_key_id and len(settings.secret_access_key) < MIN_SECRET:

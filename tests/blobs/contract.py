@@ -4,10 +4,11 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from typing import BinaryIO
 
 import pytest
 
-from careen.blobs.store import BlobStore, UploadBusy, UploadUnknown
+from careen.blobs.store import BlobStore, OpenFile, UploadBusy, UploadUnknown
 from careen.oci.digest import digest_of
 
 REPOSITORY = 7
@@ -35,8 +36,15 @@ def commit(store: BlobStore, data: bytes = DATA) -> str:
 
 def read(store: BlobStore, digest: str, generation: str) -> bytes:
     """Committed bytes."""
-    with os.fdopen(store.open(digest, generation), "rb") as file:
+    with open_file(store, digest, generation) as file:
         return file.read()
+
+
+def open_file(store: BlobStore, digest: str, generation: str) -> BinaryIO:
+    """Committed bytes, opened."""
+    source = store.open(digest, generation)
+    assert isinstance(source, OpenFile)
+    return os.fdopen(source.fd, "rb")
 
 
 class BlobStoreContract:
@@ -144,7 +152,7 @@ class BlobStoreContract:
     def test_bytes_that_are_read_stay_until_they_are_read(self, store: BlobStore) -> None:
         """A download that has begun is not cut off by the collector."""
         generation = commit(store)
-        with os.fdopen(store.open(DIGEST, generation), "rb") as file:
+        with open_file(store, DIGEST, generation) as file:
             store.delete(DIGEST, generation)
             assert file.read() == DATA
 
@@ -165,11 +173,11 @@ class BlobStoreContract:
         """What is opened after the commit is not closed by a late abort."""
         upload = store.hold_upload(REPOSITORY, begin(store, DATA))
         generation = upload.commit(DIGEST)
-        descriptors = [store.open(DIGEST, generation) for _ in range(3)]
+        files = [open_file(store, DIGEST, generation) for _ in range(3)]
         upload.abort()
-        assert [os.pread(fd, 4, 0) for fd in descriptors] == [DATA[:4]] * 3
-        for fd in descriptors:
-            os.close(fd)
+        for file in files:
+            with file:
+                assert file.read() == DATA
 
     def test_all_that_is_stored_is_listed(self, store: BlobStore) -> None:
         """Digest, generation, size, and an age that begins with the commit."""

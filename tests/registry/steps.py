@@ -95,11 +95,10 @@ def blob(registry: Registry, repository: str, digest: str) -> bytes | None:
     found = registry.read(layers.find, repository, digest)
     if found is None or found.content is not None:
         return None if found is None else found.content
-    descriptor = registry.blobs.open(digest, found.generation)
-    try:
-        return os.pread(descriptor, found.size + 1, 0)
-    finally:
-        os.close(descriptor)
+    source = registry.blobs.open(digest, found.generation)
+    assert isinstance(source, layers.OpenFile)
+    with os.fdopen(source.fd, "rb") as file:
+        return file.read()
 
 
 def is_whole(registry: Registry, repository: str, built: Built) -> bool:

@@ -22,6 +22,24 @@ class UploadBusy(Exception):
     """Another request is writing to this upload."""
 
 
+class OpenFile(NamedTuple):
+    """Bytes in a file of this machine, which the kernel can send."""
+
+    fd: int
+    """Open for reading; whoever is handed it closes it."""
+
+
+class FrontFile(NamedTuple):
+    """Bytes that the web server in front of us sends from the same file system."""
+
+    location: str
+    """``<algorithm>/<first two hex digits>/<hex>.<generation>``, below the folder of committed bytes."""
+
+
+Source = OpenFile | FrontFile
+"""Where committed bytes can be had from."""
+
+
 class Stored(NamedTuple):
     """One generation of a blob's bytes, as found in the store."""
 
@@ -83,11 +101,16 @@ class BlobStore(Protocol):
             UploadBusy: another request holds it.
         """
 
-    def open(self, digest: str, generation: str) -> int:
-        """A file descriptor to read the bytes from; the caller closes it.
+    def open(self, digest: str, generation: str, *, by_front: bool = False) -> Source:
+        """Where to read the bytes from. It never waits for bytes, so the event loop may ask.
+
+        Args:
+            digest: the blob.
+            generation: the one that its row names.
+            by_front: whether the request came through a web server that would send a file by itself.
 
         Raises:
-            FileNotFoundError: this generation is gone.
+            FileNotFoundError: this generation is gone. Where another server sends the bytes, that one finds out.
         """
 
     def delete(self, digest: str, generation: str) -> None:

@@ -10,7 +10,13 @@ from careen.oci.errors import OciError
 from careen.registry import layers
 from careen.registry.access import Action, Principal
 from careen.registry.fresh import TOO_HEAVY
-from careen.registry.layers import Blob
+from careen.registry.layers import Blob, FrontFile, OpenFile
+
+FRONT_LOCATION = "/-/blobs/"
+"""The internal location under which a web server in front finds committed bytes (deploy/nginx/careen.conf)."""
+
+_JUDGED_ELSEWHERE = (b"if-match", b"if-range", b"if-unmodified-since")
+"""Conditions that nginx would judge by the file's own times, so such a request is answered here."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -44,10 +50,10 @@ async def get_granted_blob(surface: Surface, exchange: Exchange, name: str, dige
 async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> None:
     """Answer with a blob's bytes."""
     etag = f'"{blob.digest}"'
+    named: list[Header] = [(b"docker-content-digest", blob.digest.encode()), (b"etag", etag.encode())]
     headers: list[Header] = [
         (b"content-type", b"application/octet-stream"),
-        (b"docker-content-digest", blob.digest.encode()),
-        (b"etag", etag.encode()),
+        *named,
         (b"accept-ranges", b"bytes"),
     ]
     if exchange.has(etag):
@@ -65,14 +71,32 @@ async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> None:
     elif blob.content is not None:
         await exchange.respond_exactly(status, headers, blob.content[start : start + count])
     else:
+        # A range that we ignored, nginx would refuse or answer in several parts.
+        by_front = _comes_by_front(exchange) and (wanted is None or status == 206)
         try:
-            fd = surface.registry.blobs.open(blob.digest, blob.generation)
+            source = surface.registry.blobs.open(blob.digest, blob.generation, by_front=by_front)
         except FileNotFoundError:  # the collector was between our statement and this line
             raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=blob.digest) from None
-        try:
-            await exchange.respond_file(status, headers, fd, start, count)
-        finally:
-            os.close(fd)
+        match source:
+            case OpenFile(fd):
+                try:
+                    await exchange.respond_file(status, headers, fd, start, count)
+                finally:
+                    os.close(fd)
+            case FrontFile(location):  # length, range and Accept-Ranges are the front's
+                redirect = (b"x-accel-redirect", f"{FRONT_LOCATION}{location}".encode())
+                await exchange.respond(200, [headers[0], *named, redirect])
+
+
+def _comes_by_front(exchange: Exchange) -> bool:
+    """Whether the request came through a web server that can send a file for us, and may be left to it.
+
+    The server says so in a header of every request, so that who connects to us directly gets the bytes. A client that says so
+    without one learns where the bytes of a blob lie that it may read anyway.
+    """
+    return exchange.header(b"x-sendfile-type") == "X-Accel-Redirect" and not any(
+        exchange.header(name) for name in _JUDGED_ELSEWHERE
+    )
 
 
 async def delete_blob(

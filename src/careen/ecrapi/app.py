@@ -132,7 +132,7 @@ class EcrApiApp:
             self._registry,
             self._pulls,
             principal,
-            f"{request.url.scheme}://{request.headers.get('host', '')}",
+            self._registry.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}",
             request.headers.get("user-agent"),
         )
         handler = operations.get(operation.name)

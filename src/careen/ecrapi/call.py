@@ -17,7 +17,7 @@ class Call:
     pulls: PullTimes
     principal: Principal
     base_url: str
-    """``http://localhost:5000``, as the client addressed us: goes into repository URIs and proxy endpoints."""
+    """``http://localhost:5000``, as the settings or else the client names us: goes into repository URIs and proxy endpoints."""
 
     user_agent: str | None = None
 

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import AsyncIterator
 
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
+from careen.blobs.store import FrontFile as FrontFile
+from careen.blobs.store import OpenFile as OpenFile
 from careen.blobs.store import Upload as Upload
 from careen.blobs.store import UploadBusy as UploadBusy
 from careen.blobs.store import UploadUnknown as UploadUnknown

@@ -70,6 +70,8 @@ class Registry:
     """Signs tokens and derives the secrets of access keys: 32 bytes."""
     limits: Limits = Limits()
     root_key: RootKey | None = None
+    public_url: str = ""
+    """Where clients reach the registry, if a web server stands in front; else they are believed (``Host``)."""
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "careen-bytes"))
     """Where bytes are hashed and written, off the event loop."""
 
