@@ -53,8 +53,13 @@ def upload(registry: Registry, repository: str, data: bytes) -> str:
     return digest_of(data)
 
 
+def begin(registry: Registry, target: Repository) -> str:
+    """Begin an upload. Returns its id."""
+    return asyncio.run(layers.begin(registry, target))
+
+
 async def _upload(registry: Registry, target: Repository, data: bytes) -> None:
-    async with layers.held(registry, target, layers.begin(registry, target)) as held:
+    async with layers.held(registry, target, await layers.begin(registry, target)) as held:
         await registry.in_thread(held.write, [data])
         await layers.complete(registry, target, held, digest_of(data))
 

@@ -14,6 +14,7 @@ from careen.registry.registry import Registry
 from tests.images import image
 from tests.registry.steps import (
     Hands,
+    begin,
     blob,
     delete,
     files,
@@ -223,7 +224,7 @@ def test_the_sweep_finds_abandoned_uploads(registry: Registry) -> None:
     """One that has stood still for too long goes with its bytes; one that another request holds does not."""
     found = registry.write_now(repositories.create, APP)
     folder = registry.database.path.parent / "uploads" / str(found.id)
-    old, young, busy = (layers.begin(registry, found) for _ in range(3))
+    old, young, busy = (begin(registry, found) for _ in range(3))
     long_ago = 0
     for upload_id in (old, busy):
         (folder / upload_id).write_bytes(b"half")
@@ -240,7 +241,7 @@ def test_the_sweep_finds_abandoned_uploads(registry: Registry) -> None:
 def test_time_on_the_registrys_clock_does_not_age_files(registry: Registry, clock: Hands) -> None:
     """Files are aged by the store's own clock: a demonstration in which weeks pass loses no upload."""
     found = registry.write_now(repositories.create, APP)
-    layers.begin(registry, found)
+    begin(registry, found)
     clock.forward(100 * DAY)
     assert gc.sweep(registry) == Collected()
 

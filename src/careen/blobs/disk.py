@@ -176,6 +176,8 @@ class DiskBlobStore:
     With ``has_front`` a web server stands before the registry that may read ``blobs/`` and sends files for it.
     """
 
+    is_remote = False
+
     def __init__(self, root: Path, *, has_front: bool = False) -> None:
         self._has_front = has_front
         self._blobs = root / "blobs"
@@ -263,6 +265,10 @@ class DiskBlobStore:
                 with contextlib.suppress(FileNotFoundError):
                     stat = entry.stat()
                     yield int(folder.name), entry.name, stat.st_size, now - stat.st_mtime
+
+    def abandon_strays(self, age: float) -> int:  # noqa: ARG002 of whatever age
+        """A folder has none: an upload is one file."""
+        return 0
 
     def _keep_warm(self, key: tuple[int, str], upload: DiskUpload) -> None:
         self._warm[key] = upload

@@ -1,4 +1,4 @@
-"""What a home for bytes promises. ``careen.blobs.disk`` is the one for a data folder.
+"""What a home for bytes promises. ``careen.blobs.disk`` is the one for a data folder, ``careen.blobs.s3`` that for a bucket.
 
 * An **upload** is bytes on their way in: created, appended to, and at the end committed or aborted. Its size is its offset.
   Any worker process may continue it, also after a restart; one request at a time holds it.
@@ -7,7 +7,7 @@
   so a push of the same digest at the same moment, which is another generation, is never touched.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 INLINE_BYTES = 64 * 1024
@@ -36,7 +36,20 @@ class FrontFile(NamedTuple):
     """``<algorithm>/<first two hex digits>/<hex>.<generation>``, below the folder of committed bytes."""
 
 
-Source = OpenFile | FrontFile
+class Elsewhere(NamedTuple):
+    """Bytes that the client can have from another server, without further leave, for a few minutes."""
+
+    url: str
+
+
+class Pieces(NamedTuple):
+    """Bytes of another server, which we pass on."""
+
+    read: Callable[[int, int], Generator[bytes, None, None]]
+    """So many bytes from an offset on: ``read(start, count)``. It blocks; FileNotFoundError at its first piece if they are gone."""
+
+
+Source = OpenFile | FrontFile | Elsewhere | Pieces
 """Where committed bytes can be had from."""
 
 
@@ -44,6 +57,7 @@ class Stored(NamedTuple):
     """One generation of a blob's bytes, as found in the store."""
 
     digest: str
+    """Empty if nothing says it yet, or any more: then the generation alone names the bytes."""
     generation: str
     size: int
     """Bytes."""
@@ -90,6 +104,10 @@ class Upload(Protocol):
 class BlobStore(Protocol):
     """A home for bytes."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether taking, beginning and ending an upload waits for another server, so that it belongs in a thread."""
+
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
 
@@ -102,7 +120,7 @@ class BlobStore(Protocol):
         """
 
     def open(self, digest: str, generation: str, *, by_front: bool = False) -> Source:
-        """Where to read the bytes from. It never waits for bytes, so the event loop may ask.
+        """Where to read the bytes from.
 
         Args:
             digest: the blob.
@@ -121,3 +139,6 @@ class BlobStore(Protocol):
 
     def uploads(self) -> Iterator[tuple[int, str, int, float]]:
         """Every open upload: repository id, upload id, bytes, seconds since it last grew."""
+
+    def abandon_strays(self, age: float) -> int:
+        """Delete what belongs to no upload and no blob and is older than ``age`` seconds. Returns how much there was of it."""

@@ -10,7 +10,7 @@ from careen.oci.errors import OciError
 from careen.registry import layers
 from careen.registry.access import Action, Principal
 from careen.registry.fresh import TOO_HEAVY
-from careen.registry.layers import Blob, FrontFile, OpenFile
+from careen.registry.layers import Blob, Elsewhere, FrontFile, OpenFile, Pieces
 
 FRONT_LOCATION = "/-/blobs/"
 """The internal location under which a web server in front finds committed bytes (deploy/nginx/careen.conf)."""
@@ -74,18 +74,22 @@ async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> None:
         # A range that we ignored, nginx would refuse or answer in several parts.
         by_front = _comes_by_front(exchange) and (wanted is None or status == 206)
         try:
-            source = surface.registry.blobs.open(blob.digest, blob.generation, by_front=by_front)
+            match await layers.source(surface.registry, blob, by_front=by_front):
+                case OpenFile(fd):
+                    try:
+                        await exchange.respond_file(status, headers, fd, start, count)
+                    finally:
+                        os.close(fd)
+                case FrontFile(location):  # length, range and Accept-Ranges are the front's
+                    place = f"{FRONT_LOCATION}{location}".encode()
+                    await exchange.respond(200, [headers[0], *named, (b"x-accel-redirect", place)])
+                case Elsewhere(url):  # a client asks there for the same range
+                    await exchange.respond(307, [*named, (b"location", url.encode())])
+                case Pieces(read):
+                    in_thread = surface.registry.in_thread
+                    await exchange.respond_pieces(status, headers, read(start, count), in_thread)
         except FileNotFoundError:  # the collector was between our statement and this line
             raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=blob.digest) from None
-        match source:
-            case OpenFile(fd):
-                try:
-                    await exchange.respond_file(status, headers, fd, start, count)
-                finally:
-                    os.close(fd)
-            case FrontFile(location):  # length, range and Accept-Ranges are the front's
-                redirect = (b"x-accel-redirect", f"{FRONT_LOCATION}{location}".encode())
-                await exchange.respond(200, [headers[0], *named, redirect])
 
 
 def _comes_by_front(exchange: Exchange) -> bool:

@@ -68,12 +68,12 @@ class Registry:
     clock: Clock
     master_key: bytes = field(repr=False)
     """Signs tokens and derives the secrets of access keys: 32 bytes."""
+    threads: ThreadPoolExecutor
+    """Where bytes are hashed and written, off the event loop."""
     limits: Limits = Limits()
     root_key: RootKey | None = None
     public_url: str = ""
     """Where clients reach the registry, if a web server stands in front; else they are believed (``Host``)."""
-    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "careen-bytes"))
-    """Where bytes are hashed and written, off the event loop."""
 
     def single_read(self) -> Transaction:
         """For a use case that runs one statement: what it sees needs no snapshot. The hot reads use it."""
