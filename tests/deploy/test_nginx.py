@@ -2,6 +2,8 @@
 
 import os
 import random
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -178,6 +180,23 @@ def test_an_nginx_that_may_not_read_the_files_costs_speed_only(tmp_path: Path) -
         assert (whole.status, whole.body) == (200, LARGE)
         assert (part.status, part.body) == (206, LARGE[9:20])
         assert "Permission denied" in (front.data / "errors").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start nginx as another user")
+def test_the_rights_that_the_page_asks_for_are_enough() -> None:
+    """Nginx as www-data sends blobs of a data folder that it cannot list, with a database that it cannot read."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        data = Path(name) / "data"
+        with behind_nginx(data, user="www-data") as front:
+            shutil.chown(data, group="www-data")
+            data.chmod(0o710)
+            for database in data.glob("careen.db*"):
+                database.chmod(0o600)
+            path = f"/v2/{NAME}/blobs/{Client(front).push_blob(NAME, LARGE)}"
+            assert Client(front).send("GET", path).body == LARGE
+            assert front.deeds(" /-/blobs/sha256/")
+            assert "Permission denied" not in (front.data / "errors").read_text()
 
 
 def test_without_the_setting_the_registry_sends_by_itself(tmp_path: Path) -> None:

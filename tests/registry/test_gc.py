@@ -2,15 +2,19 @@
 
 import asyncio
 import os
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from careen import server
 from careen.clock import DAY, HOUR, SECOND
 from careen.oci.digest import digest_of
 from careen.registry import archive, gc, layers, repositories
 from careen.registry.gc import Collected
 from careen.registry.registry import Registry
+from careen.settings import Settings
 from tests.images import image
 from tests.registry.steps import (
     Hands,
@@ -26,6 +30,7 @@ from tests.registry.steps import (
     upload,
     with_limits,
 )
+from tests.seaweed import BUCKET, S3, needs_seaweed
 
 APP = "team/app"
 LARGE = b"x" * 100_000
@@ -273,3 +278,27 @@ def test_waiting_is_not_forever(registry: Registry, clock: Hands) -> None:
     assert gc.collect(quick) == Collected()
     clock.forward(2 * SECOND)
     assert gc.collect(quick).blobs == 1
+
+
+@needs_seaweed
+def test_the_sweep_of_a_bucket_asks_the_rows(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no row names goes, also if nothing says its digest; what a row names stays, even if its name was lost."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(data=str(tmp_path), blobs=s3.url("swept"), s3_redirect=False, create_on_push=True)
+    server.prepare(settings)
+    opened = server.open_registry(settings)
+    try:
+        digest = upload(opened, APP, LARGE)
+        (kept,) = opened.blobs.stored()
+        s3.remove("swept", f"blobs/{kept.generation}.{digest.replace(':', '-')}")
+        s3.client().put_object(Bucket=BUCKET, Key=f"swept/blobs/{uuid.uuid4()}", Body=b"never named")
+        assert gc.sweep(opened) == Collected()
+        monkeypatch.setattr(gc, "ORPHAN_AGE", -10.0)
+        assert gc.sweep(opened) == Collected(orphans=1, freed=11)
+        assert [stored.generation for stored in opened.blobs.stored()] == [kept.generation]
+        source = opened.blobs.open(digest, kept.generation)
+        assert isinstance(source, layers.Pieces)
+        assert b"".join(source.read(0, len(LARGE))) == LARGE
+    finally:
+        opened.close()

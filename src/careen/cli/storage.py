@@ -95,7 +95,7 @@ def describe(found: "Storage") -> list[str]:
         f"{found.unneeded_bytes:>18,}   of these that no image needs: the collector's",
         f"{found.manifest_bytes:>18,} bytes in {found.manifests:,} manifests",
         f"{found.upload_bytes:>18,} bytes in uploads under way",
-        f"{found.stored_bytes:>18,} bytes in blob files on the disk" + _difference(found),
+        f"{found.stored_bytes:>18,} bytes in blob files that are there" + _difference(found),
     ]
 
 
