@@ -163,6 +163,48 @@ def test_an_upload_goes_on_after_its_digest_was_read(
     assert s3.multiparts(prefix) == []
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_any_course_of_an_upload_ends_in_its_bytes(
+    opened: Callable[[], S3BlobStore], s3: S3, prefix: str, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Requests in any of three processes, pieces of any size, digests asked in between, crashes that lose nothing that was told."""
+    chance = random.Random(seed)  # noqa: S311 the same course every time
+    part = 5 * 1024 * 1024  # the least that S3 takes
+    monkeypatch.setattr(module, "PART_BYTES", part)
+    stores = [opened() for _ in range(3)]
+    upload_id, data, sent = begin(stores[0]), chance.randbytes(8 * part), 0
+    for _ in range(16):
+        upload = chance.choice(stores).hold_upload(REPOSITORY, upload_id)
+        assert upload.offset == sent
+        told = sent
+        for _ in range(chance.randrange(3)):
+            size = chance.choice([0, 1, 1000, part - 1, part, part + 1])
+            upload.write([data[sent : sent + size // 2], data[sent + size // 2 : sent + size]])
+            sent = min(sent + size, len(data))
+        assert upload.offset == sent
+        if chance.random() < 0.3:
+            algorithm = chance.choice(["sha256", "sha512"])
+            assert upload.digest(algorithm) == digest_of(data[:sent], algorithm)
+        if chance.random() < 0.7:
+            upload.release()
+            continue
+        upload._await_parts(0)  # the process ends: nothing more is said, and its lease runs out
+        monkeypatch.setattr(module, "LEASE_SECONDS", 0.0)
+        upload = chance.choice(stores).hold_upload(REPOSITORY, upload_id)
+        monkeypatch.setattr(module, "LEASE_SECONDS", 60.0)
+        assert told <= upload.offset <= sent
+        sent = upload.offset
+        assert upload.digest("sha256") == digest_of(data[:sent])
+        upload.release()
+    upload = chance.choice(stores).hold_upload(REPOSITORY, upload_id)
+    digest = digest_of(data[:sent])
+    assert upload.digest("sha256") == digest
+    generation = upload.commit(digest)
+    assert read(stores[0], digest, generation, sent) == data[:sent]
+    assert s3.multiparts(prefix) == []
+    assert len(s3.keys(prefix)) == 2
+
+
 def test_an_aborted_upload_leaves_no_parts(store: S3BlobStore, s3: S3, prefix: str) -> None:
     """Nor a state, nor last bytes."""
     upload_id = begin(store, LARGE)
