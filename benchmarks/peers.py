@@ -6,8 +6,10 @@ peers without any; what it costs is seen beside ``careen-open``, which does not 
 ``-auth``.
 """
 
+import getpass
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -138,6 +140,37 @@ def _htpasswd(folder: Path) -> str:
 PASSWORD = f"Basic {b64encode(b'bench:benchmark').decode()}"
 
 
+NGINX = """
+user {user}; worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log error;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  include {folder}/careen.conf;
+}}
+"""
+
+
+def _careen_behind_nginx(program: str, folder: Path, port: int) -> Launch:
+    """The configuration that deploy/ ships, without its certificate; nginx has the port."""
+    behind = _free_port()
+    careen = _careen(sys.executable, folder, behind)
+    shipped = (Path(__file__).parents[1] / "deploy" / "nginx" / "careen.conf").read_text()
+    kept = [line for line in shipped.splitlines() if "ssl_certificate" not in line and "[::]" not in line]
+    configuration = "\n".join(kept).replace("listen 443 ssl http2;", f"listen {HOST}:{port};")
+    configuration = configuration.replace("127.0.0.1:5000", f"{HOST}:{behind}")
+    configuration = configuration.replace("/var/lib/careen/", f"{folder}/data/")
+    (folder / "careen.conf").write_text(configuration)
+    (folder / "nginx.conf").write_text(NGINX.format(user=getpass.getuser(), folder=folder))
+    nginx = shlex.join((program, "-p", str(folder), "-c", str(folder / "nginx.conf")))
+    return replace(
+        careen,
+        command=("sh", "-c", f"{nginx} & exec {shlex.join(careen.command)}"),
+        environment={**careen.environment, "CAREEN_ACCEL": "nginx"},
+    )
+
+
 def _distribution(program: str, folder: Path, port: int, *, asks: bool = False) -> Launch:
     # JSON is YAML. Version 3 exports traces to a collector on this machine unless it is told not to.
     configuration: dict[str, object] = {
@@ -194,6 +227,14 @@ PEERS = (
     Peer("docker-registry", "docker-registry", "Debian's package docker-registry", _distribution),
     _DISTRIBUTION,
     _ZOT,
+    Peer(
+        "careen-nginx",
+        shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx",
+        "Debian's package nginx",
+        _careen_behind_nginx,
+        ready="/healthz",
+        version=("-v",),
+    ),
     replace(_CAREEN, name="careen-2", launch=partial(_careen, workers=2)),
     replace(_CAREEN, name="careen-4", launch=partial(_careen, workers=4)),
     replace(_CAREEN, name="careen-open", launch=_careen_open),

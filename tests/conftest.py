@@ -11,6 +11,7 @@ import pytest
 from careen import server as composition
 from careen.registry.registry import Registry
 from careen.settings import Settings
+from tests.seaweed import S3
 from tests.server import Server, running
 
 
@@ -25,6 +26,13 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def server(shared_server: Server) -> Server:
     """The server that most tests talk to."""
     return shared_server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """An S3 server that many tests share; every test uses a place of its own in its bucket."""
+    with S3(tmp_path_factory.mktemp("s3") / "weed").running() as started:
+        yield started
 
 
 @pytest.fixture

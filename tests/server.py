@@ -5,6 +5,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -38,7 +39,6 @@ class Server:
             "log_level": "warning",
             **settings,
         }
-        self._command: tuple[str, ...] = (sys.executable, "-m", "careen", "serve")
         self._process: subprocess.Popen[bytes] | None = None
         self.log = data.parent / f"{data.name}.log"
 
@@ -73,7 +73,7 @@ class Server:
     def start(self) -> "Server":
         """Start, and wait until it answers."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=self.environment(), stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command(), env=self.environment(), stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._answers():
@@ -81,8 +81,20 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
+    def context(self) -> ssl.SSLContext | None:
+        """Trusts this server, if it serves HTTPS."""
+        return None
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "careen", "serve"]
+
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        tls = self.context()
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            if tls is None
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=tls)
+        )
         try:
             connection.request("GET", "/healthz")
             return connection.getresponse().status == 200

@@ -87,6 +87,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a short secret": ({"access_key_id": "AKIA", "secret_access_key": SECRET[:-1]}, "at least 16 characters"),
     "a level that is none": ({"log_level": "loud"}, "log_level is debug, info, warning or error, not 'loud'"),
     "no such setting": ({"prot": 5000}, "`prot`"),
+    "blobs in no bucket": ({"blobs": "s3:///prefix"}, "blobs is s3://bucket/prefix"),
+    "blobs elsewhere": ({"blobs": "gs://bucket"}, "blobs is s3://bucket/prefix"),
+    "blobs with a secret": ({"blobs": "s3://bucket?key=k"}, "endpoint and region after its '?', not key"),
+    "an endpoint without a scheme": ({"blobs": "s3://bucket?endpoint=s3.example.com"}, "begins with http"),
+    "a web server that is none": ({"accel": "apache"}, "accel is nginx or empty, not 'apache'"),
+    "a public URL with a path": (
+        {"public_url": "https://example.com/registry"},
+        "public_url is http or https",
+    ),
+    "a public URL without a scheme": ({"public_url": "registry.example.com"}, "public_url is http or https"),
+    "a public URL that breaks a header": ({"public_url": 'https://a"b'}, "public_url is http or https"),
 }
 
 

@@ -1,11 +1,10 @@
 """A registry that serves HTTPS, with a certificate from an authority made for the test."""
 
-import http.client
 import shutil
 import ssl
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -18,15 +17,43 @@ needs_openssl = pytest.mark.skipif(
 LOOPBACK = ("IP:127.0.0.1", "DNS:localhost")
 
 
+class Certificate(NamedTuple):
+    """PEM files: a server's certificate with its key, and the certificate of who issued it, which clients trust."""
+
+    chain: Path
+    key: Path
+    authority: Path
+
+    def context(self) -> ssl.SSLContext:
+        """Trusts the authority, and no other."""
+        return ssl.create_default_context(cafile=str(self.authority))
+
+
+def make_certificate(folder: Path, names: tuple[str, ...] = LOOPBACK) -> Certificate:
+    """Make an authority in a folder, and let it sign a certificate for these names."""
+    made = Certificate(folder / "server.crt", folder / "server.key", folder / "authority.crt")
+    fresh = ("-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+
+    def openssl(*arguments: str | Path) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    own = ("-keyout", "authority.key", "-out", made.authority)
+    openssl("req", "-x509", *fresh, "-days", "2", "-subj", "/CN=Test Authority", *own)
+    openssl("req", *fresh, "-subj", "/CN=registry", "-keyout", made.key, "-out", "server.csr")
+    (folder / "names").write_text(f"subjectAltName={','.join(names)}\nextendedKeyUsage=serverAuth\n")
+    signed_by = ("-CA", made.authority, "-CAkey", "authority.key", "-CAcreateserial", "-extfile", "names")
+    openssl("x509", "-req", "-days", "2", "-in", "server.csr", *signed_by, "-out", made.chain)
+    return made
+
+
 class TlsServer(Server):
     """A server with a certificate for ``names``; ``authority`` is the certificate of who issued it, which clients trust."""
 
     def __init__(self, data: Path, names: tuple[str, ...] = LOOPBACK, **settings: Any) -> None:
-        self.authority = data.parent / "authority.crt"
-        certificate = _issue(self.authority, names)
-        super().__init__(
-            data, tls_certificate=certificate, tls_key=certificate.with_suffix(".key"), **settings
-        )
+        self._certificate = make_certificate(data.parent, names)
+        self.authority = self._certificate.authority
+        made = self._certificate
+        super().__init__(data, tls_certificate=made.chain, tls_key=made.key, **settings)
 
     @property
     def url(self) -> str:
@@ -35,7 +62,7 @@ class TlsServer(Server):
 
     def context(self) -> ssl.SSLContext:
         """Trusts this server's authority, and no other."""
-        return ssl.create_default_context(cafile=str(self.authority))
+        return self._certificate.context()
 
     def boto(self, service: str = "ecr", **options: Any) -> Any:
         """A boto3 client of this registry."""
@@ -44,32 +71,3 @@ class TlsServer(Server):
     def aws_environment(self) -> dict[str, str]:
         """As without TLS, and whom to trust."""
         return super().aws_environment() | {"AWS_CA_BUNDLE": str(self.authority)}
-
-    def _answers(self) -> bool:
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=self.context())
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-
-def _issue(authority: Path, names: tuple[str, ...]) -> Path:
-    """Make an authority, and let it sign a server's certificate. Returns the certificate's path, beside which is its key."""
-    folder = authority.parent
-    fresh = ("-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-
-    def openssl(*arguments: str | Path) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    key = authority.with_suffix(".key")
-    openssl(
-        "req", "-x509", *fresh, "-days", "2", "-subj", "/CN=Test Authority", "-keyout", key, "-out", authority
-    )
-    openssl("req", *fresh, "-subj", "/CN=registry", "-keyout", "server.key", "-out", "server.csr")
-    (folder / "names").write_text(f"subjectAltName={','.join(names)}\nextendedKeyUsage=serverAuth\n")
-    signed_by = ("-CA", authority, "-CAkey", key, "-CAcreateserial", "-extfile", "names")
-    openssl("x509", "-req", "-days", "2", "-in", "server.csr", *signed_by, "-out", "server.crt")
-    return folder / "server.crt"

@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from starlette.routing import Route
 
 from careen import clock
 from careen.blobs.disk import DiskBlobStore
+from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
+from careen.blobs.store import BlobStore
 from careen.clock import DAY, SECOND
 from careen.db import schema
 from careen.db.engine import Database
@@ -30,6 +33,12 @@ from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Registry, RootKey
 from careen.settings import Settings
+
+THREADS = 8
+"""How many hash and write at a time: more than the disks and processors of one machine take."""
+
+REMOTE_THREADS = 48
+"""The same where most of them wait for another server."""
 
 
 class CannotStart(Exception):
@@ -50,6 +59,11 @@ def prepare(settings: Settings) -> None:
         schema.migrate(data / "careen.db")
     except schema.SchemaTooNew as error:
         raise CannotStart(str(error)) from None
+    if settings.blobs:
+        try:
+            S3BlobStore(parse_place(settings.blobs), redirect=settings.s3_redirect).check()
+        except CannotUse as error:
+            raise CannotStart(str(error)) from None
 
 
 def _make_master_key(data: Path) -> None:
@@ -89,18 +103,28 @@ def _read_master_key(data: Path) -> bytes:
     return key
 
 
+def _blob_store(settings: Settings) -> BlobStore:
+    if settings.blobs:
+        return S3BlobStore(parse_place(settings.blobs), redirect=settings.s3_redirect)
+    return DiskBlobStore(Path(settings.data), has_front=settings.accel == "nginx")
+
+
 def open_registry(settings: Settings) -> Registry:
     """The registry of a prepared data folder. Any number of processes may have it open."""
     data = Path(settings.data)
+    blobs = _blob_store(settings)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
     return Registry(
         id=settings.registry_id,
         region=settings.region,
         database=Database(data / "careen.db"),
-        blobs=DiskBlobStore(data),
+        blobs=blobs,
+        threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
+        scratch_folder=data,
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else clock.system_now,
         master_key=_read_master_key(data),
         root_key=root_key,
+        public_url=settings.public_url.rstrip("/"),
         limits=Limits(
             create_on_push=settings.create_on_push,
             grace=round(settings.blob_grace * SECOND),

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -76,6 +77,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A PEM file with the certificate chain; empty: plain HTTP."""
     tls_key: str = ""
     """The PEM file of its private key."""
+    public_url: str = ""
+    """What clients call the registry behind a web server, as `https://registry.example.com`; empty: as each client addressed it."""
+    blobs: str = ""
+    """A bucket for the blobs, as `s3://bucket/prefix?endpoint=https://…&region=…` (see s3.md); empty: the data folder."""
+    s3_redirect: bool = True
+    """Whether clients are sent to the bucket for the bytes of a blob; else Careen passes them on."""
+    accel: str = ""
+    """`nginx`: the nginx in front sends blobs out of the data folder (see behind-nginx.md); empty: Careen sends them."""
     access_key_id: str = ""
     """An administrator's access key id, for set-ups by script. It is stored nowhere; empty: keys of the registry only."""
     secret_access_key: str = ""
@@ -133,9 +142,28 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting("workers is at least 1")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise InvalidSetting("tls_certificate and tls_key go together")
+    if settings.accel not in {"", "nginx"}:
+        raise InvalidSetting(f"accel is nginx or empty, not '{settings.accel}'")
+    if settings.blobs:
+        _check_bucket(settings.blobs)
+    if settings.public_url and re.fullmatch(r"https?://[^/?#@\s\"]+/?", settings.public_url) is None:
+        raise InvalidSetting(
+            f"public_url is http or https, a host and perhaps a port, not '{settings.public_url}'"
+        )
     if bool(settings.access_key_id) != bool(settings.secret_access_key):
         raise InvalidSetting("access_key_id and secret_access_key go together")
     if settings.access_key_id and len(settings.secret_access_key) < MIN_SECRET:
         raise InvalidSetting(f"secret_access_key has at least {MIN_SECRET} characters")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise InvalidSetting(f"log_level is debug, info, warning or error, not '{settings.log_level}'")
+
+
+def _check_bucket(url: str) -> None:
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if parts.scheme != "s3" or re.fullmatch("[a-zA-Z0-9._-]{3,63}", parts.netloc) is None or parts.fragment:
+        raise InvalidSetting(f"blobs is s3://bucket/prefix, or empty, not '{url}'")
+    if unknown := sorted(set(options) - {"endpoint", "region"}):
+        raise InvalidSetting(f"blobs takes endpoint and region after its '?', not {unknown[0]}")
+    if not options.get("endpoint", "https://").startswith(("http://", "https://")):
+        raise InvalidSetting("the endpoint of blobs begins with http:// or https://")

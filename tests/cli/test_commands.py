@@ -177,6 +177,14 @@ def test_the_first_start_prints_a_key_that_works(make_server: Callable[..., Serv
     assert server.log.read_text().count("AWS_SECRET_ACCESS_KEY") == 1
 
 
+def test_what_is_pasted_names_the_public_url(make_server: Callable[..., Server]) -> None:
+    """Behind a web server the address to listen on is not the one to log in to."""
+    public = "https://registry.example.com"
+    printed = greeting_of(make_server(public_url=f"{public}/"))
+    assert printed.startswith(f"Careen serves {public} ")
+    assert "skopeo login --username AWS --password-stdin registry.example.com\n" in printed
+
+
 def greeting_of(server: Server, times: int = 1) -> str:
     """What the server has printed, once its greeting is there; it comes a moment after the server answers."""
     deadline = time.monotonic() + 30

@@ -62,12 +62,14 @@ class ServerInside(Server):
         super().__init__(data, host="0.0.0.0", **settings)  # noqa: S104 of a network that nobody else is on
         self._known_as = known_as
         self._within = place.within()
-        self._command = (*self._within, *self._command)
 
     @property
     def host(self) -> str:
         """How clients name the registry."""
         return self._known_as
+
+    def _command(self) -> list[str]:
+        return [*self._within, *super()._command()]
 
     def _answers(self) -> bool:
         knock = f"import socket; socket.create_connection(('{ADDRESS}', {self.port}), 5).close()"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.nginx import behind_nginx, needs_nginx
+from tests.seaweed import S3, S3Server, needs_seaweed
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server, clean_environment
 
 SUITE = shutil.which("conformance")
@@ -16,14 +18,38 @@ MODULE = "github.com/opencontainers/distribution-spec/conformance"
 RESULTS = Path(__file__).parents[2] / "results" / "conformance"
 
 
-@pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(
     SUITE is None, reason=f"the conformance suite is not installed: go install {MODULE}@latest"
 )
+
+
 def test_every_check_of_the_suite_passes_and_none_is_skipped(make_server: Callable[..., Server]) -> None:
     """All API and data checks of spec 1.1 that the suite knows, optional ones included, pass without a skip."""
-    server = make_server()
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir(parents=True)
+    conform(make_server(), RESULTS)
+
+
+@needs_nginx
+def test_they_pass_behind_nginx(tmp_path: Path) -> None:
+    """The same checks through nginx with the configuration that we ship."""
+    with behind_nginx(tmp_path / "data") as front:
+        conform(front, tmp_path)
+
+
+@needs_seaweed
+def test_they_pass_with_blobs_in_a_bucket(s3: S3, tmp_path: Path) -> None:
+    """The same checks with every upload in S3, and pulls of large blobs redirected."""
+    server = S3Server(tmp_path / "data", s3, "conformance")
+    server.start()
+    try:
+        conform(server, tmp_path)
+    finally:
+        server.stop()
+
+
+def conform(server: Server, results: Path) -> None:
+    """Run the suite. Every check passes, and none is skipped."""
     environment = clean_environment() | {
         "OCI_REGISTRY": server.host,
         "OCI_TLS": "disabled",
@@ -33,13 +59,13 @@ def test_every_check_of_the_suite_passes_and_none_is_skipped(make_server: Callab
         "OCI_API_BLOBS_UPLOAD_CANCEL": "true",
         "OCI_USERNAME": ACCESS_KEY_ID,
         "OCI_PASSWORD": SECRET_ACCESS_KEY,
-        "OCI_RESULTS_DIR": os.fspath(RESULTS),
+        "OCI_RESULTS_DIR": os.fspath(results),
     }
     done = subprocess.run(
         [os.fspath(SUITE or "")], env=environment, capture_output=True, text=True, check=False, timeout=150
     )
     summary = done.stdout[done.stdout.find("OCI Conformance Result") :]
-    (RESULTS / "summary.txt").write_text(summary)
+    (results / "summary.txt").write_text(summary)
     counts = {
         name: int(number) for name, number in re.findall(r"^  (\w+)\.+:\s+(\d+)$", summary, re.MULTILINE)
     }

@@ -57,8 +57,13 @@ def upload(registry: Registry, repository: str, data: bytes) -> str:
     return digest_of(data)
 
 
+def begin(registry: Registry, target: Repository) -> str:
+    """Begin an upload. Returns its id."""
+    return asyncio.run(layers.begin(registry, target))
+
+
 async def _upload(registry: Registry, target: Repository, data: bytes) -> None:
-    async with layers.held(registry, target, layers.begin(registry, target)) as held:
+    async with layers.held(registry, target, await layers.begin(registry, target)) as held:
         await registry.in_thread(held.write, [data])
         await layers.complete(registry, target, held, digest_of(data))
 
@@ -101,11 +106,10 @@ def blob(registry: Registry, repository: str, digest: str) -> bytes | None:
     found = registry.read(layers.find, repository, digest)
     if found is None or found.content is not None:
         return None if found is None else found.content
-    descriptor = registry.blobs.open(digest, found.generation)
-    try:
-        return os.pread(descriptor, found.size + 1, 0)
-    finally:
-        os.close(descriptor)
+    source = registry.blobs.open(digest, found.generation)
+    assert isinstance(source, layers.OpenFile)
+    with os.fdopen(source.fd, "rb") as file:
+        return file.read()
 
 
 def is_whole(registry: Registry, repository: str, built: Built) -> bool:

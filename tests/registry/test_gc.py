@@ -2,19 +2,24 @@
 
 import asyncio
 import os
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from careen import server
 from careen.clock import DAY, HOUR, SECOND
 from careen.oci.digest import digest_of
 from careen.registry import archive, gc, layers, repositories
 from careen.registry.gc import Collected
 from careen.registry.registry import Registry
+from careen.settings import Settings
 from tests.images import image
 from tests.registry.steps import (
     CAUSE,
     Hands,
+    begin,
     blob,
     delete,
     files,
@@ -26,6 +31,7 @@ from tests.registry.steps import (
     upload,
     with_limits,
 )
+from tests.seaweed import BUCKET, S3, needs_seaweed
 
 APP = "team/app"
 LARGE = b"x" * 100_000
@@ -224,7 +230,7 @@ def test_the_sweep_finds_abandoned_uploads(registry: Registry) -> None:
     """One that has stood still for too long goes with its bytes; one that another request holds does not."""
     found = registry.write_now(repositories.create, APP)
     folder = registry.database.path.parent / "uploads" / str(found.id)
-    old, young, busy = (layers.begin(registry, found) for _ in range(3))
+    old, young, busy = (begin(registry, found) for _ in range(3))
     long_ago = 0
     for upload_id in (old, busy):
         (folder / upload_id).write_bytes(b"half")
@@ -241,7 +247,7 @@ def test_the_sweep_finds_abandoned_uploads(registry: Registry) -> None:
 def test_time_on_the_registrys_clock_does_not_age_files(registry: Registry, clock: Hands) -> None:
     """Files are aged by the store's own clock: a demonstration in which weeks pass loses no upload."""
     found = registry.write_now(repositories.create, APP)
-    layers.begin(registry, found)
+    begin(registry, found)
     clock.forward(100 * DAY)
     assert gc.sweep(registry) == Collected()
 
@@ -273,3 +279,27 @@ def test_waiting_is_not_forever(registry: Registry, clock: Hands) -> None:
     assert gc.collect(quick) == Collected()
     clock.forward(2 * SECOND)
     assert gc.collect(quick).blobs == 1
+
+
+@needs_seaweed
+def test_the_sweep_of_a_bucket_asks_the_rows(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no row names goes, also if nothing says its digest; what a row names stays, even if its name was lost."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(data=str(tmp_path), blobs=s3.url("swept"), s3_redirect=False, create_on_push=True)
+    server.prepare(settings)
+    opened = server.open_registry(settings)
+    try:
+        digest = upload(opened, APP, LARGE)
+        (kept,) = opened.blobs.stored()
+        s3.remove("swept", f"blobs/{kept.generation}.{digest.replace(':', '-')}")
+        s3.client().put_object(Bucket=BUCKET, Key=f"swept/blobs/{uuid.uuid4()}", Body=b"never named")
+        assert gc.sweep(opened) == Collected()
+        monkeypatch.setattr(gc, "ORPHAN_AGE", -10.0)
+        assert gc.sweep(opened) == Collected(orphans=1, freed=11)
+        assert [stored.generation for stored in opened.blobs.stored()] == [kept.generation]
+        source = opened.blobs.open(digest, kept.generation)
+        assert isinstance(source, layers.Pieces)
+        assert b"".join(source.read(0, len(LARGE))) == LARGE
+    finally:
+        opened.close()

@@ -16,14 +16,12 @@ import contextlib
 import fcntl
 import os
 import secrets
-import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
-from careen.blobs.store import Stored, UploadBusy, UploadUnknown
+from careen.blobs.store import FrontFile, OpenFile, Source, Stored, UploadBusy, UploadUnknown
 from careen.oci import digest as digests
 
 MAX_WARM_UPLOADS = 256
@@ -173,9 +171,15 @@ class DiskUpload:
 
 
 class DiskBlobStore:
-    """Blobs in the folder ``root``. Holding and creating uploads belongs to one thread (the event loop's)."""
+    """Blobs in the folder ``root``. Holding and creating uploads belongs to one thread (the event loop's).
 
-    def __init__(self, root: Path) -> None:
+    With ``has_front`` a web server stands before the registry that may read ``blobs/`` and sends files for it.
+    """
+
+    is_remote = False
+
+    def __init__(self, root: Path, *, has_front: bool = False) -> None:
+        self._has_front = has_front
         self._blobs = root / "blobs"
         self._uploads = root / "uploads"
         self._warm: OrderedDict[tuple[int, str], DiskUpload] = OrderedDict()
@@ -184,8 +188,7 @@ class DiskBlobStore:
 
     def path(self, digest: str, generation: str) -> Path:
         """Where one generation of a blob lies."""
-        algorithm, _, hexadecimal = digest.partition(":")
-        return self._blobs / algorithm / hexadecimal[:2] / f"{hexadecimal}.{generation}"
+        return self._blobs / _location(digest, generation)
 
     def upload_path(self, repository_id: int, upload_id: str) -> Path:
         """Where an upload lies. ``upload_id`` is a UUID that the caller has checked: it becomes a file name."""
@@ -229,17 +232,15 @@ class DiskBlobStore:
         """Keep an upload warm no longer."""
         self._warm.pop(key, None)
 
-    def open(self, digest: str, generation: str) -> int:
-        """A file descriptor to read the bytes from."""
-        return os.open(self.path(digest, generation), os.O_RDONLY | os.O_CLOEXEC)
+    def open(self, digest: str, generation: str, *, by_front: bool = False) -> Source:
+        """Where to read the bytes from; see :class:`careen.blobs.store.BlobStore`."""
+        if by_front and self._has_front:
+            return FrontFile(_location(digest, generation))
+        return OpenFile(os.open(self.path(digest, generation), os.O_RDONLY | os.O_CLOEXEC))
 
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation."""
         self.path(digest, generation).unlink(missing_ok=True)
-
-    def scratch(self) -> IO[bytes]:
-        """A file in the data folder, not in ``/tmp``, which may be memory."""
-        return tempfile.TemporaryFile(dir=self._uploads)
 
     def stored(self) -> Iterator[Stored]:
         """Every generation there is. A file that vanishes while we look is not reported."""
@@ -265,6 +266,10 @@ class DiskBlobStore:
                     stat = entry.stat()
                     yield int(folder.name), entry.name, stat.st_size, now - stat.st_mtime
 
+    def abandon_strays(self, age: float) -> int:  # noqa: ARG002 of whatever age
+        """A folder has none: an upload is one file."""
+        return 0
+
     def _keep_warm(self, key: tuple[int, str], upload: DiskUpload) -> None:
         self._warm[key] = upload
         self._warm.move_to_end(key)
@@ -275,6 +280,11 @@ class DiskBlobStore:
             if not old.held:
                 self.forget(old_key)
                 old.close()
+
+
+def _location(digest: str, generation: str) -> str:
+    algorithm, _, hexadecimal = digest.partition(":")
+    return f"{algorithm}/{hexadecimal[:2]}/{hexadecimal}.{generation}"
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -1,4 +1,4 @@
-"""What a home for bytes promises. ``careen.blobs.disk`` is the one for a data folder.
+"""What a home for bytes promises. ``careen.blobs.disk`` is the one for a data folder, ``careen.blobs.s3`` that for a bucket.
 
 * An **upload** is bytes on their way in: created, appended to, and at the end committed or aborted. Its size is its offset.
   Any worker process may continue it, also after a restart; one request at a time holds it.
@@ -7,8 +7,8 @@
   so a push of the same digest at the same moment, which is another generation, is never touched.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import IO, NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 INLINE_BYTES = 64 * 1024
 """Blobs of up to this many bytes are rows of the database: most blobs of real images are, and rows push several times faster."""
@@ -22,10 +22,42 @@ class UploadBusy(Exception):
     """Another request is writing to this upload."""
 
 
+class OpenFile(NamedTuple):
+    """Bytes in a file of this machine, which the kernel can send."""
+
+    fd: int
+    """Open for reading; whoever is handed it closes it."""
+
+
+class FrontFile(NamedTuple):
+    """Bytes that the web server in front of us sends from the same file system."""
+
+    location: str
+    """``<algorithm>/<first two hex digits>/<hex>.<generation>``, below the folder of committed bytes."""
+
+
+class Elsewhere(NamedTuple):
+    """Bytes that the client can have from another server, without further leave, for a few minutes."""
+
+    url: str
+
+
+class Pieces(NamedTuple):
+    """Bytes of another server, which we pass on."""
+
+    read: Callable[[int, int], Generator[bytes, None, None]]
+    """So many bytes from an offset on: ``read(start, count)``. It blocks; FileNotFoundError at its first piece if they are gone."""
+
+
+Source = OpenFile | FrontFile | Elsewhere | Pieces
+"""Where committed bytes can be had from."""
+
+
 class Stored(NamedTuple):
     """One generation of a blob's bytes, as found in the store."""
 
     digest: str
+    """Empty if nothing says it yet, or any more: then the generation alone names the bytes."""
     generation: str
     size: int
     """Bytes."""
@@ -72,6 +104,10 @@ class Upload(Protocol):
 class BlobStore(Protocol):
     """A home for bytes."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether taking, beginning and ending an upload waits for another server, so that it belongs in a thread."""
+
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
 
@@ -83,21 +119,26 @@ class BlobStore(Protocol):
             UploadBusy: another request holds it.
         """
 
-    def open(self, digest: str, generation: str) -> int:
-        """A file descriptor to read the bytes from; the caller closes it.
+    def open(self, digest: str, generation: str, *, by_front: bool = False) -> Source:
+        """Where to read the bytes from.
+
+        Args:
+            digest: the blob.
+            generation: the one that its row names.
+            by_front: whether the request came through a web server that would send a file by itself.
 
         Raises:
-            FileNotFoundError: this generation is gone.
+            FileNotFoundError: this generation is gone. Where another server sends the bytes, that one finds out.
         """
 
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation; nothing happens if it is gone already."""
-
-    def scratch(self) -> IO[bytes]:
-        """An empty file without a name, for bytes that wait; they are gone when it is closed."""
 
     def stored(self) -> Iterator[Stored]:
         """Every generation there is, for the sweep and for exact accounts."""
 
     def uploads(self) -> Iterator[tuple[int, str, int, float]]:
         """Every open upload: repository id, upload id, bytes, seconds since it last grew."""
+
+    def abandon_strays(self, age: float) -> int:
+        """Delete what belongs to no upload and no blob and is older than ``age`` seconds. Returns how much there was of it."""

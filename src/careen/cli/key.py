@@ -94,10 +94,10 @@ def _print(key: "NewKey", *, json: bool) -> None:
             }
         )
         return
-    from careen.cli.serve import address
+    from careen.cli.serve import base_url
 
     settings = load_settings({})
-    url = f"{'https' if settings.tls_certificate else 'http'}://{address(settings)}"
+    url = base_url(settings)
     print(f"# {key.name}, {key.policy}")
     print(f"export AWS_ENDPOINT_URL_ECR={url} AWS_ENDPOINT_URL_STS={url}")
     print(f"export AWS_ACCESS_KEY_ID={key.access_key_id} AWS_SECRET_ACCESS_KEY={key.secret_access_key}")

@@ -60,16 +60,17 @@ def _prepare(settings: Settings) -> "NewKey | None":
         registry.close()
 
 
-def address(settings: Settings) -> str:
-    """``localhost:5000``: how a client on this machine names the registry."""
+def base_url(settings: Settings) -> str:
+    """``http://localhost:5000``: where clients reach the registry, by its public URL or else on this machine."""
     host = "localhost" if settings.host in {"127.0.0.1", "0.0.0.0", "::1", "::"} else settings.host  # noqa: S104 compared
-    return f"{host}:{settings.port}"
+    own = f"{'https' if settings.tls_certificate else 'http'}://{host}:{settings.port}"
+    return settings.public_url.rstrip("/") or own
 
 
 def greeting(settings: Settings, created: "NewKey | None") -> str:
     """What to paste. The secret is shown at the first start only; `careen key show` shows it again."""
-    at = address(settings)
-    url = f"{'https' if settings.tls_certificate else 'http'}://{at}"
+    url = base_url(settings)
+    at = url.partition("://")[2]
     lines = [f"Careen serves {url}   (data in {settings.data}, health at {url}/healthz)", ""]
     if created is not None:
         lines += [
@@ -87,7 +88,7 @@ def greeting(settings: Settings, created: "NewKey | None") -> str:
             f"Your access keys: careen key list --data {settings.data}   (and `careen key show ID` for what to paste)",
             "",
         ]
-    tls = "" if settings.tls_certificate else " --tls-verify=false"
+    tls = "" if url.startswith("https") else " --tls-verify=false"
     lines += [
         "Log in (docker allows plain HTTP on localhost):",
         "",

@@ -124,7 +124,7 @@ def describe(found: "Storage", price: float) -> list[str]:
         f"{found.unneeded_bytes:>18,}   of these that no image needs: the collector's",
         f"{found.manifest_bytes:>18,} bytes in {found.manifests:,} manifests",
         f"{found.upload_bytes:>18,} bytes in uploads under way",
-        f"{found.stored_bytes:>18,} bytes in blob files on the disk" + _difference(found),
+        f"{found.stored_bytes:>18,} bytes in blob files that are there" + _difference(found),
         f"{found.orphan_bytes:>18,}   of these that no row names: left by a crash, for the sweep",
         f"{found.disk_bytes:>18,} bytes taken in all, with {found.database_bytes:,} of the database: {cost(found.disk_bytes)}",
         f"{found.billed_bytes:>18,} bytes that Amazon ECR would bill, layers once per repository: {cost(found.billed_bytes)}",

@@ -214,7 +214,13 @@ def forget_condemned(rows: Connection, gone: Iterable[tuple[str, str]]) -> None:
 
 
 def is_known_generation(rows: Connection, digest: str, generation: str) -> bool:
-    """Whether a row names this generation, as a blob or as condemned."""
+    """Whether a row names this generation, as a blob or as condemned. Without a digest every row is looked at."""
+    if not digest:
+        statement = (
+            "SELECT 1 FROM blobs WHERE generation = :generation UNION ALL"
+            " SELECT 1 FROM condemned_blobs WHERE generation = :generation"
+        )
+        return rows.execute(statement, {"generation": generation}).fetchone() is not None
     statement = (
         "SELECT 1 FROM blobs WHERE digest = :digest AND generation = :generation UNION ALL"
         " SELECT 1 FROM condemned_blobs WHERE digest = :digest AND generation = :generation"

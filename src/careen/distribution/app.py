@@ -99,7 +99,7 @@ class DistributionApp:
         except ClientGone:
             pass
         except auth.Unauthenticated:
-            await auth.challenge(exchange)
+            await auth.challenge(self._surface.registry, exchange)
         except Exception as error:
             if exchange.started:
                 raise  # the server closes the connection: the client must not take what it has for the whole

@@ -69,9 +69,9 @@ def _read(registry: Registry, header: str, now: Instant) -> Principal | None:
         raise OciError("DENIED", EXPIRED) from None
 
 
-async def challenge(exchange: Exchange) -> None:
+async def challenge(registry: Registry, exchange: Exchange) -> None:
     """Answer 401 as Amazon ECR does. The realm is a URL because some clients (oras-py) insist on one."""
-    realm = f'Basic realm="{exchange.base_url}/",service="ecr.amazonaws.com"'
+    realm = f'Basic realm="{registry.public_url or exchange.base_url}/",service="ecr.amazonaws.com"'
     await exchange.respond(
         401,
         [(b"www-authenticate", realm.encode("latin-1")), (b"content-type", b"text/plain; charset=utf-8")],

@@ -10,7 +10,13 @@ from careen.oci.errors import OciError
 from careen.registry import layers
 from careen.registry.access import Action, Principal
 from careen.registry.fresh import TOO_HEAVY
-from careen.registry.layers import Blob
+from careen.registry.layers import Blob, Elsewhere, FrontFile, OpenFile, Pieces
+
+FRONT_LOCATION = "/-/blobs/"
+"""The internal location under which a web server in front finds committed bytes (deploy/nginx/careen.conf)."""
+
+_JUDGED_ELSEWHERE = (b"if-match", b"if-range", b"if-unmodified-since")
+"""Conditions that nginx would judge by the file's own times, so such a request is answered here."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -48,10 +54,10 @@ async def get_granted_blob(
 async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> bytes | None:
     """Answer with a blob's bytes. Returns as :meth:`Exchange.respond_exactly`; None for those of a file."""
     etag = f'"{blob.digest}"'
+    named: list[Header] = [(b"docker-content-digest", blob.digest.encode()), (b"etag", etag.encode())]
     headers: list[Header] = [
         (b"content-type", b"application/octet-stream"),
-        (b"docker-content-digest", blob.digest.encode()),
-        (b"etag", etag.encode()),
+        *named,
         (b"accept-ranges", b"bytes"),
     ]
     if exchange.has(etag):
@@ -67,15 +73,37 @@ async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> bytes |
         return await exchange.respond_exactly(200, headers)
     if blob.content is not None:
         return await exchange.respond_exactly(status, headers, blob.content[start : start + count])
+    # A range that we ignored, nginx would refuse or answer in several parts.
+    by_front = _comes_by_front(exchange) and (wanted is None or status == 206)
     try:
-        fd = surface.registry.blobs.open(blob.digest, blob.generation)
+        match await layers.source(surface.registry, blob, by_front=by_front):
+            case OpenFile(fd):
+                try:
+                    await exchange.respond_file(status, headers, fd, start, count)
+                finally:
+                    os.close(fd)
+            case FrontFile(location):  # length, range and Accept-Ranges are the front's
+                place = f"{FRONT_LOCATION}{location}".encode()
+                await exchange.respond(200, [headers[0], *named, (b"x-accel-redirect", place)])
+            case Elsewhere(url):  # a client asks there for the same range
+                await exchange.respond(307, [*named, (b"location", url.encode())])
+            case Pieces(read):
+                in_thread = surface.registry.in_thread
+                await exchange.respond_pieces(status, headers, read(start, count), in_thread)
     except FileNotFoundError:  # the collector was between our statement and this line
         raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=blob.digest) from None
-    try:
-        await exchange.respond_file(status, headers, fd, start, count)
-    finally:
-        os.close(fd)
     return None
+
+
+def _comes_by_front(exchange: Exchange) -> bool:
+    """Whether the request came through a web server that can send a file for us, and may be left to it.
+
+    The server says so in a header of every request, so that who connects to us directly gets the bytes. A client that says so
+    without one learns where the bytes of a blob lie that it may read anyway.
+    """
+    return exchange.header(b"x-sendfile-type") == "X-Accel-Redirect" and not any(
+        exchange.header(name) for name in _JUDGED_ELSEWHERE
+    )
 
 
 async def delete_blob(

@@ -7,7 +7,7 @@ which a general request and response object would take half.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
@@ -186,6 +186,34 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
         return None
+
+    async def respond_pieces(
+        self,
+        status: int,
+        headers: list[Header],
+        pieces: Generator[bytes, None, None],
+        in_thread: Callable[..., Awaitable[bytes]],
+    ) -> None:
+        """Answer with a body that is read piece by piece, as fast as the client takes it.
+
+        Args:
+            status: the status.
+            headers: with the length of the body.
+            pieces: the body; asking for the next piece blocks.
+            in_thread: runs something that blocks.
+
+        Raises:
+            Exception: what reading raises. Before the first piece nothing has been sent.
+        """
+        with contextlib.closing(pieces):
+            piece = await in_thread(next, pieces, b"")
+            headers = [API_VERSION, *headers]
+            self.started = True
+            await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            while piece and not (self._direct is not None and self._direct.is_gone):
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                piece = await in_thread(next, pieces, b"")
+            await self._send({"type": "http.response.body", "body": b""})
 
     async def respond_file(self, status: int, headers: list[Header], fd: int, start: int, count: int) -> None:
         """Answer with ``count`` bytes of an open file, beginning at ``start``.

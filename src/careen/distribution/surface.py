@@ -83,7 +83,7 @@ def page_size(exchange: Exchange) -> int:
 
 def in_a_file(surface: Surface, body: bytes) -> IO[bytes]:
     """A file with the bytes, without a name. A client that takes its time then holds none of them in memory."""
-    file = surface.registry.blobs.scratch()
+    file = surface.registry.scratch()
     file.write(body)
     file.flush()
     return file

@@ -33,7 +33,7 @@ async def start_upload(surface: Surface, exchange: Exchange, principal: Principa
     if digest is not None:
         await _take_whole(surface, exchange, repository, digest)
         return
-    upload_id = layers.begin(surface.registry, repository)
+    upload_id = await layers.begin(surface.registry, repository)
     await exchange.respond(202, _place(name, upload_id, 0))
 
 
@@ -91,19 +91,19 @@ async def cancel_upload(
     """DELETE of an upload: forget its bytes."""
     surface.require(principal, Action.UPLOAD_LAYER_PART, name)
     async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
-        upload.abort()
+        await layers.abort(surface.registry, upload)
     await exchange.respond(204)
 
 
 async def _take_whole(surface: Surface, exchange: Exchange, repository: Repository, digest: str) -> None:
     """end-4b: the POST carries the blob."""
-    upload_id = layers.begin(surface.registry, repository)
+    upload_id = await layers.begin(surface.registry, repository)
     async with layers.held(surface.registry, repository, upload_id) as upload:
         try:
             await layers.append(surface.registry, upload, exchange.body())
             await layers.complete(surface.registry, repository, upload, digest)
         except BaseException:
-            upload.abort()  # nobody knows its id
+            await layers.abort(surface.registry, upload)  # nobody knows its id
             raise
     await _created(exchange, repository.name, digest)
 

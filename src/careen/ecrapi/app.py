@@ -160,7 +160,8 @@ class EcrApiApp:
             self._registry,
             self._pulls,
             principal,
-            f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
+            self._registry.public_url
+            or f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
             request.headers.get("user-agent"),
         )
         handler = operations.get(operation.name)
@@ -202,7 +203,7 @@ class EcrApiApp:
                     if size > LARGE_BODY:
                         if waiting is None:
                             self._check_claim(request, service)  # a chunked one has not said how large it is
-                            waiting = open_files.enter_context(self._registry.blobs.scratch())
+                            waiting = open_files.enter_context(self._registry.scratch())
                         await self._registry.in_thread(waiting.writelines, parts)
                         parts = []
             except TimeoutError:

@@ -17,7 +17,8 @@ class Call:
     pulls: PullTimes
     principal: Principal
     base_url: str
-    """``http://localhost:5000``, where the client finds the images: goes into repository URIs and proxy endpoints."""
+    """``http://localhost:5000``, where the client finds the images, as the settings or else the client names us: goes into
+    repository URIs and proxy endpoints."""
 
     user_agent: str | None = None
 

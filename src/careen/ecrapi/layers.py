@@ -45,7 +45,7 @@ async def initiate_layer_upload(call: Call, parameters: Parameters) -> Result:
     """InitiateLayerUpload."""
     call.require_push(parameters["repositoryName"])
     repository = await call.registry.write(repositories.require_for_push, parameters["repositoryName"])
-    return {"uploadId": layers.begin(call.registry, repository), "partSize": PART_BYTES}
+    return {"uploadId": await layers.begin(call.registry, repository), "partSize": PART_BYTES}
 
 
 async def upload_layer_part(call: Call, parameters: Parameters) -> Result:
@@ -87,7 +87,7 @@ async def complete_layer_upload(call: Call, parameters: Parameters) -> Result:
             there = call.registry.read(layers.find, name, digest)
             # Who is told "you have it" relies on it, as after BatchCheckLayerAvailability.
             if there is not None and await layers.lease(call.registry, there):
-                upload.abort()
+                await layers.abort(call.registry, upload)
                 raise errors.LayerAlreadyExists(name, call.registry.id, digest)
             await layers.complete(call.registry, repository, upload, digest)
     except (UploadUnknown, UploadBusy):

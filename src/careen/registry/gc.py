@@ -113,7 +113,8 @@ def sweep(registry: Registry) -> Collected:
         if stored.age > ORPHAN_AGE and not registry.read(_is_known, stored.digest, stored.generation):
             registry.blobs.delete(stored.digest, stored.generation)
             total = total.plus(Collected(orphans=1, freed=stored.size))
-    return total.plus(_abandon_uploads(registry))
+    strays = registry.blobs.abandon_strays(registry.limits.upload_ttl / SECOND)
+    return total.plus(_abandon_uploads(registry)).plus(Collected(uploads=strays))
 
 
 def _condemn_unlinked(tx: Transaction) -> Collected | None:

@@ -7,9 +7,15 @@ hashing and writing happen in threads, a portion at a time, while the next arriv
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
+from careen.blobs.store import Elsewhere as Elsewhere
+from careen.blobs.store import FrontFile as FrontFile
+from careen.blobs.store import OpenFile as OpenFile
+from careen.blobs.store import Pieces as Pieces
+from careen.blobs.store import Source as Source
 from careen.blobs.store import Upload as Upload
 from careen.blobs.store import UploadBusy as UploadBusy
 from careen.blobs.store import UploadUnknown as UploadUnknown
@@ -21,6 +27,8 @@ from careen.ecr import errors
 from careen.oci import digest as digests
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
+
+T = TypeVar("T")
 
 FLUSH_BYTES = 16 * 1024 * 1024
 """How much is written before the disk is asked to begin: at the commit little is left to wait for."""
@@ -76,11 +84,39 @@ def _renew(tx: Transaction, repository_id: int, digest: str) -> bool:
     return layers.renew(tx.rows, repository_id, digest, tx.now)
 
 
-def begin(registry: Registry, repository: Repository) -> str:
+async def begin(registry: Registry, repository: Repository) -> str:
     """Begin an upload. Returns its id, a UUID."""
     upload_id = str(uuid.uuid4())
-    registry.blobs.create_upload(repository.id, upload_id)
+    await _asked(registry, registry.blobs.create_upload, repository.id, upload_id)
     return upload_id
+
+
+async def source(registry: Registry, blob: Blob, *, by_front: bool) -> Source:
+    """Where the bytes of a blob that is no row can be had from.
+
+    Args:
+        registry: the registry.
+        blob: the blob.
+        by_front: whether the request came through a web server that would send a file by itself.
+
+    Raises:
+        FileNotFoundError: the collector was faster.
+    """
+    return await _asked(
+        registry, lambda: registry.blobs.open(blob.digest, blob.generation, by_front=by_front)
+    )
+
+
+async def abort(registry: Registry, upload: Upload) -> None:
+    """End an upload and forget its bytes."""
+    await _asked(registry, upload.abort)
+
+
+async def _asked(registry: Registry, work: Callable[..., T], *arguments: Any) -> T:
+    """What the store answers: a folder at once, which a thread would only delay; another server in its own time."""
+    if registry.blobs.is_remote:
+        return await registry.in_thread(work, *arguments)
+    return work(*arguments)
 
 
 @contextlib.asynccontextmanager
@@ -93,13 +129,13 @@ async def held(registry: Registry, repository: Repository, upload_id: str) -> As
     """
     if not _is_upload_id(upload_id):
         raise UploadUnknown
-    upload = registry.blobs.hold_upload(repository.id, upload_id)
+    upload = await _asked(registry, registry.blobs.hold_upload, repository.id, upload_id)
     try:
         if upload.is_behind:
             await registry.in_thread(upload.catch_up)
         yield upload
     finally:
-        upload.release()
+        await _asked(registry, upload.release)
 
 
 async def append(registry: Registry, upload: Upload, body: AsyncIterator[list[bytes]]) -> None:
@@ -148,9 +184,9 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
     if size <= INLINE_BYTES:
         content = await registry.in_thread(upload.content)
         await registry.write(_admit, repository, digest, size, "", content)
-        upload.abort()
+        await abort(registry, upload)
     elif registry.read(_is_stored, digest) and await registry.write(_link_stored, repository, digest):
-        upload.abort()
+        await abort(registry, upload)
     else:
         generation = await registry.in_thread(upload.commit, digest)
         if not await registry.write(_admit, repository, digest, size, generation, None):
@@ -171,7 +207,7 @@ async def complete_small(
     if digests.digest_of(content, digests.algorithm(digest)) != digest:
         raise DigestMismatch
     await registry.write(_admit, repository, digest, len(content), "", content)
-    upload.abort()
+    await abort(registry, upload)
 
 
 def store(registry: Registry, target: Repository, digest: str, data: bytes) -> None:
@@ -181,7 +217,9 @@ def store(registry: Registry, target: Repository, digest: str, data: bytes) -> N
     if len(data) <= INLINE_BYTES:
         registry.write_now(_admit, target, digest, len(data), "", data)
         return
-    upload = registry.blobs.hold_upload(target.id, begin(registry, target))
+    upload_id = str(uuid.uuid4())
+    registry.blobs.create_upload(target.id, upload_id)
+    upload = registry.blobs.hold_upload(target.id, upload_id)
     upload.write([data])
     generation = upload.commit(digest)
     registry.write_now(_admit, target, digest, len(data), generation, None)

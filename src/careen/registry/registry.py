@@ -1,10 +1,12 @@
 """The registry: one value that holds what every use case needs, and the two ways to run one."""
 
 import asyncio
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from pathlib import Path
+from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, HOUR, SECOND, Clock, Instant
@@ -75,10 +77,14 @@ class Registry:
     clock: Clock
     master_key: bytes = field(repr=False)
     """Signs tokens and derives the secrets of access keys: 32 bytes."""
+    threads: ThreadPoolExecutor
+    """Where bytes are hashed and written, off the event loop."""
+    scratch_folder: Path
+    """For files without a name: on the disk, not in ``/tmp``, which may be memory."""
     limits: Limits = Limits()
     root_key: RootKey | None = None
-    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "careen-bytes"))
-    """Where bytes are hashed and written, off the event loop."""
+    public_url: str = ""
+    """Where clients reach the registry, if a web server stands in front; else they are believed (``Host``)."""
 
     def single_read(self) -> Transaction:
         """For a use case that runs one statement: what it sees needs no snapshot. The hot reads use it."""
@@ -110,6 +116,10 @@ class Registry:
     ) -> T:
         """:meth:`write` for callers outside an event loop: the worker and the command line."""
         return self.database.write(lambda rows: use_case(self._transaction(rows), *args, **kwargs)).result()
+
+    def scratch(self) -> IO[bytes]:
+        """An empty file for bytes that wait; they are gone when it is closed."""
+        return tempfile.TemporaryFile(dir=self.scratch_folder)
 
     async def in_thread(self, work: Callable[..., T], *args: Any) -> T:
         """Run something that blocks on bytes, off the event loop."""
