@@ -66,7 +66,7 @@ class Nginx(Server):
         if self._certificate is None:
             replaced |= dict.fromkeys(lines, "") | {"listen 443 ssl http2;": f"listen {self.host};"}
         else:
-            chain, key = self._certificate
+            chain, key, _ = self._certificate
             replaced |= {shipped: line.format(chain=chain, key=key) for shipped, line in lines.items()}
         text = SHIPPED.read_text()
         for shipped, here in replaced.items():
