@@ -16,6 +16,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another process's transaction before it fails."""
+
+LOOK_SECONDS = 0.0005
+"""How often a write that waits for another process looks whether it may."""
 
 GROUP = 64
 """The most pieces of work that one commit carries."""
@@ -157,7 +161,7 @@ def _commit_group(
         return
     done: list[tuple[Future[Any], Any]] = []
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
         for work, future in live:
             try:
                 done.append((future, _run_in_savepoint(connection, work)))
@@ -177,6 +181,28 @@ def _commit_group(
         return
     for future, result in done:
         future.set_result(result)
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begin to write, when no other process does.
+
+    SQLite's own way to wait looks less and less often, at last ten times a second: who writes much would keep others waiting
+    long after it is done. So we look ourselves, often.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(LOOK_SECONDS)
+            else:
+                return
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
 
 
 def _run_in_savepoint(connection: sqlite3.Connection, work: Callable[[Connection], T]) -> T:

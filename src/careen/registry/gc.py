@@ -7,6 +7,7 @@ condemned; only then do the bytes go, and only that generation's, so a push of t
 short and picks up where a crash left it; nothing ever waits for the collector.
 """
 
+import time
 import uuid
 from typing import NamedTuple
 
@@ -16,8 +17,11 @@ from careen.db import layers
 from careen.registry import trash
 from careen.registry.registry import Registry, Transaction
 
-BATCH = 200
-"""Reviews or files per transaction: a few milliseconds, in which a push may have to wait."""
+BATCH = 50
+"""Reviews or files per transaction: a millisecond or two, in which a push may have to wait."""
+
+MAX_REST = 0.1
+"""Seconds that the collector rests at most between two steps."""
 
 ORPHAN_AGE = 3600.0
 """Seconds after which a file without a row is no commit in flight."""
@@ -58,9 +62,11 @@ def collect(registry: Registry, *, grace: Instant | None = None) -> Collected:
     emptied = trash.purge(registry)
     total = Collected(purged=emptied.images, blobs=emptied.blobs, freed=emptied.freed)
     while True:
+        began = time.monotonic()
         step = registry.write_now(_review_step, registry.limits.grace if grace is None else grace)
         total = total.plus(step)
         _delete_condemned(registry)
+        time.sleep(min(time.monotonic() - began, MAX_REST))  # half of the time is the pushes'
         if step.reviewed < BATCH:
             return total
 
