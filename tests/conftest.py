@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from careen import server as composition
@@ -13,6 +14,9 @@ from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests.seaweed import S3
 from tests.server import Server, running
+
+hypothesis.settings.register_profile("careen", deadline=None)  # a busy machine is no wrong answer
+hypothesis.settings.load_profile("careen")
 
 
 @pytest.fixture(scope="session")

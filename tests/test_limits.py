@@ -489,3 +489,15 @@ def test_abandoned_uploads_go_and_others_stay(make_server: Callable[..., Server]
     held = [path.name for path in (server.data / "uploads").rglob("*-*")]
     assert held == [in_use.rpartition("/")[2]]
     assert client.send("PUT", f"{in_use}?digest={digest_of(b'0123456789')}").status == 201
+
+
+def test_a_connection_on_its_way_out_is_no_matter(hasty_tls: Client) -> None:
+    """Over TLS a connection is closing for as long as its client does not answer; the process that serves the others lives on."""
+    process = http_process(hasty_tls.server)
+    closing = [hasty_tls.connect() for _ in range(20)]
+    for connection in closing:
+        connection.sendall(hasty_tls.head_of("GET", "/v2/", "Connection: close"))
+    time.sleep(2.5)  # it is looked at every second
+    assert http_process(hasty_tls.server) == process
+    for connection in closing:
+        connection.close()

@@ -132,7 +132,7 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
             signal.signal(number, lambda *_: stopping.set())
         gc.freeze()  # the children's collectors leave what is shared where it is
         children = [Child("careen-http", _serve_http, settings, listener) for _ in range(settings.workers)]
-        children.append(Child("careen-worker", _work, settings))
+        children.append(Child("careen-worker", _work, settings, listener))
         if ready is not None and _answers(settings, stopping):
             ready()
         revived = [True]
@@ -186,7 +186,10 @@ class HttpServer(uvicorn.Server):
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
             for connection in self._connections():
-                connection.look(now)
+                try:
+                    connection.look(now)
+                except Exception:
+                    log.exception("a connection could not be looked at")  # the others are served all the same
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -226,7 +229,8 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
     HttpServer(config, settings.shutdown_timeout).run(sockets=[listener])
 
 
-def _work(settings: Settings) -> None:
+def _work(settings: Settings, listener: socket.socket) -> None:
+    listener.close()  # it came with the fork: who listens must be those who answer
     telemetry.configure(settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -210,9 +210,10 @@ class Protocol(HttpToolsProtocol):
 
     def cut(self) -> None:
         """Break the connection off, also under a sendfile, which has a descriptor of its own."""
-        descriptor = self.transport.get_extra_info("socket").fileno()
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
-            connection.shutdown(socket.SHUT_RDWR)
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as ours:
+                ours.shutdown(socket.SHUT_RDWR)
         self.transport.abort()
 
     def look(self, now: float) -> None:
@@ -255,8 +256,10 @@ class Protocol(HttpToolsProtocol):
 
     def _look_at_the_answer(self, now: float) -> None:
         """Break off an answer that is there and is not taken. The kernel knows, whichever way it was written."""
+        connection = self.transport.get_extra_info("socket")
+        if connection is None:
+            return  # over TLS there is none any more while the connection is being closed
         try:
-            connection = self.transport.get_extra_info("socket")
             info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
         except OSError:
             return  # it is closed; we are told in a moment

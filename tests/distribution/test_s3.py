@@ -241,7 +241,7 @@ def test_what_a_killed_registry_leaves_is_swept(make: Make, s3: S3) -> None:
 
 def test_collected_blobs_leave_the_bucket(make: Make, s3: S3) -> None:
     """Bytes and name, and the accounts agree before and after."""
-    server = make(blob_grace=0)
+    server = make(blob_grace=0, trash_days=0)
     client = Client(server)
     built = image("collected", size=9_000_000)
     client.push("s3/collected", built, "1")
