@@ -56,6 +56,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the User-Agent headers of scanners begin, separated by commas: their pulls do not count as use of an image."""
     sweep_interval: Interval = 86_400
     """How often the whole store is looked through for files without a row and abandoned uploads."""
+    scrub_interval: Interval = 2_592_000
+    """How often everything stored is read and compared with its digest, from the end of one time to the start of the next."""
+    scrub_rate: Annotated[int, msgspec.Meta(ge=0)] = 20_000_000
+    """How many bytes a second that reads at most, so that it is not noticed; 0: no limit."""
     upload_ttl: Seconds = 86_400
     """How long an upload may stand still before it is abandoned."""
     shutdown_timeout: Seconds = 30

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 INLINE_BYTES = 64 * 1024
@@ -92,6 +93,25 @@ class BlobStore(Protocol):
 
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation; nothing happens if it is gone already."""
+
+    def quarantine(self, digest: str, generation: str) -> None:
+        """Set one generation aside, where nobody is given it and nothing deletes it; nothing happens if it is gone.
+
+        Whoever has it open reads on.
+        """
+
+    def quarantine_content(self, name: str, content: bytes) -> None:
+        """Keep bytes aside that were a row, under a name for people."""
+
+    def copy_out(self, digest: str, generation: str, target: Path) -> None:
+        """Put a durable copy at ``target``, whose folder is there; a link, where the store can.
+
+        Raises:
+            FileNotFoundError: this generation is gone.
+        """
+
+    def copy_in(self, source: Path, digest: str, generation: str) -> None:
+        """Take in what :meth:`copy_out` made, durably. Nothing happens if this generation is there, with as many bytes."""
 
     def stored(self) -> Iterator[Stored]:
         """Every generation there is, for the sweep and for exact accounts."""

@@ -28,6 +28,10 @@ class Limits:
     """How often the collector looks for reviews that are due."""
     sweep_every: Instant = DAY
     """How often files without a row and abandoned uploads are looked for."""
+    scrub_every: Instant = 30 * DAY
+    """How often everything that is stored is read and compared with its digest."""
+    scrub_rate: int = 20_000_000
+    """How many bytes a second that reads; 0: as many as the disk gives."""
     upload_ttl: Instant = DAY
     """How long an upload may stand still before it is abandoned."""
     token_ttl: Instant = 12 * HOUR
