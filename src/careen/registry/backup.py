@@ -199,8 +199,8 @@ def begin_restore(data: Path) -> None:
     """
     data.mkdir(parents=True, exist_ok=True)
     if not (data / RESTORING).exists():
-        # An empty file system of its own is an empty folder, too.
-        if any(entry.name != "lost+found" for entry in data.iterdir()):
+        # An empty file system of its own is an empty folder, too; and a restore may have died as it began.
+        if any(entry.name not in {"lost+found", f"{RESTORING}.part"} for entry in data.iterdir()):
             raise BackupFailed(f"{data} is not empty: a restore needs a folder of its own")
         _write(data / RESTORING, b"careen restore has not ended\n", 0o644)
 
