@@ -239,6 +239,7 @@ def test_a_backup_is_right_whatever_happens_meanwhile(
     Each backup restores to a registry in which every image has all that it needs, and in which a scrub finds nothing.
     """
     push(registry, APP, image("first", size=LARGE), "first")
+    push(registry, LIB, image(*map(str, range(30)), size=LARGE), "many")  # so that copying takes a while
     registry.write_now(lifecycle.put_policy, APP, KEEP_ONE)
     stop = threading.Event()
     with ThreadPoolExecutor(5) as threads:
