@@ -135,6 +135,7 @@ def test_what_is_in_a_backup(registry: Registry, target: Path) -> None:
     assert {str(it.relative_to(target)) for it in target.rglob("*") if it.is_file()} == blobs | {
         "careen-backup.json", "careen-backup.lock", "master.key", made.backup.database,
     }  # fmt: skip
+    assert target.stat().st_mode & 0o777 == 0o700
     assert (target / "master.key").stat().st_mode & 0o777 == 0o600
     assert (target / "master.key").read_bytes() == registry.master_key
     said = json.loads((target / "careen-backup.json").read_text())

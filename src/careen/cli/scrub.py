@@ -109,5 +109,7 @@ def describe(report: "Report") -> list[str]:
         f"affected image    {it.repository}@{it.digest}  {' '.join(it.tags) or '(no tag)'}"
         for it in report.images
     ]
-    lines.append("push these images again, from wherever they still are, and they are whole: docs/backup.md")
+    lines.append(
+        "copy these images here again, layer by layer (skopeo does), and they are whole: docs/backup.md"
+    )
     return lines

@@ -306,7 +306,7 @@ def _locked(folder: Path, target: Path) -> Iterator[None]:
     """Make sure that the target is a folder for backups, and ours alone for now."""
     if target.resolve().is_relative_to(folder.resolve()):
         raise BackupFailed(f"{target} is in the data folder {folder}: a backup belongs on another disk")
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (target / LOCK).exists() and any(entry.name != "lost+found" for entry in target.iterdir()):
         raise BackupFailed(f"{target} is not empty, and what it has is no backup")
     fd = os.open(target / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
