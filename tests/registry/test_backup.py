@@ -1,9 +1,11 @@
 """Backups made while everything is in motion, and what a restore makes of them."""
 
+import contextlib
 import itertools
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -574,3 +576,35 @@ def test_what_a_scrub_set_aside_is_not_missed(
         assert [it.digest for it in restored.read(scrub.report).blobs] == [base]
     finally:
         restored.close()
+
+
+def rot(path: Path, table: str) -> None:
+    """Fill the first page of a table with rubbish, as a bad disk does. Nobody has the database open."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size + 8)
+        file.write(b"\xa5" * 300)
+
+
+@pytest.mark.parametrize("table", ["blobs", "blob_contents", "manifest_contents", "tags"])
+def test_a_rotten_database_takes_no_good_ones_place(
+    registry: Registry, target: Path, tmp_path: Path, table: str
+) -> None:
+    """The backup is refused and the one before stays; a scrub says that it is the database."""
+    for number in range(40):
+        push(registry, APP, image("base", f"{number}"), f"{number}")
+    before = everything(registry)
+    made = make(registry, target)
+    registry.database.close()
+    rot(registry.database.path, table)
+    found = damage(registry)
+    assert found
+    assert {it.digest for it in found} == {""}
+    with pytest.raises(BackupFailed, match=r"is damaged .*: an earlier backup stays"):
+        make(registry, target)
+    assert backup.read(target) == made.backup
+    assert len(list(target.glob("careen-*.db"))) == 1
+    assert found_in(target, tmp_path / "restored") == before

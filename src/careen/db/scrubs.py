@@ -244,11 +244,8 @@ def affected(rows: Connection) -> list[Affected]:
     ]
 
 
-def check_database(rows: Connection) -> list[str]:
-    """What SQLite finds wrong with its own file, and rows that break a foreign key; nothing as a rule.
-
-    Reads every page, so it takes as long as that takes; nobody waits for it.
-    """
+def check_pages(rows: Connection) -> list[str]:
+    """What SQLite finds wrong with its own file, the first of each kind; nothing as a rule. Reads every page."""
     checks = ["PRAGMA quick_check"]
     if (3, 40) <= sqlite3.sqlite_version_info < (3, 42):
         # These versions find NULL where there is none, in tables without rowid whose key's columns do not come first: in this one.
@@ -256,12 +253,32 @@ def check_database(rows: Connection) -> list[str]:
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'manifest_blobs'"
         )
         checks = [f"PRAGMA quick_check('{name}')" for (name,) in tables]
-    wrong = [row[0] for check in checks for row in rows.execute(check) if row[0] != "ok"]
-    wrong.extend(
+    wrong: list[str] = []
+    for check in checks:
+        try:
+            said = "\n".join(row[0] for row in rows.execute(check) if row[0] != "ok").splitlines()
+            # Under a heading that names the file come a hundred lines of one fault.
+            wrong.extend([line for line in said if not line.startswith("***")][:1])
+        except sqlite3.DatabaseError as error:
+            if not is_corrupt(error):
+                raise
+            wrong.append(str(error))
+    return wrong
+
+
+def check_references(rows: Connection) -> list[str]:
+    """Rows that break a foreign key, which no transaction can leave."""
+    return [
         f"a row of {row[0]} refers to a row of {row[2]} that is not there"
         for row in rows.execute("PRAGMA foreign_key_check")
-    )
-    return wrong
+    ]
+
+
+def is_corrupt(error: Exception) -> bool:
+    """Whether it says that the database file is damaged, rather than busy or full."""
+    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", None) in {
+        sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CORRUPT_INDEX, sqlite3.SQLITE_CORRUPT_SEQUENCE, sqlite3.SQLITE_NOTADB,
+    }  # fmt: skip
 
 
 def find(rows: Connection, scope: str) -> Progress | None:

@@ -125,6 +125,11 @@ def make(registry: Registry, folder: Path, target: Path, *, verify: bool = False
         copied = copied_size = kept = file_size = 0
         lost: list[Lost] = []
         with copies.opened(database) as rows:
+            if wrong_pages := scrubs.check_pages(rows):  # it must not take the place of a sound one
+                database.unlink()
+                raise BackupFailed(
+                    f"the database of the registry is damaged ({wrong_pages[0]}): an earlier backup stays as it is"
+                )
             counted = copies.counts(rows)
             for digest, generation, size in scrubs.files(rows):
                 path = _blob_path(target, digest, generation)

@@ -239,14 +239,21 @@ class _Scrub:
 
     def run(self) -> Progress:
         phases = {
-            _DATABASE: self._check_database,
-            _BLOBS: self._check_blobs,
-            _MANIFESTS: self._check_manifests,
-            _FILES: self._count_strays,
+            _DATABASE: (self._check_database, _BLOBS),
+            _BLOBS: (self._check_blobs, _MANIFESTS),
+            _MANIFESTS: (self._check_manifests, _FILES if self._repository_id is None else _DONE),
+            _FILES: (self._count_strays, _DONE),
         }
         try:
             while self._progress.phase != _DONE:
-                phases[self._progress.phase]()
+                check, following = phases[self._progress.phase]
+                try:
+                    check()
+                except Exception as error:
+                    if not scrubs.is_corrupt(error):
+                        raise
+                    self._found(Damage("", f"{self._progress.phase}: {error}", 0))
+                self._enter(following)
         except Stopped:
             pass
         finally:
@@ -266,8 +273,6 @@ class _Scrub:
                 raise Stopped
 
     def _enter(self, phase: str) -> None:
-        if phase == _FILES and self._repository_id is not None:
-            phase = _DONE
         finished = self._registry.clock() if phase == _DONE else None
         self._progress = self._progress._replace(phase=phase, cursor="", finished_at=finished)
         self._save()
@@ -275,7 +280,6 @@ class _Scrub:
     def _check_database(self) -> None:
         for wrong in self._registry.read(_check_database):
             self._found(Damage("", wrong, 0))
-        self._enter(_BLOBS)
 
     def _check_blobs(self) -> None:
         while blobs := self._registry.read(_blobs_after, self._progress.cursor, self._repository_id):
@@ -284,7 +288,6 @@ class _Scrub:
                 done = self._progress
                 size = done.size + (0 if blob.is_damaged else blob.size)
                 self._progress = done._replace(cursor=blob.digest, blobs=done.blobs + 1, size=size)
-        self._enter(_MANIFESTS)
 
     def _check_blob(self, blob: StoredBlob) -> None:
         if blob.is_damaged:
@@ -338,7 +341,6 @@ class _Scrub:
                 self._progress = done._replace(
                     cursor=str(manifest.id), manifests=done.manifests + 1, size=size
                 )
-        self._enter(_FILES)
 
     def _count_strays(self) -> None:
         strays = size = 0
@@ -349,7 +351,6 @@ class _Scrub:
             ):
                 strays, size = strays + 1, size + stored.size
             self._progress = self._progress._replace(strays=strays, stray_size=size)
-        self._enter(_DONE)
 
 
 def wrong_with(manifest: StoredManifest) -> str | None:
@@ -375,7 +376,7 @@ def _save(tx: Transaction, progress: Progress) -> None:
 
 
 def _check_database(tx: Transaction) -> list[str]:
-    return scrubs.check_database(tx.rows)
+    return scrubs.check_pages(tx.rows) or scrubs.check_references(tx.rows)
 
 
 def _blobs_after(tx: Transaction, after: str, repository_id: int | None) -> list[StoredBlob]:
