@@ -29,6 +29,8 @@ from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
 from careen.iam import keys
+from careen.registry import backup
+from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Registry, RootKey
@@ -48,6 +50,8 @@ class CannotStart(Exception):
 def prepare(settings: Settings) -> None:
     """Make the data folder, its master key and its database, or bring them up to date. Once per start, before any process."""
     data = Path(settings.data)
+    if (data / backup.RESTORING).exists():
+        raise CannotStart(f"the restore into {data} has not ended: start it again, it goes on where it was")
     try:
         data.mkdir(parents=True, exist_ok=True)
         if not (data / "careen.db").exists():
@@ -134,6 +138,8 @@ def open_registry(settings: Settings) -> Registry:
             trash=round(settings.trash_days * DAY),
             price=settings.storage_price,
             restore_on_pull=settings.restore_on_pull,
+            scrub_every=round(settings.scrub_interval * SECOND),
+            scrub_rate=settings.scrub_rate,
             upload_ttl=round(settings.upload_ttl * SECOND),
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),
         ),
@@ -187,6 +193,24 @@ async def _welcome(request: Request) -> Response:
     return JSONResponse(
         {"name": "careen", "registry": f"{request.url.netloc}", "health": "/healthz", "api": "/v2/"}
     )
+
+
+def restore(source: Path, settings: Settings) -> Restored:
+    """Fill the data folder from a backup; when it returns, the folder may be served.
+
+    Raises:
+        careen.registry.backup.BackupFailed: the folder is not empty, or the backup not whole or too new.
+    """
+    data = Path(settings.data)
+    backup.read(source)
+    backup.begin_restore(data)
+    restored = backup.restore(source, data, DiskBlobStore(data))
+    registry = open_registry(settings)
+    try:
+        backup.end_restore(registry, data, restored)
+    finally:
+        registry.close()
+    return restored
 
 
 def application(settings: Settings) -> Application:

@@ -63,6 +63,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many days a deleted image can be brought back (`careen trash`); 0: not at all."""
     restore_on_pull: bool = False
     """Whether pulling an image that lies in the trash brings it back. Else the answer says how to."""
+    scrub_interval: Interval = 2_592_000
+    """How often everything stored is read and compared with its digest, from the end of one time to the start of the next."""
+    scrub_rate: Annotated[int, msgspec.Meta(ge=0)] = 20_000_000
+    """How many bytes a second that reads at most, so that it is not noticed; 0: no limit."""
     upload_ttl: Seconds = 86_400
     """How long an upload may stand still before it is abandoned."""
     shutdown_timeout: Seconds = 30

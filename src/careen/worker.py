@@ -3,16 +3,19 @@
 Recurring work is a job that asks for itself again. Several workers may run on one database: a lease keeps each job one worker's,
 and a job whose worker died is another's when the lease ends. A job may therefore run twice; every one is written so that the
 second time finds nothing left to do.
+
+The scrub takes hours, most of which it waits, so it has a thread of its own.
 """
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 
 from careen.clock import HOUR, SECOND, Instant
-from careen.registry import archive, gc, jobs, lifecycle, previews
+from careen.registry import archive, gc, jobs, lifecycle, previews, scrub
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
@@ -21,6 +24,9 @@ IDLE_SECONDS = 0.1
 
 RETRY = 30 * SECOND
 """After a failure: first wait; it doubles up to an hour."""
+
+SCRUB_LOOK_SECONDS = 5.0
+"""How often the scrub's thread looks whether one is due."""
 
 MAX_ATTEMPTS = 5
 """After so many failures a preview is given up; recurring jobs never are."""
@@ -32,6 +38,8 @@ def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
     name = f"worker-{os.getpid()}"
     registry.write_now(jobs.schedule)
+    scrubbing = threading.Thread(target=_run_scrubs, args=(registry, stop, f"scrub-{os.getpid()}"))
+    scrubbing.start()
     version, idle = -1, 0
     while not stop.is_set():
         seen = registry.database.version()
@@ -42,15 +50,38 @@ def run(registry: Registry, stop: threading.Event) -> None:
         version, idle = seen, 0
         while not stop.is_set() and run_one(registry, name):
             pass
+    scrubbing.join()
 
 
-def run_one(registry: Registry, worker: str) -> bool:
-    """Claim one due job and do it. Returns whether there was one."""
-    job = registry.write_now(jobs.claim, worker) if registry.read(jobs.any_due) else None
+def _run_scrubs(registry: Registry, stop: threading.Event, worker: str) -> None:
+    work = scrubs(stop, worker)
+    while not stop.is_set():
+        try:
+            run_one(registry, worker, work)
+        except Exception:
+            log.exception(
+                "the scrub could not be begun"
+            )  # the disk is full, say: the other jobs go on, and so will this
+        stop.wait(SCRUB_LOOK_SECONDS)
+
+
+def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None = None) -> bool:
+    """Claim one due job and do it.
+
+    Args:
+        registry: the registry.
+        worker: the worker's name: a lease is its own.
+        work: kinds of jobs to what is done; :data:`JOBS` if not given.
+
+    Returns:
+        Whether there was one.
+    """
+    work = JOBS if work is None else work
+    job = registry.write_now(jobs.claim, work, worker) if registry.read(jobs.any_due, work) else None
     if job is None:
         return False
     try:
-        JOBS[job.kind](registry, job)
+        work[job.kind](registry, job)
     except Exception as error:
         log.exception("job failed", kind=job.kind, key=job.key, attempts=job.attempts)
         if job.kind == "preview" and job.attempts >= MAX_ATTEMPTS:
@@ -103,7 +134,45 @@ def _sweep(registry: Registry, job: Job) -> None:
     registry.write_now(jobs.again, job, registry.limits.sweep_every)
 
 
-JOBS: dict[str, Callable[[Registry, Job], None]] = {
+def scrubs(stop: threading.Event, worker: str) -> dict[str, "Work"]:
+    """What the scrub's own thread does: for :func:`run_one`. It ends soon after ``stop`` is set."""
+    return {"scrub": partial(_scrub, stop=stop, worker=worker)}
+
+
+def _scrub(registry: Registry, job: Job, *, stop: threading.Event, worker: str) -> None:
+    """Go on with the scrub of everything; when it is through, the next comes after its time."""
+    progress = scrub.run(
+        registry,
+        scrub.Pace(registry.limits.scrub_rate, stop),
+        scope=scrub.PERIODIC,
+        found=partial(_tell_damage, registry),
+        keep=lambda: registry.write_now(jobs.keep, job, worker),
+    )
+    finished = progress.finished_at is not None
+    registry.write_now(jobs.again, job, registry.limits.scrub_every if finished else 0)
+    if finished and progress.size:
+        log.info(
+            "scrubbed",
+            blobs=progress.blobs,
+            manifests=progress.manifests,
+            bytes=progress.size,
+            stray_files=progress.strays,
+        )
+
+
+def _tell_damage(registry: Registry, damage: scrub.Damage) -> None:
+    """One line per damage, with the images that suffer from it."""
+    images = [
+        f"{image.repository}{':' + image.tags[0] if image.tags else '@' + image.digest}"
+        for image in registry.read(scrub.report).images
+        if damage.digest in image.damaged
+    ]
+    log.error("damaged", **damage._asdict(), images=images)
+
+
+Work = Callable[[Registry, Job], None]
+
+JOBS: dict[str, Work] = {
     "preview": _preview,
     "lifecycle-round": _lifecycle_round,
     "lifecycle": _lifecycle,

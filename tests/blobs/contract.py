@@ -5,6 +5,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +90,31 @@ class BlobStoreContract:
         """However many a client sends."""
         upload = store.hold_upload(REPOSITORY, begin(store, *[b"x"] * 5000))
         assert (upload.offset, upload.digest("sha256")) == (5000, digest_of(b"x" * 5000))
+
+    def test_bytes_are_read_whole_or_in_part(self, store: BlobStore) -> None:
+        """Piece by piece, as many as are asked for and there; what is gone is said to be."""
+        generation = commit(store)
+        for size in (0, 1, len(DATA), len(DATA) + 5):
+            assert b"".join(store.pieces(DIGEST, generation, size)) == DATA[:size]
+        store.delete(DIGEST, generation)
+        with pytest.raises(FileNotFoundError):
+            b"".join(store.pieces(DIGEST, generation, len(DATA)))
+
+    @pytest.mark.parametrize("size", [100, 20_000_000])
+    def test_a_copy_comes_back(self, store: BlobStore, tmp_path: Path, size: int) -> None:
+        """What was copied out and lost is copied in under its generation; a second time changes nothing."""
+        data = DATA * (size // len(DATA)) or DATA[:size]
+        digest = digest_of(data)
+        generation = commit(store, data)
+        store.copy_out(digest, generation, tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == data
+        store.delete(digest, generation)
+        for _ in range(2):
+            store.copy_in(tmp_path / "copy", digest, generation)
+            assert read(store, digest, generation) == data
+        assert [(each.digest, each.size) for each in store.stored()] == [(digest, len(data))]
+        with pytest.raises(FileNotFoundError):
+            store.copy_out(digest, "none", tmp_path / "none")
 
     def test_an_upload_is_known_in_its_repository_only(self, store: BlobStore) -> None:
         """Under its id, and nowhere else."""

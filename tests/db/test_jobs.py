@@ -11,10 +11,13 @@ from careen.db.jobs import LEASE, Job
 
 NOW = 1_000_000 * SECOND
 
+KINDS = ("lifecycle", "collect")
+"""What the workers of these tests can do."""
+
 
 def claim(database: Database, now: int = NOW, worker: str = "one") -> Job | None:
     """Take a job."""
-    return database.write(lambda rows: jobs.claim(rows, worker, now)).result()
+    return database.write(lambda rows: jobs.claim(rows, KINDS, worker, now)).result()
 
 
 def claimed(database: Database, now: int = NOW, worker: str = "one") -> Job:
@@ -42,8 +45,8 @@ def test_the_job_that_has_been_due_longest_comes_first(database: Database) -> No
     assert [claimed(database).key for _ in range(3)] == ["early", "middle", "late"]
     assert claim(database) is None
     with database.read() as rows:
-        assert not jobs.any_due(rows, NOW)
-        assert jobs.any_due(rows, NOW + 1)
+        assert not jobs.any_due(rows, KINDS, NOW)
+        assert jobs.any_due(rows, KINDS, NOW + 1)
 
 
 def test_a_job_is_one_workers(path: Path) -> None:

@@ -315,7 +315,7 @@ def test_skopeo_copies_in_and_out(front: Nginx, tmp_path: Path) -> None:
 def push_with_boto(front: Nginx, name: str) -> None:
     """What AWS's clients do: repository, layer in parts, image, and the layer's download URL."""
     trust = front._certificate
-    ecr = front.boto(**({} if trust is None else {"verify": str(trust.chain)}))
+    ecr = front.boto(**({} if trust is None else {"verify": str(trust.authority)}))
     created = ecr.create_repository(repositoryName=name)["repository"]
     assert created["repositoryUri"] == f"{front.host}/{name}"
     built = image("boto", size=200_000)
@@ -374,7 +374,7 @@ def test_crane_over_tls(https: Nginx, tmp_path: Path) -> None:
     shell = Shell(https, tmp_path)
     write_layout(tmp_path / "in", image("tls", size=3_000_000), "1")
     assert https._certificate is not None
-    trust = {"SSL_CERT_FILE": str(https._certificate.chain)}
+    trust = {"SSL_CERT_FILE": str(https._certificate.authority)}
     target = f"{https.host}/tls/crane:1"
     shell.run("crane", "push", tmp_path / "in", target, **trust)
     assert "PASS" in shell.run("crane", "validate", "--remote", target, **trust)
@@ -389,7 +389,7 @@ def test_skopeo_over_tls(https: Nginx, tmp_path: Path) -> None:
     source = write_layout(tmp_path / "in", built := image("tls skopeo", size=300_000), "1")
     assert https._certificate is not None
     (tmp_path / "trust").mkdir()
-    (tmp_path / "trust" / "ca.crt").write_bytes(https._certificate.chain.read_bytes())
+    (tmp_path / "trust" / "ca.crt").write_bytes(https._certificate.authority.read_bytes())
     who, target = f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}", f"docker://{https.host}/tls/skopeo:1"
     shell.run("skopeo", "copy", "--dest-creds", who, "--dest-cert-dir", tmp_path / "trust", source, target)
     shell.run(

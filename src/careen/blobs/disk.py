@@ -4,6 +4,7 @@
 
     blobs/<algorithm>/<first two hex digits>/<hex>.<generation>    committed bytes
     uploads/<repository id>/<upload id>                            an upload; the file's size is its offset
+    quarantine/<algorithm>-<hex>.<generation>                      damaged bytes, for people to look at; nobody deletes them
 
 A commit is: fdatasync, rename into ``blobs/``, fsync of that directory; a crash between leaves a file that no row names, which
 the sweep finds. Holding an upload is an flock, so it ends with the process that held it.
@@ -16,9 +17,10 @@ import contextlib
 import fcntl
 import os
 import secrets
+import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from careen.blobs.store import FrontFile, OpenFile, Source, Stored, UploadBusy, UploadUnknown
@@ -182,6 +184,7 @@ class DiskBlobStore:
         self._has_front = has_front
         self._blobs = root / "blobs"
         self._uploads = root / "uploads"
+        self._quarantine = root / "quarantine"
         self._warm: OrderedDict[tuple[int, str], DiskUpload] = OrderedDict()
         for folder in (self._blobs / "sha256", self._blobs / "sha512", self._uploads):
             folder.mkdir(parents=True, exist_ok=True)
@@ -242,6 +245,39 @@ class DiskBlobStore:
         """Delete one generation."""
         self.path(digest, generation).unlink(missing_ok=True)
 
+    def pieces(self, digest: str, generation: str, size: int) -> Generator[bytes, None, None]:
+        """One generation, piece by piece; see :class:`careen.blobs.store.BlobStore`."""
+        with self.path(digest, generation).open("rb") as file:
+            while size and (piece := file.read(min(_READ_BYTES, size))):
+                size -= len(piece)
+                yield piece
+
+    def quarantine(self, digest: str, generation: str) -> None:
+        """Set one generation aside. A rename: a download that has it open goes on."""
+        self._quarantine.mkdir(exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.path(digest, generation).rename(
+                self._quarantine / f"{digest.replace(':', '-')}.{generation}"
+            )
+
+    def quarantine_content(self, name: str, content: bytes) -> None:
+        """Keep bytes aside that were a row."""
+        self._quarantine.mkdir(exist_ok=True)
+        (self._quarantine / name.replace(":", "-")).write_bytes(content)
+
+    def copy_out(self, digest: str, generation: str, target: Path) -> None:
+        """Put a durable copy at ``target``."""
+        place(self.path(digest, generation), target)
+
+    def copy_in(self, source: Path, digest: str, generation: str) -> None:
+        """Take in what :meth:`copy_out` made."""
+        target = self.path(digest, generation)
+        with contextlib.suppress(FileNotFoundError):
+            if target.stat().st_size == source.stat().st_size:
+                return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place(source, target)
+
     def stored(self) -> Iterator[Stored]:
         """Every generation there is. A file that vanishes while we look is not reported."""
         now = time.time()
@@ -293,6 +329,28 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
             yield from entries
     except FileNotFoundError:
         return
+
+
+def place(source: Path, target: Path) -> None:
+    """Let ``target`` have the bytes of ``source``, durably and whole or not at all; their folders are there.
+
+    Committed bytes never change, so on one file system both are one file with two names. Elsewhere they are copied.
+
+    Raises:
+        FileNotFoundError: there is no ``source``.
+    """
+    draft = target.with_name(f"{target.name}.part")
+    draft.unlink(missing_ok=True)
+    try:
+        os.link(source, draft)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another file system, one without links, a file with too many, or somebody else's
+        shutil.copyfile(source, draft)
+        with draft.open("rb") as copied:
+            os.fsync(copied.fileno())
+    draft.rename(target)
+    _sync_directory(target.parent)
 
 
 def _sync_directory(folder: Path) -> None:

@@ -20,6 +20,7 @@ another process than before is read once, after its parts were put together.
 """
 
 import contextlib
+import os
 import re
 import secrets
 import threading
@@ -29,6 +30,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -484,6 +486,51 @@ class S3BlobStore:
         self.remove(self.data_key(generation))
         if digest:
             self.remove(self._name_key(digest, generation))
+
+    def pieces(self, digest: str, generation: str, size: int) -> Generator[bytes, None, None]:  # noqa: ARG002 the key is the generation
+        """One generation, piece by piece; see :class:`careen.blobs.store.BlobStore`."""
+        return self.read(self.data_key(generation), 0, min(size, self._size(generation)))
+
+    def quarantine(self, digest: str, generation: str) -> None:
+        """Nothing: no row leads to it, and the rows that name it as damaged keep the sweep from it."""
+
+    def quarantine_content(self, name: str, content: bytes) -> None:
+        """Keep bytes aside that were a row."""
+        self.put(f"{self._prefix}quarantine/{name.replace(':', '-')}", content)
+
+    def copy_out(self, digest: str, generation: str, target: Path) -> None:
+        """Put a durable copy at ``target``."""
+        draft = target.with_name(f"{target.name}.part")
+        with draft.open("wb") as file:
+            file.writelines(self.pieces(digest, generation, self._size(generation)))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(target)
+
+    def copy_in(self, source: Path, digest: str, generation: str) -> None:
+        """Take in what :meth:`copy_out` made."""
+        size = source.stat().st_size
+        with contextlib.suppress(FileNotFoundError):
+            if self._size(generation) == size:
+                return
+        with source.open("rb") as file:
+            if size <= PART_BYTES:
+                self.put(self.data_key(generation), file.read())
+            else:
+                multipart = self.begin_multipart(generation)
+                parts = iter(lambda: file.read(PART_BYTES), b"")
+                etags = [self._upload_part(generation, multipart, *each) for each in enumerate(parts, 1)]
+                self.complete_multipart(generation, multipart, etags)
+        self.name(digest, generation)
+
+    def _size(self, generation: str) -> int:
+        try:
+            found = self._client.head_object(Bucket=self._bucket, Key=self.data_key(generation))
+        except ClientError as error:
+            if _is_missing(error):
+                raise FileNotFoundError(generation) from None
+            raise
+        return int(found["ContentLength"])
 
     def stored(self) -> Iterator[Stored]:
         """Every generation there is. One that nobody has named yet has no digest, a name without bytes no size."""

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 INLINE_BYTES = 64 * 1024
@@ -133,6 +134,32 @@ class BlobStore(Protocol):
 
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation; nothing happens if it is gone already."""
+
+    def pieces(self, digest: str, generation: str, size: int) -> Generator[bytes, None, None]:
+        """The first ``size`` bytes of one generation, piece by piece; fewer, if there are fewer. Blocks.
+
+        Raises:
+            FileNotFoundError: this generation is gone.
+        """
+
+    def quarantine(self, digest: str, generation: str) -> None:
+        """Set one generation aside, that no row names any more as a blob's; nothing happens if it is gone.
+
+        Nothing deletes it, and whoever has it open reads on. A bucket leaves it where it is.
+        """
+
+    def quarantine_content(self, name: str, content: bytes) -> None:
+        """Keep bytes aside that were a row, under a name for people."""
+
+    def copy_out(self, digest: str, generation: str, target: Path) -> None:
+        """Put a durable copy at ``target``, whose folder is there; a link, where the store can.
+
+        Raises:
+            FileNotFoundError: this generation is gone.
+        """
+
+    def copy_in(self, source: Path, digest: str, generation: str) -> None:
+        """Take in what :meth:`copy_out` made, durably. Nothing happens if this generation is there, with as many bytes."""
 
     def stored(self) -> Iterator[Stored]:
         """Every generation there is, for the sweep and for exact accounts."""

@@ -34,6 +34,11 @@ app.command(
 app.command("careen.cli.storage:storage", help="Say what is stored, exact to the byte.")
 app.command("careen.cli.storage:gc", help="Collect what no image needs, and say how many bytes came back.")
 app.command(
+    "careen.cli.scrub:scrub", help="Compare everything stored with its digest; report what is damaged."
+)
+app.command("careen.cli.backup:backup", help="Copy the registry, while it serves.")
+app.command("careen.cli.backup:restore", help="Make a data folder from a backup.")
+app.command(
     "careen.cli.model:model", help="Print the folder with the model of the careen service, for AWS clients."
 )
 app.command("careen.cli.pulls:pulls", help="Say how often and when the images of a repository were pulled.")

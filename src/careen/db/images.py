@@ -61,13 +61,22 @@ def pullable(rows: Connection, repository: str, reference: str) -> Pullable | No
     return None if row is None else Pullable._make(row)
 
 
-def content(rows: Connection, manifest_id: int) -> bytes:
-    """The manifest's bytes."""
-    return bytes(
-        rows.execute(
-            "SELECT content FROM manifest_contents WHERE manifest_id = :id", {"id": manifest_id}
-        ).fetchone()[0]
-    )
+def content(rows: Connection, manifest_id: int) -> bytes | None:
+    """The manifest's bytes; None if they were damaged."""
+    row = rows.execute(
+        "SELECT content FROM manifest_contents WHERE manifest_id = :id", {"id": manifest_id}
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def restore_content(rows: Connection, manifest_id: int, data: bytes) -> None:
+    """Give a manifest its bytes back, if they were damaged."""
+    added = rows.execute(
+        "INSERT INTO manifest_contents (manifest_id, content) VALUES (:id, :data) ON CONFLICT (manifest_id) DO NOTHING",
+        {"id": manifest_id, "data": data},
+    ).rowcount
+    if added:
+        rows.execute("DELETE FROM damaged_manifests WHERE manifest_id = :id", {"id": manifest_id})
 
 
 def insert(rows: Connection, image: ImageRow, data: bytes) -> int:

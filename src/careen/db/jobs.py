@@ -1,5 +1,7 @@
 """Durable jobs with leases: what a worker does, once, whichever worker and whatever crashes."""
 
+import json
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from careen.clock import SECOND, Instant
@@ -37,22 +39,24 @@ def enqueue_if_absent(rows: Connection, kind: str, key: str, run_at: Instant) ->
     )
 
 
-def any_due(rows: Connection, now: Instant) -> bool:
-    """Whether a job could be claimed."""
-    statement = "SELECT 1 FROM jobs WHERE run_at <= :now AND leased_until <= :now LIMIT 1"
-    return rows.execute(statement, {"now": now}).fetchone() is not None
+_DUE = "run_at <= :now AND leased_until <= :now AND kind IN (SELECT value FROM json_each(:kinds))"
 
 
-def claim(rows: Connection, worker: str, now: Instant) -> Job | None:
-    """Take the job that has been due longest. A lease that ran out is anyone's again.
+def any_due(rows: Connection, kinds: Iterable[str], now: Instant) -> bool:
+    """Whether a job of these kinds could be claimed."""
+    statement = f"SELECT 1 FROM jobs WHERE {_DUE} LIMIT 1"
+    return rows.execute(statement, {"now": now, "kinds": json.dumps(list(kinds))}).fetchone() is not None
+
+
+def claim(rows: Connection, kinds: Iterable[str], worker: str, now: Instant) -> Job | None:
+    """Take the job of these kinds that has been due longest. A lease that ran out is anyone's again.
 
     While a job is claimed its ``run_at`` is the end of the lease; an earlier one means that it was asked for again meanwhile.
     """
     row = rows.execute(
         "UPDATE jobs SET leased_by = :worker, leased_until = :until, run_at = :until, attempts = attempts + 1 WHERE id ="
-        " (SELECT id FROM jobs WHERE run_at <= :now AND leased_until <= :now ORDER BY run_at, id LIMIT 1)"
-        " RETURNING id, kind, key, attempts",
-        {"worker": worker, "now": now, "until": now + LEASE},
+        f" (SELECT id FROM jobs WHERE {_DUE} ORDER BY run_at, id LIMIT 1) RETURNING id, kind, key, attempts",
+        {"worker": worker, "now": now, "until": now + LEASE, "kinds": json.dumps(list(kinds))},
     ).fetchone()
     return None if row is None else Job._make(row)
 

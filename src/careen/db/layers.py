@@ -1,4 +1,8 @@
-"""Blobs: their rows, the repositories they are linked in, and the marks of the collector."""
+"""Blobs: their rows, the repositories they are linked in, and the marks of the collector.
+
+A blob that a scrub found damaged (``careen.db.scrubs``) keeps its row and its links, because manifests need them, but is not there
+for anybody who asks: so the next client that has its bytes uploads them, and :func:`insert` makes it whole.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -20,10 +24,12 @@ class Blob(NamedTuple):
     content: bytes | None
 
 
+_WHOLE = "NOT EXISTS (SELECT 1 FROM damaged_blobs d WHERE d.digest = b.digest)"
+
 _PULLABLE = (
     "SELECT l.repository_id, b.digest, b.size, b.generation, l.seen_at, c.content FROM repositories r"
     " JOIN repository_blobs l ON l.repository_id = r.id AND l.digest = :digest JOIN blobs b ON b.digest = l.digest"
-    " LEFT JOIN blob_contents c ON c.digest = b.digest WHERE r.name = :repository"
+    f" LEFT JOIN blob_contents c ON c.digest = b.digest WHERE r.name = :repository AND {_WHOLE}"
 )
 
 
@@ -37,7 +43,7 @@ def size(rows: Connection, repository_id: int, digest: str) -> int | None:
     """The blob's size in bytes, or None if it is not linked in the repository."""
     row = rows.execute(
         "SELECT b.size FROM repository_blobs l JOIN blobs b ON b.digest = l.digest"
-        " WHERE l.repository_id = :id AND l.digest = :digest",
+        f" WHERE l.repository_id = :id AND l.digest = :digest AND {_WHOLE}",
         {"id": repository_id, "digest": digest},
     ).fetchone()
     return None if row is None else int(row[0])
@@ -70,15 +76,23 @@ def all_referenced_are_archived(rows: Connection, repository_id: int, digest: st
 def insert(
     rows: Connection, digest: str, size: int, generation: str, content: bytes | None, now: Instant
 ) -> bool:
-    """Add a blob's row, with its bytes if they are a row too. Returns False if the blob is there already."""
+    """Add a blob's row, with its bytes if they are a row too; one that was damaged is whole again.
+
+    Returns:
+        False if the blob is there already.
+    """
     statement = (
         "INSERT INTO blobs (digest, size, generation, created_at) VALUES (:digest, :size, :generation, :now)"
         " ON CONFLICT (digest) DO NOTHING"
     )
-    if not rows.execute(
-        statement, {"digest": digest, "size": size, "generation": generation, "now": now}
-    ).rowcount:
-        return False
+    values = {"digest": digest, "size": size, "generation": generation, "now": now}
+    if not rows.execute(statement, values).rowcount:
+        if not rows.execute("DELETE FROM damaged_blobs WHERE digest = :digest", {"digest": digest}).rowcount:
+            return False
+        rows.execute(
+            "UPDATE blobs SET size = :size, generation = :generation, created_at = :now WHERE digest = :digest",
+            values,
+        )
     if content is not None:
         rows.execute(
             "INSERT INTO blob_contents (digest, content) VALUES (:digest, :content)",
@@ -89,9 +103,8 @@ def insert(
 
 def exists(rows: Connection, digest: str) -> bool:
     """Whether the registry has the blob, in whatever repository."""
-    return (
-        rows.execute("SELECT 1 FROM blobs WHERE digest = :digest", {"digest": digest}).fetchone() is not None
-    )
+    statement = f"SELECT 1 FROM blobs b WHERE digest = :digest AND {_WHOLE}"
+    return rows.execute(statement, {"digest": digest}).fetchone() is not None
 
 
 def link(rows: Connection, repository_id: int, digest: str, now: Instant, review_at: Instant) -> None:
@@ -214,15 +227,20 @@ def forget_condemned(rows: Connection, gone: Iterable[tuple[str, str]]) -> None:
 
 
 def is_known_generation(rows: Connection, digest: str, generation: str) -> bool:
-    """Whether a row names this generation, as a blob or as condemned. Without a digest every row is looked at."""
+    """Whether a row names this generation, as a blob, as one that is damaged, or as condemned.
+
+    Without a digest every row is looked at.
+    """
     if not digest:
         statement = (
             "SELECT 1 FROM blobs WHERE generation = :generation UNION ALL"
+            " SELECT 1 FROM damaged_blobs WHERE generation = :generation UNION ALL"
             " SELECT 1 FROM condemned_blobs WHERE generation = :generation"
         )
         return rows.execute(statement, {"generation": generation}).fetchone() is not None
     statement = (
         "SELECT 1 FROM blobs WHERE digest = :digest AND generation = :generation UNION ALL"
+        " SELECT 1 FROM damaged_blobs WHERE digest = :digest AND generation = :generation UNION ALL"
         " SELECT 1 FROM condemned_blobs WHERE digest = :digest AND generation = :generation"
     )
     return rows.execute(statement, {"digest": digest, "generation": generation}).fetchone() is not None

@@ -17,6 +17,9 @@
     registry_documents           what holds for all repositories, such as protection rules
     pull_time_exclusions         principals whose pulls do not count
     condemned_blobs      bytes whose row is gone, until they are gone too
+    blobs ── damaged_blobs, manifests ── damaged_manifests     what a scrub found; a push of the same digest repairs it
+    scrubs               how far each scrub is
+    holds                while one is there, no blob's file is deleted: a backup copies them
     jobs                 what a worker does: one row per thing to do, with a lease
 
 Instants are BIGINT microseconds since the epoch (``careen.clock``), sizes BIGINT bytes, JSON is text. The foreign keys keep
@@ -292,6 +295,57 @@ condemned_blobs = Table(
     Column("generation", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     PrimaryKeyConstraint("digest", "generation"),
+    sqlite_with_rowid=False,
+)
+
+damaged_blobs = Table(
+    "damaged_blobs",
+    metadata,
+    Column("digest", Text, ForeignKey("blobs.digest", ondelete="CASCADE"), primary_key=True),
+    Column("generation", Text, nullable=False, comment="of the lost bytes; empty: they were a row"),
+    Column("size", BigInteger, nullable=False, comment="bytes that the blob has when it is whole"),
+    Column("what", Text, nullable=False, comment="missing, size, digest or unreadable"),
+    Column("found_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+damaged_manifests = Table(
+    "damaged_manifests",
+    metadata,
+    Column(
+        "manifest_id",
+        _Id,
+        ForeignKey("manifests.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("what", Text, nullable=False, comment="missing, size, digest or references"),
+    Column("found_at", BigInteger, nullable=False),
+)
+
+scrubs = Table(
+    "scrubs",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("phase", Text, nullable=False),
+    Column(
+        "cursor", Text, nullable=False, comment="the last digest or manifest id of the phase that is done"
+    ),
+    Column("blobs", BigInteger, nullable=False),
+    Column("manifests", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False, comment="bytes that were verified"),
+    Column("strays", BigInteger, nullable=False, comment="files that no row names"),
+    Column("stray_size", BigInteger, nullable=False, comment="their bytes"),
+    sqlite_with_rowid=False,
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False, comment="by the system's clock"),
     sqlite_with_rowid=False,
 )
 

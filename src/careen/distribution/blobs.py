@@ -3,11 +3,12 @@
 import os
 import re
 
+from careen.clock import isoformat
 from careen.distribution.exchange import Exchange, Header
 from careen.distribution.surface import Surface
 from careen.oci import digest as digests
 from careen.oci.errors import OciError
-from careen.registry import layers
+from careen.registry import layers, scrub
 from careen.registry.access import Action, Principal
 from careen.registry.fresh import TOO_HEAVY
 from careen.registry.layers import Blob, Elsewhere, FrontFile, OpenFile, Pieces
@@ -47,7 +48,7 @@ async def get_granted_blob(
     if blob is None or (head and not await layers.lease(surface.registry, blob)):
         _check_digest(digest)
         surface.repository(name)
-        raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=digest)
+        raise _unknown(surface, name, digest)
     return blob, await send_blob(surface, exchange, blob)
 
 
@@ -122,6 +123,18 @@ async def delete_blob(
     if not deleted:
         raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=digest)
     await exchange.respond(202)
+
+
+def _unknown(surface: Surface, name: str, digest: str) -> OciError:
+    """Why a blob is not there: a damaged one is told as such, in the words of one that a push brings back."""
+    damage = scrub.damage_of(surface.registry.single_read(), name, digest)
+    if damage is None:
+        return OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=digest)
+    return OciError(
+        "BLOB_UNKNOWN",
+        "the bytes of this blob were damaged and set aside: push an image that has it to bring it back",
+        detail={"digest": digest, "damage": damage.what, "foundAt": isoformat(damage.found_at)},
+    )
 
 
 def _weight(blob: Blob | None) -> int:

@@ -84,8 +84,12 @@ def _get_all(
     found, failures = [], []
     for image_id in image_ids:
         row = _resolve(tx, repository, image_id)
-        if isinstance(row, ImageRow) and row.status == images.ACTIVE:
-            found.append((row, image_id.get("imageTag"), images.content(tx, row)))
+        if (
+            isinstance(row, ImageRow)
+            and row.status == images.ACTIVE
+            and (data := images.content(tx, row)) is not None
+        ):
+            found.append((row, image_id.get("imageTag"), data))
         else:
             failures.append(_failure(image_id, _NOT_FOUND if isinstance(row, ImageRow) else row))
     return found, failures

@@ -12,8 +12,8 @@ import uuid
 from typing import NamedTuple
 
 from careen.blobs.store import UploadBusy, UploadUnknown
-from careen.clock import SECOND, Instant
-from careen.db import layers
+from careen.clock import SECOND, Instant, system_now
+from careen.db import holds, layers
 from careen.registry import trash
 from careen.registry.registry import Registry, Transaction
 
@@ -94,7 +94,10 @@ def _review_step(tx: Transaction, grace: Instant) -> Collected:
 
 
 def _delete_condemned(registry: Registry) -> None:
-    """Delete the bytes whose rows are gone. What a crash left condemned is deleted here too."""
+    """Delete the bytes whose rows are gone. What a crash left condemned is deleted here too.
+
+    While a backup copies files, none is deleted: they stay condemned until it has ended.
+    """
     while condemned := registry.read(_condemned):
         for digest, generation, _ in condemned:
             registry.blobs.delete(digest, generation)
@@ -102,7 +105,7 @@ def _delete_condemned(registry: Registry) -> None:
 
 
 def _condemned(tx: Transaction) -> list[tuple[str, str, int]]:
-    return layers.condemned(tx.rows, BATCH)
+    return [] if holds.any_held(tx.rows, system_now()) else layers.condemned(tx.rows, BATCH)
 
 
 def _forget_condemned(tx: Transaction, gone: list[tuple[str, str]]) -> None:
@@ -116,7 +119,7 @@ def sweep(registry: Registry) -> Collected:
         total = total.plus(found)
     _delete_condemned(registry)
     for stored in registry.blobs.stored():
-        if stored.age > ORPHAN_AGE and not registry.read(_is_known, stored.digest, stored.generation):
+        if stored.age > ORPHAN_AGE and not registry.read(is_known, stored.digest, stored.generation):
             registry.blobs.delete(stored.digest, stored.generation)
             total = total.plus(Collected(orphans=1, freed=stored.size))
     strays = registry.blobs.abandon_strays(registry.limits.upload_ttl / SECOND)
@@ -129,7 +132,8 @@ def _condemn_unlinked(tx: Transaction) -> Collected | None:
     return Collected(blobs=len(digests), freed=freed) if digests else None
 
 
-def _is_known(tx: Transaction, digest: str, generation: str) -> bool:
+def is_known(tx: Transaction, digest: str, generation: str) -> bool:
+    """Whether a row names this generation of a blob."""
     return layers.is_known_generation(tx.rows, digest, generation)
 
 

@@ -77,8 +77,8 @@ def with_tags(tx: Transaction, row: ImageRow) -> Image:
     return Image(row, images.tags_of(tx.rows, row.id))
 
 
-def content(tx: Transaction, row: ImageRow) -> bytes:
-    """The manifest's bytes, as they were pushed."""
+def content(tx: Transaction, row: ImageRow) -> bytes | None:
+    """The manifest's bytes, as they were pushed; None: a scrub found them damaged."""
     return images.content(tx.rows, row.id)
 
 
@@ -168,6 +168,8 @@ def put(
     ):  # pushing an archived image again restores it at once (ECR user guide, "Restoring an image")
         images.set_status(tx.rows, row.id, ACTIVE, activated_at=tx.now)
         row = row._replace(status=ACTIVE, activated_at=tx.now)
+    if not created:
+        images.restore_content(tx.rows, row.id, data)
     if tag is not None:
         images.put_tag(tx.rows, repository.id, tag, row.id, tx.now)
     return Put(with_tags(tx, row), created)

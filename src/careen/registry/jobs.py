@@ -1,11 +1,13 @@
 """Jobs, as the worker sees them: claim, finish, ask again."""
 
+from collections.abc import Iterable
+
 from careen.clock import Instant
 from careen.db import jobs
 from careen.db.jobs import Job as Job
 from careen.registry.registry import Transaction
 
-RECURRING = ("collect", "lifecycle-round", "sweep")
+RECURRING = ("collect", "lifecycle-round", "scrub", "sweep")
 
 
 def schedule(tx: Transaction) -> None:
@@ -14,14 +16,19 @@ def schedule(tx: Transaction) -> None:
         jobs.enqueue_if_absent(tx.rows, kind, "", tx.now)
 
 
-def any_due(tx: Transaction) -> bool:
+def any_due(tx: Transaction, kinds: Iterable[str]) -> bool:
     """Whether there is something to claim; asked before the claim so that an idle worker does not write."""
-    return jobs.any_due(tx.rows, tx.now)
+    return jobs.any_due(tx.rows, kinds, tx.now)
 
 
-def claim(tx: Transaction, worker: str) -> Job | None:
-    """Take the job that has been due longest."""
-    return jobs.claim(tx.rows, worker, tx.now)
+def claim(tx: Transaction, kinds: Iterable[str], worker: str) -> Job | None:
+    """Take the job of these kinds that has been due longest."""
+    return jobs.claim(tx.rows, kinds, worker, tx.now)
+
+
+def keep(tx: Transaction, job: Job, worker: str) -> bool:
+    """Say that the job is still worked on. False: another worker has it now, so stop."""
+    return jobs.extend(tx.rows, job, worker, tx.now)
 
 
 def finish(tx: Transaction, job: Job, worker: str) -> None:

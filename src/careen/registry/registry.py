@@ -35,6 +35,10 @@ class Limits:
     """How long a deleted image can be brought back; 0: not at all."""
     restore_on_pull: bool = False
     """Whether pulling a deleted image brings it back."""
+    scrub_every: Instant = 30 * DAY
+    """How often everything that is stored is read and compared with its digest."""
+    scrub_rate: int = 20_000_000
+    """How many bytes a second that reads; 0: as many as the disk gives."""
     upload_ttl: Instant = DAY
     """How long an upload may stand still before it is abandoned."""
     token_ttl: Instant = 12 * HOUR

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from careen.db import images, layers, trash
+from careen.registry import gc
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
 
@@ -82,7 +83,7 @@ def account(registry: Registry) -> Storage:
     stored = orphans = 0
     for each in registry.blobs.stored():
         stored += each.size
-        if not registry.read(_is_known, each.digest, each.generation):
+        if not registry.read(gc.is_known, each.digest, each.generation):
             orphans += each.size
     return Storage(
         blobs=totals.blobs,
@@ -152,7 +153,3 @@ def in_trash(tx: Transaction) -> tuple[int, int]:
 def _rows(tx: Transaction) -> tuple[layers.Totals, list[RepositoryStorage], tuple[int, int]]:
     repositories = [RepositoryStorage(*row) for row in layers.repository_bytes(tx.rows)]
     return layers.totals(tx.rows), repositories, in_trash(tx)
-
-
-def _is_known(tx: Transaction, digest: str, generation: str) -> bool:
-    return layers.is_known_generation(tx.rows, digest, generation)

@@ -1,0 +1,104 @@
+"""Make the data folder of a released schema: ``python -m tests.schemas.make 0003 COMMIT``. README.md says when.
+
+The version at that commit is unpacked, installed with the dependencies it had, and served; what ``contents.py`` names is pushed to
+it over HTTP, a key is made and a policy is put. Then it is stopped, and its folder is packed.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+from careen.db import schema
+from tests.distribution.client import Client
+from tests.schemas.contents import APP, KEEP_ONE, LEFTOVER, POLICY, PUSHED
+from tests.server import Server
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+MAX_BYTES = 50_000
+"""A fixture that is larger does not belong into the tree."""
+
+
+def install(commit: str, folder: Path) -> Path:
+    """Unpack a version and install it with its own lock file. Returns its Python."""
+    folder.mkdir()
+    archive = folder.with_suffix(".tar")
+    subprocess.run(["git", "archive", "-o", archive, commit], cwd=ROOT, check=True)
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
+    subprocess.run(
+        [uv, "sync", "--quiet", "--frozen", "--no-default-groups"], cwd=folder, env=environment, check=True
+    )
+    return folder / ".venv" / "bin" / "python"
+
+
+def fill(server: Server, python: Path) -> dict[str, str]:
+    """Serve with that version and push everything. Returns the key it made: ``accessKeyId`` and ``secretAccessKey``."""
+    environment = server.environment()
+    serving = subprocess.Popen([python, "-m", "careen", "serve"], env=environment, cwd=python.parent)
+    try:
+        deadline = time.monotonic() + 60
+        while not server._answers():
+            assert time.monotonic() < deadline, "the old version does not answer"
+            time.sleep(0.1)
+        client = Client(server)
+        for repository, built, tag in PUSHED:
+            client.push(repository, built, tag)
+        assert client.send("GET", f"/v2/{APP}/manifests/1.0").status == 200  # a pull, to be remembered
+        client.push_blob(APP, LEFTOVER)
+        server.boto().put_lifecycle_policy(repositoryName=POLICY, lifecyclePolicyText=KEEP_ONE)
+        made = subprocess.run(
+            [python, "-m", "careen", "key", "create", "ci", "--policy", "PowerUser", "--json"],
+            env=environment, cwd=python.parent, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    finally:
+        serving.terminate()
+        serving.wait(60)
+    key: dict[str, str] = json.loads(made.stdout)
+    return {name: key[name] for name in ("accessKeyId", "secretAccessKey")}
+
+
+def pack(data: Path, revision: str, key: dict[str, str]) -> None:
+    """Pack a data folder that nobody has open, with its key beside it."""
+    database = data / "careen.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert schema.current(database) == revision, "the commit has another schema"
+    (data / "key.json").write_text(json.dumps(key))
+    packed = HERE / f"{revision}.tar.xz"
+    with tarfile.open(packed, "w:xz", preset=9) as archive:
+        for path in sorted(data.rglob("*")):
+            if path.is_file() and path.name not in {"careen.db-wal", "careen.db-shm"}:
+                archive.add(path, path.relative_to(data), recursive=False, filter=_anonymous)
+    assert packed.stat().st_size < MAX_BYTES
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Without the name of whoever made it."""
+    return entry.replace(uid=0, gid=0, uname="", gname="", deep=False)
+
+
+def main() -> None:
+    """Make one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("revision", help="the schema's, such as 0003")
+    parser.add_argument("commit", help="the last one that had it")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        python = install(given.commit, Path(folder) / "version")
+        server = Server(Path(folder) / "data", lifecycle_interval=86_400)
+        pack(server.data, given.revision, fill(server, python))
+
+
+if __name__ == "__main__":
+    main()
