@@ -111,7 +111,7 @@ class BlobStoreContract:
         store.delete(digest, generation)
         for _ in range(2):
             store.copy_in(tmp_path / "copy", digest, generation)
-            assert read(store, digest, generation) == data
+            assert read(store, digest, generation, len(data)) == data
         assert [(each.digest, each.size) for each in store.stored()] == [(digest, len(data))]
         with pytest.raises(FileNotFoundError):
             store.copy_out(digest, "none", tmp_path / "none")

@@ -42,7 +42,7 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.fixture
 def old(data: Path) -> Iterator[Registry]:
     """It, opened by this version."""
-    settings = Settings(data=str(data), create_on_push=True, blob_grace=0)
+    settings = Settings(data=str(data), create_on_push=True, blob_grace=0, trash_days=0)
     server.prepare(settings)
     opened = server.open_registry(settings)
     yield opened
