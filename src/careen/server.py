@@ -108,6 +108,7 @@ def open_registry(settings: Settings) -> Registry:
             collect_every=round(settings.collect_interval * SECOND),
             sweep_every=round(settings.sweep_interval * SECOND),
             upload_ttl=round(settings.upload_ttl * SECOND),
+            pin_grace=round(settings.pin_grace * SECOND),
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),
         ),
     )

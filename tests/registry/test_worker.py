@@ -102,21 +102,22 @@ def test_recurring_jobs_come_back_at_their_time(registry: Registry, clock: Hands
     """Each asks for itself again; asking for all of them once more, as every start does, changes nothing."""
     timed = with_limits(registry, collect_every=60 * SECOND, lifecycle_every=HOUR, sweep_every=DAY)
     timed.write_now(jobs.schedule)
-    assert work(timed) == 3
+    assert work(timed) == 4
     now = clock.now
     timed.write_now(jobs.schedule)
     assert {kind: round((at - now) / SECOND) for kind, at in waiting(timed).items()} == {
         "collect": 60,
         "lifecycle-round": 3600,
+        "pins": 600,
         "sweep": 86_400,
     }
     assert work(timed) == 0
     clock.forward(61 * SECOND)
     assert work(timed) == 1
     clock.forward(HOUR)
-    assert work(timed) == 2
-    clock.forward(DAY)
     assert work(timed) == 3
+    clock.forward(DAY)
+    assert work(timed) == 4
 
 
 def test_a_recurring_job_that_fails_comes_back_too(registry: Registry, clock: Hands) -> None:

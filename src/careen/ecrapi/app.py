@@ -19,7 +19,18 @@ from careen.ecr import errors, model, query, wire
 from careen.ecr.arn import parse_repository_arn
 from careen.ecr.common_errors import Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
-from careen.ecrapi import account, explanations, images, layers, lifecycle, plans, pulls, repositories, rules
+from careen.ecrapi import (
+    account,
+    explanations,
+    images,
+    layers,
+    lifecycle,
+    pins,
+    plans,
+    pulls,
+    repositories,
+    rules,
+)
 from careen.ecrapi.call import Call
 from careen.iam import sigv4
 from careen.iam.actions import action_of
@@ -66,8 +77,10 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "ApplyLifecyclePolicy": plans.apply_lifecycle_policy,
     "DeleteDefaultLifecyclePolicy": rules.delete_default_lifecycle_policy,
     "DeleteExtensionRules": rules.delete_extension_rules,
+    "DeleteImagePins": pins.delete_image_pins,
     "DeleteProtectionRules": rules.delete_protection_rules,
     "DescribeDefaultLifecyclePolicies": rules.describe_default_lifecycle_policies,
+    "DescribePinFeeds": pins.describe_pin_feeds,
     "DescribePulls": pulls.describe_pulls,
     "DiffLifecyclePolicy": plans.diff_lifecycle_policy,
     "ExplainImage": explanations.explain_image,
@@ -76,9 +89,12 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "GetExtensionRules": rules.get_extension_rules,
     "GetProtectionRules": rules.get_protection_rules,
     "LintLifecyclePolicy": explanations.lint_lifecycle_policy,
+    "ListImagePins": pins.list_image_pins,
     "PutDefaultLifecyclePolicy": rules.put_default_lifecycle_policy,
     "PutExtensionRules": rules.put_extension_rules,
+    "PutImagePins": pins.put_image_pins,
     "PutProtectionRules": rules.put_protection_rules,
+    "ReportImagesInUse": pins.report_images_in_use,
     "SimulateLifecyclePolicy": plans.simulate_lifecycle_policy,
 }
 """The operations of our own service: all of its model."""

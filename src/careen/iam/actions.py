@@ -79,8 +79,10 @@ class Action(StrEnum):
     APPLY_LIFECYCLE_POLICY = "careen:ApplyLifecyclePolicy"
     DELETE_DEFAULT_LIFECYCLE_POLICY = "careen:DeleteDefaultLifecyclePolicy"
     DELETE_EXTENSION_RULES = "careen:DeleteExtensionRules"
+    DELETE_IMAGE_PINS = "careen:DeleteImagePins"
     DELETE_PROTECTION_RULES = "careen:DeleteProtectionRules"
     DESCRIBE_DEFAULT_LIFECYCLE_POLICIES = "careen:DescribeDefaultLifecyclePolicies"
+    DESCRIBE_PIN_FEEDS = "careen:DescribePinFeeds"
     DESCRIBE_PULLS = "careen:DescribePulls"
     DIFF_LIFECYCLE_POLICY = "careen:DiffLifecyclePolicy"
     EXPLAIN_IMAGE = "careen:ExplainImage"
@@ -89,9 +91,12 @@ class Action(StrEnum):
     GET_EXTENSION_RULES = "careen:GetExtensionRules"
     GET_PROTECTION_RULES = "careen:GetProtectionRules"
     LINT_LIFECYCLE_POLICY = "careen:LintLifecyclePolicy"
+    LIST_IMAGE_PINS = "careen:ListImagePins"
     PUT_DEFAULT_LIFECYCLE_POLICY = "careen:PutDefaultLifecyclePolicy"
     PUT_EXTENSION_RULES = "careen:PutExtensionRules"
+    PUT_IMAGE_PINS = "careen:PutImagePins"
     PUT_PROTECTION_RULES = "careen:PutProtectionRules"
+    REPORT_IMAGES_IN_USE = "careen:ReportImagesInUse"
     SIMULATE_LIFECYCLE_POLICY = "careen:SimulateLifecyclePolicy"
 
 

@@ -5,7 +5,7 @@ from careen.db import jobs
 from careen.db.jobs import Job as Job
 from careen.registry.registry import Transaction
 
-RECURRING = ("collect", "lifecycle-round", "sweep")
+RECURRING = ("collect", "lifecycle-round", "pins", "sweep")
 
 
 def schedule(tx: Transaction) -> None:

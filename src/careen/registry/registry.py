@@ -30,6 +30,8 @@ class Limits:
     """How often files without a row and abandoned uploads are looked for."""
     upload_ttl: Instant = DAY
     """How long an upload may stand still before it is abandoned."""
+    pin_grace: Instant = 30 * DAY
+    """How long the pins of a feed that stopped reporting are kept."""
     token_ttl: Instant = 12 * HOUR
     """How long an authorization token is valid, as on Amazon ECR."""
     scanners: tuple[str, ...] = ()
