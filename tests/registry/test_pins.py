@@ -11,7 +11,7 @@ from careen.clock import DAY, HOUR, Instant
 from careen.ecr import errors
 from careen.lifecycle.pin import Pin
 from careen.lifecycle.plan import Action
-from careen.registry import archive, images, inventory, lifecycle, pins, repositories, rules
+from careen.registry import archive, images, inventory, lifecycle, pins, previews, repositories, rules
 from careen.registry.pins import InUse, Pinned
 from careen.registry.registry import Registry
 from tests.images import Built, artifact, image, index
@@ -223,6 +223,19 @@ def test_removing_everything_by_accident(registry: Registry) -> None:
     """Is refused: something must say which."""
     with pytest.raises(errors.InvalidParameter, match="say which pins"):
         registry.write_now(pins.remove)
+
+
+def test_a_preview_leaves_it_out(registry: Registry, old: Built) -> None:
+    """ECR's own has no word for what is protected: it is not among what goes."""
+    report(registry, use(old))
+    registry.write_now(previews.start, APP, policy())
+    found = registry.read(repositories.require, APP)
+    previews.compute(registry, found.id)
+    assert registry.read(previews.results, found) == []
+    registry.write_now(pins.remove, source=PROD)
+    registry.write_now(previews.start, APP, policy())
+    previews.compute(registry, found.id)
+    assert [each.digest for each in registry.read(previews.results, found)] == [old.digest]
 
 
 def test_an_explicit_delete_takes_a_pinned_image(registry: Registry, old: Built) -> None:
