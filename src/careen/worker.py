@@ -99,6 +99,8 @@ def _pins(registry: Registry, job: Job) -> None:
     if lapsed.ended:
         log.info("pins ended", pins=lapsed.ended)
     for each in lapsed.stale:
+        if each.silent % HOUR >= pins.LOOK_EVERY:  # once an hour says enough
+            continue
         log.warning(
             "a feed of images in use is silent; its pins are kept",
             source=each.feed.source,

@@ -73,7 +73,7 @@ def test_ecs(run: Run, aws: str, shop: str, pinned: Pinned, name: str, images: d
     done = run("sync", "ecs", "--cluster", shop, "--revisions", "2", "--json", **environment(aws))
     found = said(done)
     assert (done.returncode, found["complete"], found["problems"]) == (0, True, [])
-    assert found["source"] == f"ecs/{ACCOUNT}/{REGION}"
+    assert found["source"] == f"ecs/{ACCOUNT}/{REGION}[{shop}]"
     assert found["ofOtherRegistries"] > 0
     web, migration = (f"ecs/{ACCOUNT}/{REGION}/{shop}/{each}" for each in ("web", "migration"))
     assert pinned(name) == {(images["v3"], web), (images["v2"], web), (images["v2"], migration)}

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.ecrapi.client import refusal
+from tests.ecrapi.client import push, refusal
+from tests.images import image
 from tests.pins.conftest import Run, said
 from tests.server import Server
 
@@ -58,6 +59,26 @@ def test_what_is_not_there(run: Run, name: str) -> None:
     assert "no image has the tag v9" in done.stderr
     assert run("add", "sha256:" + "a" * 64, "--for", "x").returncode == 2
     assert run("add", f"{name}:v1", "--for", "x", "--lasting", "soon").returncode == 2
+
+
+def test_a_feed_that_fell_silent(
+    make_server: Callable[..., Server], run: Run, name: str, tmp_path: Path
+) -> None:
+    """Is listed as stale, with what to do; its pins are kept until somebody forgets it."""
+    server = make_server(time="2026-01-01T00:00:00Z")
+    led = server.aws_environment()
+    push(server.boto(), name, image(name), "v1")
+    file = tmp_path / "images.txt"
+    file.write_text(f"{server.host}/{name}:v1 web\n")
+    assert run("sync", "list", str(file), "--source", "list/x", "--ttl", "0.2h", **led).returncode == 0
+    assert "feed list/x: ok, 1 pin, last complete report 2026-01-01T00:00:00\n" in run("list", **led).stdout
+    server.set_time("2026-01-01T00:40:00Z")
+    listed = run("list", **led).stdout
+    assert "feed list/x: STALE, 1 pin" in listed
+    assert "careen pin remove --source list/x" in listed
+    assert f"{name}:v1" in listed
+    assert run("remove", "--source", "list/x", **led).stdout == "1 pin removed\n"
+    assert run("list", **led).stdout == "nothing is pinned\n"
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -6,8 +6,11 @@ from itertools import product
 from typing import Any
 
 import pytest
+import structlog
 
+from careen import worker
 from careen.clock import DAY, HOUR, Instant
+from careen.db import jobs
 from careen.ecr import errors
 from careen.lifecycle.pin import Pin
 from careen.lifecycle.plan import Action
@@ -103,6 +106,21 @@ def test_a_silent_feed_keeps_its_pins_for_the_grace(registry: Registry, clock: H
     assert held.ends_at is not None
     assert held.ends_at - clock.now == pytest.approx(DAY, abs=HOUR)
     assert pass_time(registry, clock, DAY + HOUR) == 1
+
+
+def test_the_worker_says_which_feeds_are_silent(registry: Registry, clock: Hands, old: Built) -> None:
+    """Once an hour, in its log; and drops what has ended."""
+    registry = with_limits(registry, pin_grace=2 * DAY)
+    report(registry, use(old), ttl=HOUR)
+    registry.write_now(lambda tx: jobs.enqueue(tx.rows, "pins", "", tx.now))
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(50 * 6):
+            clock.forward(pins.LOOK_EVERY)
+            assert worker.run_one(registry, "w")
+    said = [each for each in logs if each["event"].startswith("a feed of images in use is silent")]
+    assert [each["silent_hours"] for each in said][:3] == [1, 2, 3]
+    assert {(each["source"], each["log_level"]) for each in said} == {(PROD, "warning")}
+    assert [each["pins"] for each in logs if each["event"] == "pins ended"] == [1]
 
 
 def test_a_statement_ends_with_its_time(registry: Registry, clock: Hands, old: Built) -> None:

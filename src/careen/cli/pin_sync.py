@@ -97,11 +97,11 @@ def kubernetes(
         refuse(
             "NoSource", "nothing says what the cluster is called", "--source kubernetes/prod", reporting.json
         )
-    source = reporting.source or f"kubernetes/{configured.context_name}"
+    consumers = reporting.source or f"kubernetes/{configured.context_name}"
     _run(
         reporting,
-        source,
-        lambda seen: feed.look(configured, source, seen, namespaces=namespace, revisions=revisions),
+        _named(reporting, consumers, namespace),
+        lambda seen: feed.look(configured, consumers, seen, namespaces=namespace, revisions=revisions),
     )
 
 
@@ -120,10 +120,12 @@ def ecs(
     from careen.pins import ecs as feed
 
     session = _aws(aws_profile)
-    source = reporting.source or _account("ecs", session, aws_region, reporting)
+    consumers = reporting.source or _account("ecs", session, aws_region, reporting)
     client = session.create_client("ecs", aws_region)
     _run(
-        reporting, source, lambda seen: feed.look(client, source, seen, clusters=cluster, revisions=revisions)
+        reporting,
+        _named(reporting, consumers, cluster),
+        lambda seen: feed.look(client, consumers, seen, clusters=cluster, revisions=revisions),
     )
 
 
@@ -151,6 +153,11 @@ def listed(where: str, *, reporting: Reporting = ONCE) -> None:
 
     source = reporting.source or f"list/{where}"
     _run(reporting, source, lambda seen: feed.look(where, source, seen))
+
+
+def _named(reporting: Reporting, whole: str, parts: tuple[str, ...]) -> str:
+    """The feed's name: one that looks at a part only must not speak for the whole, and end what others report."""
+    return whole if reporting.source or not parts else f"{whole}[{','.join(sorted(parts))}]"
 
 
 def _aws(profile: str | None) -> "Session":

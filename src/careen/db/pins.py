@@ -165,7 +165,8 @@ def page(
     found = rows.execute(
         f"SELECT r.name, {_COLUMNS}, EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = p.repository_id"
         " AND m.digest = p.digest) FROM pins p JOIN repositories r ON r.id = p.repository_id"
-        f" WHERE (r.name, p.digest, p.source, p.consumer) > (:a_name, :a_digest, :a_source, :a_consumer){where}"
+        " WHERE r.name >= :a_name AND (r.name, p.digest, p.source, p.consumer)"
+        f" > (:a_name, :a_digest, :a_source, :a_consumer){where}"
         " ORDER BY r.name, p.digest, p.source, p.consumer LIMIT :limit",
         values
         | dict(zip(("a_name", "a_digest", "a_source", "a_consumer"), after, strict=True))

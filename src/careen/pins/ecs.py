@@ -18,18 +18,18 @@ PAGE = 100
 
 
 def look(
-    client: Any, source: str, seen: Sighting, *, clusters: Sequence[str] = (), revisions: int = 3
+    client: Any, consumers: str, seen: Sighting, *, clusters: Sequence[str] = (), revisions: int = 3
 ) -> None:
     """Look through an account's clusters.
 
     Args:
         client: botocore's, of ECS.
-        source: the name of the feed; consumers are called after it.
+        consumers: what the names of consumers begin with, such as ``ecs/123456789012/eu-west-1``.
         seen: where to note what is there, and what could not be listed.
         clusters: names or ARNs; all if there are none.
         revisions: how many of the latest active revisions of a service's task definition count, besides those in use.
     """
-    found = _Account(client, source, seen, revisions)
+    found = _Account(client, consumers, seen, revisions)
     for cluster in clusters or found.clusters:
         found.look_at(cluster)
 
@@ -37,8 +37,8 @@ def look(
 class _Account:
     """One way through an account, that asks for each task definition once."""
 
-    def __init__(self, client: Any, source: str, seen: Sighting, revisions: int) -> None:
-        self._client, self._source, self._seen, self._revisions = client, source, seen, revisions
+    def __init__(self, client: Any, consumers: str, seen: Sighting, revisions: int) -> None:
+        self._client, self._consumers, self._seen, self._revisions = client, consumers, seen, revisions
         self._images: dict[str, Sequence[str]] = {}
 
     @cached_property
@@ -50,11 +50,11 @@ class _Account:
         services = self._pages("list_services", "serviceArns", f"services of {name}", cluster=cluster)
         for some in _batches(services, MOST_SERVICES):
             for service in self._described("services", name, cluster=cluster, services=some):
-                self._see_service(f"{self._source}/{name}/{service['serviceName']}", service)
+                self._see_service(f"{self._consumers}/{name}/{service['serviceName']}", service)
         tasks = self._pages("list_tasks", "taskArns", f"tasks of {name}", cluster=cluster)
         for some in _batches(tasks, MOST_TASKS):
             for task in self._described("tasks", name, cluster=cluster, tasks=some):
-                consumer = f"{self._source}/{name}/{_group(task)}"
+                consumer = f"{self._consumers}/{name}/{_group(task)}"
                 for container in task.get("containers", ()):
                     if "image" in container:
                         self._seen.see(container["image"], consumer, container.get("imageDigest"))

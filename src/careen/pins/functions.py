@@ -9,12 +9,12 @@ from careen.pins import reference
 from careen.pins.sighting import Sighting
 
 
-def look(client: Any, source: str, seen: Sighting) -> None:
+def look(client: Any, consumers: str, seen: Sighting) -> None:
     """Look through an account's functions.
 
     Args:
         client: botocore's, of Lambda.
-        source: the name of the feed; consumers are called after it.
+        consumers: what the names of consumers begin with, such as ``lambda/123456789012/eu-west-1``.
         seen: where to note what is there, and what could not be read.
     """
     for function in _functions(client, seen):
@@ -26,7 +26,7 @@ def look(client: Any, source: str, seen: Sighting) -> None:
             continue
         resolved = reference.parse(code.get("ResolvedImageUri", ""))
         digest = None if resolved is None else resolved.digest
-        seen.see(code["ImageUri"], f"{source}/{name}:{version}", digest)
+        seen.see(code["ImageUri"], f"{consumers}/{name}:{version}", digest)
 
 
 def _functions(client: Any, seen: Sighting) -> Iterator[dict[str, Any]]:

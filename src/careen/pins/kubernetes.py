@@ -55,7 +55,7 @@ def configuration(context: str | None) -> SingleConfig:
 
 def look(
     configured: SingleConfig,
-    source: str,
+    consumers: str,
     seen: Sighting,
     *,
     namespaces: Sequence[str] = (),
@@ -65,28 +65,33 @@ def look(
 
     Args:
         configured: how to reach it.
-        source: the name of the feed; consumers are called after it.
+        consumers: what the names of consumers begin with, such as ``kubernetes/prod``.
         seen: where to note what is there, and what could not be listed.
         namespaces: where to look; everywhere if there are none.
         revisions: how many of the latest ReplicaSets of a Deployment count, the current one among them.
     """
-    with Client(configured) as client:
+    try:
+        client = Client(configured)
+    except (ConfigError, OSError, ValueError) as error:  # a certificate or an address that is none
+        seen.problems.append(f"the cluster: {error}")
+        return
+    with client:
         for namespace in namespaces or (EVERY_NAMESPACE,):
-            _look_at(client, namespace, source, seen, revisions)
+            _look_at(client, namespace, consumers, seen, revisions)
 
 
-def _look_at(client: Client, namespace: str, source: str, seen: Sighting, revisions: int) -> None:
+def _look_at(client: Client, namespace: str, consumers: str, seen: Sighting, revisions: int) -> None:
     for pod in _listed(client, Pod, namespace, seen):
-        _see_pod(pod, source, seen)
+        _see_pod(pod, consumers, seen)
     for kind, found in (
         ("replicaset", _latest(_listed(client, ReplicaSet, namespace, seen), revisions)),
         ("statefulset", _listed(client, StatefulSet, namespace, seen)),
         ("daemonset", _listed(client, DaemonSet, namespace, seen)),
     ):
         for each in found:
-            _see_spec(each.spec.template.spec, _consumer(source, each, kind), seen, {})
+            _see_spec(each.spec.template.spec, _consumer(consumers, each, kind), seen, {})
     for each in _listed(client, CronJob, namespace, seen):
-        _see_spec(each.spec.jobTemplate.spec.template.spec, _consumer(source, each, "cronjob"), seen, {})
+        _see_spec(each.spec.jobTemplate.spec.template.spec, _consumer(consumers, each, "cronjob"), seen, {})
 
 
 def _listed(client: Client, kind: Any, namespace: str, seen: Sighting) -> Iterator[Any]:
@@ -118,7 +123,7 @@ def _revision(of: Any) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _see_pod(pod: Any, source: str, seen: Sighting) -> None:
+def _see_pod(pod: Any, consumers: str, seen: Sighting) -> None:
     status = pod.status
     if status is not None and status.phase in _ENDED:
         return
@@ -131,7 +136,7 @@ def _see_pod(pod: Any, source: str, seen: Sighting) -> None:
         ):
             if each.imageID:
                 running[each.name] = each.imageID
-    _see_spec(pod.spec, _consumer(source, pod), seen, running)
+    _see_spec(pod.spec, _consumer(consumers, pod), seen, running)
 
 
 def _see_spec(spec: Any, consumer: str, seen: Sighting, running: dict[str, str]) -> None:
@@ -157,6 +162,6 @@ def _see_spec(spec: Any, consumer: str, seen: Sighting, running: dict[str, str])
             seen.see(volume.image.reference, consumer)
 
 
-def _consumer(source: str, of: Any, kind: str | None = None) -> str:
+def _consumer(consumers: str, of: Any, kind: str | None = None) -> str:
     """``kubernetes/prod/shop/web-7f9c``, ``kubernetes/prod/shop/cronjob/report``."""
-    return "/".join(filter(None, (source, of.metadata.namespace, kind, of.metadata.name)))
+    return "/".join(filter(None, (consumers, of.metadata.namespace, kind, of.metadata.name)))

@@ -16,12 +16,12 @@ TIMEOUT = 30
 """Seconds that an address may take to answer."""
 
 
-def look(where: str, source: str, seen: Sighting) -> None:
+def look(where: str, consumer: str, seen: Sighting) -> None:
     """Read a list.
 
     Args:
         where: a file, or an address that begins with http:// or https://.
-        source: the name of the feed, and of what uses the images that name nobody.
+        consumer: what uses the images of lines that name nobody.
         seen: where to note them; a list that cannot be read is a problem, and so is a line that names no image.
     """
     try:
@@ -34,7 +34,7 @@ def look(where: str, source: str, seen: Sighting) -> None:
         if len(words) > 2:
             seen.problems.append(f"{where}, line {number}: an image and who uses it, not {len(words)} words")
         elif words:
-            seen.see(words[0], words[1] if len(words) > 1 else source)
+            seen.see(words[0], words[1] if len(words) > 1 else consumer)
 
 
 def _read(where: str) -> str:
