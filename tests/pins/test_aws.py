@@ -1,6 +1,8 @@
 """The feeds of ECS and Lambda, against moto's server: the real API's shapes through the real botocore."""
 
+import json
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -94,6 +96,29 @@ def test_the_digest_that_a_task_runs(
     seen = Sighting([server.host])
     ecs_feed.look(client, "ecs/test", seen, clusters=[shop], revisions=1)
     assert Use(name, "v2", digest, f"ecs/test/{shop}/migration") in seen.uses
+
+
+def test_the_digest_that_a_deployment_resolved(
+    service: Callable[[str], Any], server: Server, shop: str, name: str
+) -> None:
+    """Is what the next task starts from. moto knows no revisions of services: its answers are completed as ECS writes them."""
+    client, digest = service("ecs"), "sha256:" + "e" * 64
+    arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service-revision/{shop}/web/1"
+
+    def name_revision(parsed: dict[str, Any], **_: Any) -> None:
+        for each in parsed["services"]:
+            each["currentServiceRevisions"] = [{"arn": arn, "runningTaskCount": 0}]
+
+    def describe(params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        assert json.loads(params["body"]) == {"serviceRevisionArns": [arn]}
+        image = {"containerName": "app", "image": f"{server.host}/{name}:v3", "imageDigest": digest}
+        return SimpleNamespace(status_code=200), {"serviceRevisions": [{"containerImages": [image]}]}
+
+    client.meta.events.register("after-call.ecs.DescribeServices", name_revision)
+    client.meta.events.register("before-call.ecs.DescribeServiceRevisions", describe)
+    seen = Sighting([server.host])
+    ecs_feed.look(client, "ecs/test", seen, clusters=[shop], revisions=1)
+    assert Use(name, "v3", digest, f"ecs/test/{shop}/web") in seen.uses
 
 
 def test_a_cluster_that_is_not_there(

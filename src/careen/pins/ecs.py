@@ -11,6 +11,7 @@ from careen.pins.sighting import Sighting
 
 MOST_SERVICES = 10
 MOST_TASKS = 100
+MOST_SERVICE_REVISIONS = 20
 """How many ECS describes in one call."""
 
 PAGE = 100
@@ -66,6 +67,14 @@ class _Account:
         earlier = [each for arn in used for each in self._revisions_of(arn)]
         for arn in sorted(used.union(earlier)):
             self._see_definition(arn, consumer)
+        # A deployment resolves its tags once: whatever they mean by now, its next task is started from this digest.
+        current = (each["arn"] for each in service.get("currentServiceRevisions", ()))
+        for some in _batches(current, MOST_SERVICE_REVISIONS):
+            for revision in self._described(
+                "service_revisions", service["serviceName"], serviceRevisionArns=some
+            ):
+                for each in revision.get("containerImages", ()):
+                    self._seen.see(each["image"], consumer, each.get("imageDigest"))
 
     def _revisions_of(self, arn: str) -> Sequence[str]:
         family = _family_of(arn)
@@ -108,7 +117,7 @@ class _Account:
         for each in answer.get("failures", ()):
             if each.get("reason") != "MISSING":
                 self._seen.problems.append(f"{what} of {name}: {each.get('arn')}: {each.get('reason')}")
-        found: list[dict[str, Any]] = answer[what]
+        found: list[dict[str, Any]] = answer["serviceRevisions" if what == "service_revisions" else what]
         return found
 
 
