@@ -58,6 +58,7 @@ def test_what_is_not_there(run: Run, name: str) -> None:
     assert (done.returncode, done.stdout) == (2, "1 image pinned for x\n")
     assert "no image has the tag v9" in done.stderr
     assert run("add", "sha256:" + "a" * 64, "--for", "x").returncode == 2
+    assert "no image is named" in run("add", "--for", "x").stderr
     assert run("add", f"{name}:v1", "--for", "x", "--lasting", "soon").returncode == 2
 
 

@@ -46,6 +46,8 @@ def add(
         seconds = duration(lasting) // SECOND
     except InvalidPolicyTest as wrong:
         refuse("InvalidInput", str(wrong), None, json)
+    if not images:
+        refuse("InvalidInput", "no image is named", "careen pin add team/app:v1.4 --for audit", json)
     uses = []
     for name in images:
         found = reference.parse(name)
