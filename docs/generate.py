@@ -86,7 +86,8 @@ Without `--policy` it is the rules that hold: the repository's policy or a defau
 ## Operations
 
 All of them sign as service `careen`; the target is `{prefix}.OPERATION`. A managed policy that may read lifecycle policies may ask
-what they do; only full access may write.
+what they do; only full access may write. `PinReporter`, which Amazon does not have, is for feeds of [images in use](pins.md): it
+may report them, and see what is pinned.
 
 | operation | what it does | reads | errors of its own |
 |---|---|---|---|

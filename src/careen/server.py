@@ -141,6 +141,7 @@ def open_registry(settings: Settings) -> Registry:
             scrub_every=round(settings.scrub_interval * SECOND),
             scrub_rate=settings.scrub_rate,
             upload_ttl=round(settings.upload_ttl * SECOND),
+            pin_grace=round(settings.pin_grace * SECOND),
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),
         ),
     )

@@ -57,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often the collector looks for blobs to review."""
     scanners: str = "trivy/, grype/, syft/, clair/, claircore/, snyk, docker-scout"
     """How the User-Agent headers of scanners begin, separated by commas: their pulls do not count as use of an image."""
+    pin_grace: Seconds = 2_592_000
+    """How long images in use stay pinned after the feed that reported them fell silent; see docs/pins.md."""
     sweep_interval: Interval = 86_400
     """How often the whole store is looked through for files without a row and abandoned uploads."""
     trash_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 7

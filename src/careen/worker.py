@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from careen.clock import HOUR, SECOND, Instant
-from careen.registry import archive, gc, jobs, lifecycle, previews, scrub
+from careen.registry import archive, gc, jobs, lifecycle, pins, previews, scrub
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
@@ -125,6 +125,22 @@ def _collect(registry: Registry, job: Job) -> None:
     registry.write_now(jobs.again, job, registry.limits.collect_every)
 
 
+def _pins(registry: Registry, job: Job) -> None:
+    lapsed = registry.write_now(pins.lapse)
+    if lapsed.ended:
+        log.info("pins ended", pins=lapsed.ended)
+    for each in lapsed.stale:
+        if each.silent % HOUR >= pins.LOOK_EVERY:  # once an hour says enough
+            continue
+        log.warning(
+            "a feed of images in use is silent; its pins are kept",
+            source=each.feed.source,
+            pins=each.pins,
+            silent_hours=each.silent // HOUR,
+        )
+    registry.write_now(jobs.again, job, pins.LOOK_EVERY)
+
+
 def _sweep(registry: Registry, job: Job) -> None:
     swept = gc.sweep(registry)
     if swept.blobs + swept.orphans + swept.uploads:
@@ -178,6 +194,7 @@ JOBS: dict[str, Work] = {
     "lifecycle": _lifecycle,
     "restore": _restore,
     "collect": _collect,
+    "pins": _pins,
     "sweep": _sweep,
 }
 """Kind of job to what is done."""

@@ -48,14 +48,17 @@ RELEASES = '{"rules":[{"name":"releases","anyTagPattern":["v*"]}]}'
 
 _THERE = {"repositoryName": ABSENT}
 _PATTERN = {"repositoryNamePattern": "never/*"}
+_IN_USE = {"source": "a-feed", "ttlSeconds": 60, "images": [_THERE | {"imageTag": "v1", "consumer": "web"}]}
 
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "ApplyLifecyclePolicy": ("apply_lifecycle_policy", _THERE | {"lifecyclePolicyText": policy(1)}),
     "DeleteDefaultLifecyclePolicy": ("delete_default_lifecycle_policy", _PATTERN),
     "DeleteExtensionRules": ("delete_extension_rules", _THERE),
+    "DeleteImagePins": ("delete_image_pins", {"source": "nobody"}),
     "DeleteProtectionRules": ("delete_protection_rules", _THERE),
     "DescribeDefaultLifecyclePolicies": ("describe_default_lifecycle_policies", {}),
     "DescribeDeletions": ("describe_deletions", {}),
+    "DescribePinFeeds": ("describe_pin_feeds", {}),
     "DescribePulls": ("describe_pulls", _THERE),
     "DiffLifecyclePolicy": ("diff_lifecycle_policy", _THERE | {"lifecyclePolicyText": policy(1)}),
     "EmptyTrash": ("empty_trash", {}),
@@ -65,13 +68,16 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "GetExtensionRules": ("get_extension_rules", _THERE),
     "GetProtectionRules": ("get_protection_rules", _THERE),
     "LintLifecyclePolicy": ("lint_lifecycle_policy", _THERE),
+    "ListImagePins": ("list_image_pins", {}),
     "ListTrash": ("list_trash", {}),
     "PutDefaultLifecyclePolicy": (
         "put_default_lifecycle_policy",
         _PATTERN | {"lifecyclePolicyText": policy(1)},
     ),
     "PutExtensionRules": ("put_extension_rules", _THERE | {"extensionRulesText": UNPULLED}),
+    "PutImagePins": ("put_image_pins", _IN_USE | {"source": "a-person"}),
     "PutProtectionRules": ("put_protection_rules", _THERE | {"protectionRulesText": RELEASES}),
+    "ReportImagesInUse": ("report_images_in_use", _IN_USE | {"complete": False}),
     "RestoreImages": ("restore_images", {"runId": 2**40}),
     "SimulateLifecyclePolicy": ("simulate_lifecycle_policy", _THERE),
 }
@@ -86,6 +92,7 @@ NOTHING_THERE = {
 READS = {
     "DescribeDefaultLifecyclePolicies",
     "DescribeDeletions",
+    "DescribePinFeeds",
     "DescribePulls",
     "DiffLifecyclePolicy",
     "ExplainImage",
@@ -94,9 +101,13 @@ READS = {
     "GetExtensionRules",
     "GetProtectionRules",
     "LintLifecyclePolicy",
+    "ListImagePins",
     "ListTrash",
     "SimulateLifecyclePolicy",
 }
+
+REPORTS = {"DescribePinFeeds", "ListImagePins", "ReportImagesInUse"}
+"""What a feed may do."""
 
 
 @pytest.fixture
@@ -114,11 +125,12 @@ def test_every_operation_of_the_model_is_served() -> None:
 
 
 @pytest.mark.parametrize("operation", sorted(SAMPLES))
-@pytest.mark.parametrize("held", ["PullOnly", "ReadOnly", "PowerUser", "FullAccess"])
+@pytest.mark.parametrize("held", ["PullOnly", "ReadOnly", "PowerUser", "FullAccess", "PinReporter"])
 def test_permissions(as_holder: Callable[..., Any], held: str, operation: str) -> None:
-    """Who may read policies may ask what they do; only who owns the registry may write."""
+    """Who may read policies may ask what they do; only who owns the registry may write; a feed reports."""
     method, parameters = SAMPLES[operation]
-    allowed = held == "FullAccess" or (held != "PullOnly" and operation in READS)
+    may = {"PullOnly": set(), "PinReporter": REPORTS, "FullAccess": set(SAMPLES)}.get(held, READS)
+    allowed = operation in may
     try:
         getattr(as_holder(held, "careen"), method)(**parameters)
     except ClientError as error:

@@ -121,7 +121,7 @@ def test_a_restored_registry_is_the_same(
         assert restored.master_key == registry.master_key
         assert restored.read(lifecycle.get_policy, LIB) == registry.read(lifecycle.get_policy, LIB)
         accounts = [storage.account(each)._replace(database_bytes=0) for each in (restored, registry)]
-    assert accounts[0] == accounts[1]
+        assert accounts[0] == accounts[1]
         assert damage(restored) == []
         push(restored, APP, image("new"), "2.0")
         assert gc.collect(restored, grace=0).freed == len(b"alone")

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from careen.clock import DAY, HOUR
-from careen.registry import archive, images, lifecycle, repositories, rules
+from careen.registry import archive, images, lifecycle, pins, repositories, rules
 from careen.registry.registry import Registry, Transaction
 from tests.images import image, index
 from tests.registry.steps import CAUSE, Hands, push, put
@@ -87,7 +87,15 @@ class Team:
             [self.push] * 6
             + [self.pull] * 3
             + [self.untag, self.delete, self.index, self.archive, self.restore]
-            + [self.put_policy, self.put_extension, self.put_protection, self.put_default, self.remove]
+            + [self.report] * 2
+            + [
+                self.unpin,
+                self.put_policy,
+                self.put_extension,
+                self.put_protection,
+                self.put_default,
+                self.remove,
+            ]
         )
         self.random.choice(kinds)(self.random.choice(NAMES))
 
@@ -113,6 +121,22 @@ class Team:
         row = self._any(name)
         if row is not None:
             self.registry.write_now(images.record_pulls, [(row.id, self.clock(), 1)])
+
+    def report(self, name: str) -> None:
+        """Say that an image runs; who says it for an hour is a feed that does not see it the next time."""
+        row = self._any(name)
+        uses = [pins.InUse(name, row.digest, None, "web")] if row is not None else []
+        source, ttl = self.random.choice([("feed", HOUR), ("person", 5 * DAY)])
+        if source == "feed":
+            self.registry.write_now(pins.report, source, ttl, uses, is_whole=True)
+        else:
+            self.registry.write_now(pins.put, source, ttl, uses)
+
+    def unpin(self, _: str) -> None:
+        """Let what has ended go, or drop pins by hand."""
+        self.registry.write_now(pins.lapse)
+        if self.random.random() < 0.3:
+            self.registry.write_now(pins.remove, source="person")
 
     def untag(self, name: str) -> None:
         """Take a tag off."""

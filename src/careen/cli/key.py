@@ -14,7 +14,7 @@ app = App(name="key", help="Access keys: create, list, show, delete.")
 
 Data = Annotated[str | None, Parameter(help="The data folder.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-Policy = Literal["PullOnly", "ReadOnly", "PowerUser", "FullAccess"]
+Policy = Literal["PullOnly", "ReadOnly", "PowerUser", "FullAccess", "PinReporter"]
 
 
 @app.command
@@ -23,13 +23,13 @@ def create(name: str, *, policy: Policy = "FullAccess", data: Data = None, json:
 
     Args:
         name: The principal that holds it; made if there is none.
-        policy: What a new principal may do: one of Amazon ECR's managed policies.
+        policy: What a new principal may do: one of Amazon ECR's managed policies, or only report images in use.
     """
     from careen.iam.managed import ManagedPolicy
     from careen.registry import principals
 
     with opened(data) as registry:
-        chosen = ManagedPolicy(f"AmazonEC2ContainerRegistry{policy}")
+        chosen = next(each for each in ManagedPolicy if each.endswith(policy))
         try:
             made = registry.write_now(principals.create_key, registry.master_key, name, chosen)
         except principals.InvalidName as error:

@@ -42,6 +42,11 @@ app.command(
     "careen.cli.model:model", help="Print the folder with the model of the careen service, for AWS clients."
 )
 app.command("careen.cli.pulls:pulls", help="Say how often and when the images of a repository were pulled.")
+app.command(
+    "careen.cli.pin:app",
+    name="pin",
+    help="Images in use, which no policy takes: pin them, see who uses which, report what runs in clusters.",
+)
 app.command("careen.cli.key:app", name="key", help="Access keys: create, list, show, delete.")
 
 

@@ -280,6 +280,24 @@ def parents(rows: Connection, manifest_id: int, status: str | None = None) -> li
     return [row[0] for row in found]
 
 
+def children(rows: Connection, manifest_id: int) -> list[tuple[int, str]]:
+    """The ``(id, digest)`` of every manifest that an index lists."""
+    found: list[tuple[int, str]] = rows.execute(
+        "SELECT m.id, m.digest FROM manifest_children c JOIN manifests m ON m.id = c.child_id WHERE c.manifest_id = :id",
+        {"id": manifest_id},
+    ).fetchall()
+    return found
+
+
+def indexes(rows: Connection, manifest_id: int) -> list[tuple[int, str]]:
+    """The ``(id, digest)`` of every index that lists a manifest."""
+    found: list[tuple[int, str]] = rows.execute(
+        "SELECT m.id, m.digest FROM manifest_children c JOIN manifests m ON m.id = c.manifest_id WHERE c.child_id = :id",
+        {"id": manifest_id},
+    ).fetchall()
+    return found
+
+
 def referrers(rows: Connection, repository_id: int, subject: str) -> list[ImageRow]:
     """The manifests whose subject has this digest, oldest first."""
     found = rows.execute(

@@ -11,7 +11,10 @@
          │             └──> blobs ── blob_contents         bytes up to 64 KiB are rows, the rest are files
          ├──< reviews                                      links that may have become unreferenced, and when to look
          ├──< lifecycle_previews ──< lifecycle_preview_results
-         └──< lifecycle_runs ──< lifecycle_actions
+         ├──< lifecycle_runs ──< lifecycle_actions
+         └──< pins                                       an image is in use: what is pinned is not expired
+    pin_feeds                    those who report everything they see, and when they did
+    pin_watch                    how much time passed in which reports could be heard
     deletions ── trash ──< trash_blobs ──> blobs         who deleted what, for ever; what can still come back
     default_lifecycle_policies   for repositories that have none, by name pattern
     registry_documents           what holds for all repositories, such as protection rules
@@ -439,6 +442,48 @@ lifecycle_actions = Table(
     ),
     PrimaryKeyConstraint("run_id", "position"),
     sqlite_with_rowid=False,
+)
+
+pins = Table(
+    "pins",
+    metadata,
+    _repository_id(),
+    Column("digest", Text, nullable=False, comment="of an image that runs, whether it is here or not"),
+    Column("source", Text, nullable=False, comment="who says so; a feed if it is in pin_feeds"),
+    Column("consumer", Text, nullable=False, comment="what runs it"),
+    Column("tag", Text, comment="the tag that led to the digest when it was last seen; NULL: none did"),
+    Column("ttl", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False, comment="by the registry's clock, for people"),
+    Column("seen_watch", BigInteger, nullable=False, comment="by pin_watch, for deciding"),
+    PrimaryKeyConstraint("repository_id", "digest", "source", "consumer"),
+    Index("ix_pins_source", "source"),
+    sqlite_with_rowid=False,
+)
+
+pin_feeds = Table(
+    "pin_feeds",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("ttl", BigInteger, nullable=False),
+    Column("heard_at", BigInteger, nullable=False, comment="its last report, whole or in part"),
+    Column("reported_at", BigInteger, comment="its last whole report, for people; NULL: none yet"),
+    Column(
+        "reported_watch",
+        BigInteger,
+        nullable=False,
+        comment="the same by pin_watch; else when it was first heard",
+    ),
+    sqlite_with_rowid=False,
+)
+
+pin_watch = Table(
+    "pin_watch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="1: there is one"),
+    Column(
+        "looked_at", BigInteger, nullable=False, comment="the registry's clock when it was last looked at"
+    ),
+    Column("passed", BigInteger, nullable=False, comment="time that has passed, jumps and silences left out"),
 )
 
 jobs = Table(

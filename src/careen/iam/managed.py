@@ -1,8 +1,9 @@
-"""AWS's managed policies for ECR, and what they allow.
+"""AWS's managed policies for ECR, and what they allow; and one of our own.
 
 Four policies cover the ways a registry is used: pull, look, push, own. Their actions are AWS's (AWS managed
 policy reference, AmazonEC2ContainerRegistry…), so that an access key means here what it means on Amazon.
-Note that a power user can push but neither delete images nor write lifecycle policies.
+Note that a power user can push but neither delete images nor write lifecycle policies. The fifth, of which Amazon knows
+nothing, is for the feeds that report images in use, and lets them do nothing else.
 
 Policies that users write are another matter, and another module's.
 """
@@ -37,6 +38,7 @@ _READ_ONLY = frozenset(
         # Ours: who may read a policy may ask what it does, and who may see an image, how often it was pulled or who deleted it.
         Action.DESCRIBE_DEFAULT_LIFECYCLE_POLICIES,
         Action.DESCRIBE_DELETIONS,
+        Action.DESCRIBE_PIN_FEEDS,
         Action.DESCRIBE_PULLS,
         Action.DIFF_LIFECYCLE_POLICY,
         Action.EXPLAIN_IMAGE,
@@ -46,6 +48,7 @@ _READ_ONLY = frozenset(
         Action.GET_PROTECTION_RULES,
         Action.LINT_LIFECYCLE_POLICY,
         Action.LIST_TRASH,
+        Action.LIST_IMAGE_PINS,
         Action.SIMULATE_LIFECYCLE_POLICY,
     }
 )
@@ -57,13 +60,23 @@ _POWER_USER = _READ_ONLY | {
 }
 
 
+_PIN_REPORTER = frozenset(
+    {
+        Action.REPORT_IMAGES_IN_USE,
+        Action.DESCRIBE_PIN_FEEDS,
+        Action.LIST_IMAGE_PINS,
+    }
+)
+
+
 class ManagedPolicy(StrEnum):
-    """A managed policy, by AWS's name."""
+    """A managed policy, by AWS's name if it is AWS's."""
 
     PULL_ONLY = "AmazonEC2ContainerRegistryPullOnly"
     READ_ONLY = "AmazonEC2ContainerRegistryReadOnly"
     POWER_USER = "AmazonEC2ContainerRegistryPowerUser"
     FULL_ACCESS = "AmazonEC2ContainerRegistryFullAccess"
+    PIN_REPORTER = "CareenPinReporter"
 
     @property
     def arn(self) -> str:
@@ -75,6 +88,7 @@ ALLOWED: dict[str, frozenset[Action]] = {
     ManagedPolicy.PULL_ONLY: _PULL_ONLY,
     ManagedPolicy.READ_ONLY: _READ_ONLY,
     ManagedPolicy.POWER_USER: _POWER_USER,
+    ManagedPolicy.PIN_REPORTER: _PIN_REPORTER,
     ManagedPolicy.FULL_ACCESS: frozenset(Action),  # its statement says ecr:*; here careen:* goes with it
 }
 """The actions of ECR that each policy allows, on every resource."""

@@ -170,6 +170,7 @@ class _Copying:
             references=tuple(references),
             subject=subject,
             in_use_by=(),
+            pins=(),
         )
         made.append(Arrival(copy, self._needs(model.digest, digest)))
         for referrer in self._referrers.get(model.digest, ()):

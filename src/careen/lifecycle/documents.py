@@ -185,19 +185,23 @@ def explanation(of: Explanation, time: Time) -> Document:
         "outlook": outlook(of),
         "newerImagesNeeded": of.newer_needed,
         "heldBy": of.held_by,
-        "protection": None if of.protection is None else protection(of.protection),
+        "protection": None if of.protection is None else protection(of.protection, time),
         "follows": of.decision.follows,
         "rules": [finding(each, of.now) for each in of.findings],
     }
 
 
-def protection(of: Protection) -> Document:
-    """What keeps an image."""
-    return {
+def protection(of: Protection, time: Time) -> Document:
+    """What keeps an image. Who uses it is a member only where somebody does."""
+    document = {
         "rule": None if of.rule is None else of.rule.name,
         "through": of.through,
         "reason": keeper(of),
     }
+    uses = [
+        {"consumer": pin.consumer, "source": pin.source, "lastSeenAt": time(pin.seen_at)} for pin in of.pins
+    ]
+    return document | ({"uses": uses} if uses else {})
 
 
 def finding(of: Finding, now: Instant) -> Document:

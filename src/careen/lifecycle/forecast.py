@@ -169,7 +169,9 @@ class _Watch:
 
 
 def _is_used(image: Image, now: Instant) -> bool:
-    return bool(image.in_use_by) or (image.pulled_at is not None and image.pulled_at >= now - RECENT)
+    return bool(image.pins or image.in_use_by) or (
+        image.pulled_at is not None and image.pulled_at >= now - RECENT
+    )
 
 
 def _age(decision: Decision) -> tuple[Instant, str]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import msgspec
 
 from careen.clock import Instant
+from careen.lifecycle.pin import Pin
 from careen.lifecycle.rule import StorageClass
 
 
@@ -57,7 +58,9 @@ class Image(msgspec.Struct, frozen=True, gc=False):
     annotations: Mapping[str, str] = NO_MEMBERS
     """Of the manifest. Only protection rules that ask for annotations need them."""
     in_use_by: tuple[str, ...] = ()
-    """Who says that it runs: an image in use is protected."""
+    """Who says that it runs, in a file: an image in use is protected."""
+    pins: tuple[Pin, ...] = ()
+    """Who said so to the registry, the latest first: a pinned image is protected, and so is what it needs."""
 
     @property
     def storage_class(self) -> StorageClass | None:

@@ -182,6 +182,6 @@ def written(image: Image) -> dict[str, Any]:
         "artifactType": image.artifact_type,
         "labels": dict(image.labels or {}),
         "annotations": dict(image.annotations),
-        "inUseBy": list(image.in_use_by),
+        "inUseBy": [*image.in_use_by, *(pin.consumer for pin in image.pins)],
     }
     return {name: value for name, value in members.items() if value}

@@ -6,8 +6,10 @@ a condition that is a list is met by *any* of its entries, and says so by its na
     {"rules": [{"name": "releases", "anyTagPattern": ["v*", "stable"], "signed": true},
                {"name": "rollback", "anyRepository": ["team-a/*"], "newest": 3}]}
 
-A protected image is neither deleted nor archived nor untagged. So are the indexes that list it, without which nobody
+A protected image is neither deleted nor archived nor untagged. Nor are the indexes that list it, without which nobody
 finds it, and the image it refers to, which would take it along. Counting takes no notice of protection.
+
+Images that are pinned need no rule: they are protected, and so is all that a pinned index lists.
 """
 
 from collections import defaultdict
@@ -21,6 +23,7 @@ from semantic_version import NpmSpec, Version
 from careen.clock import DAY, Instant
 from careen.lifecycle.family import family
 from careen.lifecycle.image import Image
+from careen.lifecycle.pin import Pin
 from careen.lifecycle.policy import MAX_LENGTH
 from careen.lifecycle.roster import Roster
 from careen.lifecycle.selection import InvalidRegex, Test, pattern_test, regex_test
@@ -82,6 +85,8 @@ class Protection(NamedTuple):
     """The rule that keeps it, or the image it is protected for. None: it is in use."""
     through: str | None = None
     """The digest of the image it is protected for; None if it is protected itself."""
+    pins: tuple[Pin, ...] = ()
+    """Who says that it, or the image it is protected for, is in use; the latest first."""
 
 
 def parse(text: str) -> ProtectionRules:
@@ -127,12 +132,13 @@ def protect(rules: Sequence[ProtectionRule], repository: Roster, now: Instant) -
     """
     protected: dict[int, Protection] = {}
     for number, image in enumerate(repository.images):
-        if image.in_use_by:
-            protected[number] = Protection(None)
+        if image.pins or image.in_use_by:
+            protected[number] = Protection(None, pins=image.pins)
     for rule in rules:
         for number in _kept(rule, repository, now):
             protected.setdefault(number, Protection(rule))
     _extend(protected, repository)
+    _extend_to_children(protected, repository)
     return protected
 
 
@@ -146,8 +152,26 @@ def _extend(protected: dict[int, Protection], repository: Roster) -> None:
         above = [*repository.indexes.get(number, ()), *([subjects[number]] if number in subjects else [])]
         for other in above:
             if other not in protected:
-                protected[other] = Protection(protected[number].rule, images[number].digest)
+                protected[other] = protected[number]._replace(through=images[number].digest)
                 waiting.append(other)
+
+
+def _extend_to_children(protected: dict[int, Protection], repository: Roster) -> None:
+    """Protect what pinned indexes list: any of it may be what runs.
+
+    The index would hold it, but for an archived index, and for its tags.
+    """
+    images = repository.images
+    waiting = [number for number in protected if images[number].pins and images[number].references]
+    numbers = {image.digest: number for number, image in enumerate(images)} if waiting else {}
+    reached = set(waiting)
+    while waiting:
+        number = waiting.pop()
+        for child in map(numbers.get, images[number].references):
+            if child is not None and child not in reached:
+                reached.add(child)
+                protected.setdefault(child, protected[number]._replace(through=images[number].digest))
+                waiting.append(child)
 
 
 def _kept(rule: ProtectionRule, repository: Roster, now: Instant) -> Sequence[int]:
@@ -208,7 +232,7 @@ def _conditions(rule: ProtectionRule, repository: Roster, now: Instant) -> Itera
         pushed_after = now - rule.pushed_within_days * DAY
         yield lambda image: image.pushed_at >= pushed_after
     if rule.in_use:
-        yield lambda image: bool(image.in_use_by)
+        yield lambda image: bool(image.pins or image.in_use_by)
     if rule.signed:
         signed = _signed(repository.images)
         yield lambda image: image.digest in signed

@@ -4,14 +4,18 @@
     kept: rule 2 (tagged v*), 3rd youngest of 37, keeps 10; so rule 3 (any) may not expire it
     blocked: rule 1 (untagged) would expire it, but index sha256:4b27c83d44a1 still lists it
     protected: rule 3 (any) would expire it, but protection rule releases keeps it
+    protected: rule 3 (any) would expire it, but it is in use by ecs/prod/web, seen 2026-11-22T00:00:00Z
     loses tmp-7: extension rule 1 (tagged tmp-*), limit 7 days since it was tagged
 
 Sentences are made when asked for, never in advance.
 """
 
-from careen.clock import DAY, Instant
+from collections.abc import Sequence
+
+from careen.clock import DAY, SECOND, Instant, isoformat
 from careen.lifecycle.extension import ExtensionRule
 from careen.lifecycle.image import Image, ImageStatus
+from careen.lifecycle.pin import Pin
 from careen.lifecycle.plan import Action, Decision
 from careen.lifecycle.protection import Protection
 from careen.lifecycle.rule import ActionType, CountType, Rule, StorageClass
@@ -72,14 +76,25 @@ def label(rule: Rule) -> str:
 
 def keeper(protection: Protection | None) -> str:
     """What keeps an image: ``protection rule releases keeps it``."""
-    if protection is None or (protection.rule is None and protection.through is None):
+    if protection is None:
         return "it is in use"
+    if protection.rule is None and protection.through is None:
+        return f"it is {_in_use(protection.pins)}"
     if protection.through is None and protection.rule is not None:
         return f"protection rule {protection.rule.name} keeps it"
     other = (protection.through or "")[:SHORT]
     if protection.rule is None:
-        return f"{other} is in use and needs it"
+        return f"{other} is {_in_use(protection.pins)} and needs it"
     return f"protection rule {protection.rule.name} keeps {other}, which needs it"
+
+
+def _in_use(pins: Sequence[Pin]) -> str:
+    """``in use by ecs/prod/web, seen 2026-11-22T00:00:00Z, and 2 others``."""
+    if not pins:
+        return "in use"
+    latest, others = pins[0], len(pins) - 1
+    more = f", and {others:,} {'other' if others == 1 else 'others'}" if others else ""
+    return f"in use by {latest.consumer}, seen {isoformat(latest.seen_at // SECOND * SECOND)}{more}"
 
 
 def _following(decision: Decision, subject: str) -> str:
@@ -89,6 +104,8 @@ def _following(decision: Decision, subject: str) -> str:
     act = _ACTS[decision.rule.action.type]
     if decision.action is Action.BLOCKED:
         return f"blocked: {name}, to which it refers, {act}, but {_holder(decision)}"
+    if decision.action is Action.PROTECTED:
+        return f"protected: {name}, to which it refers, {act}, but {keeper(decision.protected_by)}"
     return f"follows: {name}, to which it refers, {act}"
 
 

@@ -15,6 +15,7 @@ from careen.lifecycle.beyond import NOTHING, Beyond
 from careen.lifecycle.image import NO_MEMBERS, Image, ImageStatus
 from careen.lifecycle.rule import CountType
 from careen.oci import manifest as manifests
+from careen.registry import pins
 from careen.registry.registry import Transaction
 
 
@@ -45,6 +46,7 @@ def load(tx: Transaction, repository_id: int, beyond: Beyond = NOTHING) -> list[
     children: defaultdict[int, list[str]] = defaultdict(list)
     for manifest_id, digest in images.all_children(tx.rows, repository_id):
         children[manifest_id].append(digest)
+    pinned = pins.load(tx, repository_id)
     told = _told(tx, repository_id) if _asks_for_members(beyond) else {}
     times = tagged_at if _asks_for_tag_times(beyond) else {}
     return [
@@ -64,6 +66,7 @@ def load(tx: Transaction, repository_id: int, beyond: Beyond = NOTHING) -> list[
             tagged_at=tuple(times.get(manifest_id, ())),
             labels=told.get(manifest_id, _SILENT).labels,
             annotations=told.get(manifest_id, _SILENT).annotations,
+            pins=pinned.get(digest, ()),
         )
         for manifest_id, digest, pushed_at, pulled_at, archived_at, activated_at, status, size, media_type, subject,
             artifact_type in images.for_lifecycle(tx.rows, repository_id)

@@ -7,7 +7,7 @@ from careen.db import jobs
 from careen.db.jobs import Job as Job
 from careen.registry.registry import Transaction
 
-RECURRING = ("collect", "lifecycle-round", "scrub", "sweep")
+RECURRING = ("collect", "lifecycle-round", "pins", "scrub", "sweep")
 
 
 def schedule(tx: Transaction) -> None:

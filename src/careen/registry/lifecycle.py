@@ -1,7 +1,8 @@
 """Lifecycle policies: put, simulate, run. The decisions are ``careen.lifecycle``'s; here are the rows before and after it.
 
 A run loads the images in one snapshot, evaluates, and carries the plan out in short transactions. Each image is looked at again
-in the transaction that would delete it: one that was tagged, pulled, archived or restored since the plan is left for the next run.
+in the transaction that would delete it: one that was tagged, pulled, pinned, archived or restored since the plan is left for the
+next run.
 
 A round evaluates only repositories that it might find something in: each has an instant before which evaluating does nothing
 (``careen.lifecycle.due``), and whatever happens to its images or its rules puts that instant back to the beginning of time.
@@ -32,9 +33,10 @@ from careen.lifecycle.evaluate import evaluate
 from careen.lifecycle.image import Image, ImageStatus
 from careen.lifecycle.plan import Action, Decision, Plan
 from careen.lifecycle.plan_hash import plan_hash
+from careen.lifecycle.protection import Protection
 from careen.lifecycle.reason import reason
 from careen.lifecycle.rule import ActionType
-from careen.registry import archive, images, inventory, rules
+from careen.registry import archive, images, inventory, pins, rules
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import LIFECYCLE, Cause
 from careen.registry.registry import Registry, Transaction
@@ -246,7 +248,7 @@ def carry_out(registry: Registry, to_do: Planned) -> Ran:
         blocked=counts[BLOCKED] if plan.acted_on else plan.tallies[Action.BLOCKED].images,
         skipped=counts[SKIPPED],
         untagged=counts[UNTAGGED],
-        protected=plan.tallies[Action.PROTECTED].images,
+        protected=counts[PROTECTED] if plan.acted_on else plan.tallies[Action.PROTECTED].images,
     )
 
 
@@ -321,6 +323,7 @@ def _carry_out(
     """Carry out part of a plan and note it. Returns the outcomes, or None if the rules hold no longer."""
     if not _still_holds(tx, to_do):
         return None
+    done = [(position, *_act(tx, to_do, run_id, decision)) for position, decision in batch]
     actions = [
         lifecycle_rows.Action(
             position=position,
@@ -330,15 +333,27 @@ def _carry_out(
             action=decision.action.value,
             rule_priority=decision.rule_priority,
             reason=reason(decision, to_do.plan.now),
-            outcome=_act(tx, to_do, run_id, decision),
+            outcome=outcome,
         )
-        for position, decision in batch
+        for position, decision, outcome in done
     ]
     lifecycle_rows.record_actions(tx.rows, run_id, actions)
     return [action.outcome for action in actions]
 
 
-def _act(tx: Transaction, to_do: Planned, run_id: int, decision: Decision) -> str:
+def _act(tx: Transaction, to_do: Planned, run_id: int, decision: Decision) -> tuple[Decision, str]:
+    """Do what was decided, unless somebody has pinned the image since. Returns what was decided in the end, and the outcome."""
+    if decision.action not in (Action.BLOCKED, Action.PROTECTED):
+        row = image_rows.by_digest(tx.rows, to_do.repository.id, decision.image.digest)
+        pin = None if row is None else pins.holding(tx, row)
+        if pin is not None:
+            decision = msgspec.structs.replace(
+                decision, action=Action.PROTECTED, protected_by=Protection(None, pins=(pin,))
+            )
+    return decision, _carry_out_one(tx, to_do, run_id, decision)
+
+
+def _carry_out_one(tx: Transaction, to_do: Planned, run_id: int, decision: Decision) -> str:
     """Do what was decided, if the image is still what was decided on. Returns the outcome."""
     repository = to_do.repository
     if decision.action in (Action.BLOCKED, Action.PROTECTED):

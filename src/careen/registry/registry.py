@@ -41,6 +41,8 @@ class Limits:
     """How many bytes a second that reads; 0: as many as the disk gives."""
     upload_ttl: Instant = DAY
     """How long an upload may stand still before it is abandoned."""
+    pin_grace: Instant = 30 * DAY
+    """How long the pins of a feed that stopped reporting are kept."""
     token_ttl: Instant = 12 * HOUR
     """How long an authorization token is valid, as on Amazon ECR."""
     scanners: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ def ask(operation: str, json: bool, **parameters: Any) -> dict[str, Any]:
     """
     given = {name: value for name, value in parameters.items() if value is not None}
     with refusing(json):
-        return call(_careen(json), operation, **given)
+        return call(careen(json), operation, **given)
 
 
 def call(client: "BaseClient", operation: str, **parameters: Any) -> dict[str, Any]:
@@ -70,12 +70,13 @@ def refusing(json: bool) -> Iterator[None]:
         refuse("NotReached", str(failed), HINT, json)
 
 
-def _careen(json: bool) -> "BaseClient":
+def careen(json: bool, profile: str | None = None) -> "BaseClient":
+    """A client of a registry's own service; the profile is one of the AWS configuration."""
     import botocore.session
 
     from careen.ecr.model import OWN_MODELS
 
-    session = botocore.session.get_session()
+    session = botocore.session.Session(profile=profile)
     session.get_component("data_loader").search_paths.append(str(OWN_MODELS))
     return session.create_client("careen", endpoint_url=_endpoint(session, json))
 

@@ -1,0 +1,1 @@
+"""Feeds: what runs where, asked of whoever runs it, and reported to a registry through its ``careen`` service alone."""
