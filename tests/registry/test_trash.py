@@ -232,10 +232,13 @@ def test_a_whole_run_comes_back(registry: Registry, clock: Hands) -> None:
         for each in ledger(registry)
     } == {("lifecycle", run.id, 7, "LifecyclePolicy", False)}
     assert all("rule 7" in each.reason for each in ledger(registry))
-    registry.write_now(lifecycle.delete_policy, APP)
     back = list(trash.restore_run(registry, run.id, ME))
     assert {tag for each in back for tag in each.tags} == {"v0", "v1", "v2", "v3"}
     assert digests(registry, APP) == before
+    again = lifecycle.run(registry, number)
+    assert again is not None
+    assert (again.expired, again.protected) == (0, 4)  # the rule still holds: who brought them back holds them
+    clock.forward(8 * DAY)
     with pytest.raises(errors.ImageNotInTrash, match=f"run {run.id}"):
         list(trash.restore_run(registry, run.id, ME))
 

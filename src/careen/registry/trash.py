@@ -19,13 +19,17 @@ from careen.db.trash import Deletion as Deletion
 from careen.db.trash import Trashed as Trashed
 from careen.ecr import errors
 from careen.oci import manifest as manifests
-from careen.registry import archive, images
+from careen.registry import archive, images, pins
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import Ended
+from careen.registry.pins import InUse
 from careen.registry.registry import Registry, Transaction
 
 BATCH = 100
 """Images per transaction: a few milliseconds, in which a push may have to wait."""
+
+RESTORED = "restored"
+"""Who says that a restored image is in use: its push time is the old one, and the rule that deleted it would do so again."""
 
 SCHEDULE = "schedule"
 """Who purges what has lain in the trash for its time."""
@@ -70,7 +74,8 @@ def restore(
 ) -> list[Restored]:
     """Bring an image back with all that belongs to it: children first, then itself, then its referrers.
 
-    A repository that was deleted is made anew, with default settings.
+    A repository that was deleted is made anew, with default settings. No policy run deletes the image again for as long as
+    the trash keeps images: it is pinned.
 
     Args:
         tx: the transaction.
@@ -90,7 +95,10 @@ def restore(
     if found is None:
         raise errors.ImageNotInTrash(f"The image {repository}{'@' if ':' in reference else ':'}{reference}")
     target = repositories.by_name(tx.rows, repository) or repository_cases.create(tx, repository)
-    return list(_Restoring(tx, target, by, move_tags).bring_back(found))
+    restored = list(_Restoring(tx, target, by, move_tags).bring_back(found))
+    with contextlib.suppress(errors.InvalidParameter):  # somebody's feed has that name: its pins are its own
+        pins.put(tx, RESTORED, tx.limits.trash, [InUse(repository, found.digest, None, by)])
+    return restored
 
 
 def restore_all(
