@@ -25,6 +25,7 @@ from careen.distribution.again import Again
 from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
+from careen.faults import Point, reach
 from careen.iam import keys
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
@@ -50,6 +51,8 @@ def prepare(settings: Settings) -> None:
         schema.migrate(data / "careen.db")
     except schema.SchemaTooNew as error:
         raise CannotStart(str(error)) from None
+    for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
+        draft.unlink(missing_ok=True)
 
 
 def _make_master_key(data: Path) -> None:
@@ -65,9 +68,12 @@ def _make_master_key(data: Path) -> None:
         file.write(keys.new_master_key())
         file.flush()
         os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+    reach(Point.MASTER_KEY_DRAFTED)
+    # Another process was first: its key counts, or it has removed our draft already.
+    with contextlib.suppress(FileExistsError, FileNotFoundError):
         os.link(draft, path)
-    draft.unlink()
+    reach(Point.MASTER_KEY_MADE)
+    draft.unlink(missing_ok=True)
 
 
 def _read_master_key(data: Path) -> bytes:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from careen.blobs.store import Stored, UploadBusy, UploadUnknown
+from careen.faults import Point, reach
 from careen.oci import digest as digests
 
 MAX_WARM_UPLOADS = 256
@@ -86,6 +87,7 @@ class DiskUpload:
         while views:
             written = os.pwritev(self._fd, views, self._offset)
             self._offset += written
+            reach(Point.UPLOAD_WRITTEN)
             while views and written >= len(views[0]):
                 written -= len(views[0])
                 self._hasher.update(views.pop(0))
@@ -96,6 +98,7 @@ class DiskUpload:
     def flush(self) -> None:
         """Push what was written to the disk."""
         os.fdatasync(self._fd)
+        reach(Point.UPLOAD_FLUSHED)
 
     def digest(self, algorithm: str) -> str:
         """The digest of all bytes so far; another algorithm than sha256 costs one more reading."""
@@ -116,14 +119,18 @@ class DiskUpload:
         generation = secrets.token_hex(8)
         os.utime(self._fd)  # the sweep must see a young file, however long the upload stood still
         os.fdatasync(self._fd)
+        reach(Point.BLOB_SYNCED)
         target = self._store.path(digest, generation)
         try:
             self._store.upload_path(*self._key).rename(target)
         except FileNotFoundError:  # the first blob with these two digits
             target.parent.mkdir(parents=True, exist_ok=True)
             _sync_directory(target.parent.parent)
+            reach(Point.BLOB_FOLDER_MADE)
             self._store.upload_path(*self._key).rename(target)
+        reach(Point.BLOB_RENAMED)
         _sync_directory(target.parent)
+        reach(Point.BLOB_DURABLE)
         self._end()
         return generation
 
@@ -140,6 +147,7 @@ class DiskUpload:
         if self._ended:
             return
         self._store.upload_path(*self._key).unlink(missing_ok=True)
+        reach(Point.UPLOAD_ENDED)
         self._end()
 
     def close(self) -> None:
@@ -198,6 +206,7 @@ class DiskBlobStore:
         except FileNotFoundError:
             path.parent.mkdir(exist_ok=True)
             fd = os.open(path, flags, 0o644)
+        reach(Point.UPLOAD_CREATED)
         self._keep_warm((repository_id, upload_id), DiskUpload(self, (repository_id, upload_id), fd))
 
     def hold_upload(self, repository_id: int, upload_id: str) -> DiskUpload:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from careen.blobs.store import UploadBusy, UploadUnknown
 from careen.clock import SECOND, Instant
 from careen.db import layers
+from careen.faults import Point, reach
 from careen.registry.registry import Registry, Transaction
 
 BATCH = 200
@@ -80,6 +81,7 @@ def _review_step(tx: Transaction, grace: Instant) -> Collected:
             size = layers.condemn_if_unlinked(tx.rows, review.digest)
             if size is not None:
                 blobs, freed = blobs + 1, freed + size
+    reach(Point.REVIEWED)
     return Collected(reviewed=reviewed, blobs=blobs, freed=freed, waiting=waiting)
 
 
@@ -88,6 +90,7 @@ def _delete_condemned(registry: Registry) -> None:
     while condemned := registry.read(_condemned):
         for digest, generation, _ in condemned:
             registry.blobs.delete(digest, generation)
+            reach(Point.BYTES_DELETED)
         registry.write_now(_forget_condemned, [(digest, generation) for digest, generation, _ in condemned])
 
 
@@ -97,6 +100,7 @@ def _condemned(tx: Transaction) -> list[tuple[str, str, int]]:
 
 def _forget_condemned(tx: Transaction, gone: list[tuple[str, str]]) -> None:
     layers.forget_condemned(tx.rows, gone)
+    reach(Point.CONDEMNED_FORGOTTEN)
 
 
 def sweep(registry: Registry) -> Collected:
@@ -108,6 +112,7 @@ def sweep(registry: Registry) -> Collected:
     for stored in registry.blobs.stored():
         if stored.age > ORPHAN_AGE and not registry.read(_is_known, stored.digest, stored.generation):
             registry.blobs.delete(stored.digest, stored.generation)
+            reach(Point.SWEPT_ORPHAN)
             total = total.plus(Collected(orphans=1, freed=stored.size))
     return total.plus(_abandon_uploads(registry))
 
@@ -115,6 +120,7 @@ def sweep(registry: Registry) -> Collected:
 def _condemn_unlinked(tx: Transaction) -> Collected | None:
     digests = layers.unlinked(tx.rows, BATCH)
     freed = sum(layers.condemn_if_unlinked(tx.rows, digest) or 0 for digest in digests)
+    reach(Point.SWEPT_UNLINKED)
     return Collected(blobs=len(digests), freed=freed) if digests else None
 
 
@@ -131,5 +137,6 @@ def _abandon_uploads(registry: Registry) -> Collected:
             registry.blobs.hold_upload(repository_id, str(uuid.UUID(upload_id))).abort()
         except (UploadUnknown, UploadBusy, ValueError):
             continue
+        reach(Point.UPLOAD_ABANDONED)
         total = total.plus(Collected(uploads=1, freed=size))
     return total

@@ -3,6 +3,7 @@
 from careen.clock import Instant
 from careen.db import jobs
 from careen.db.jobs import Job as Job
+from careen.faults import Point, reach
 from careen.registry.registry import Transaction
 
 RECURRING = ("collect", "lifecycle-round", "sweep")
@@ -21,17 +22,21 @@ def any_due(tx: Transaction) -> bool:
 
 def claim(tx: Transaction, worker: str) -> Job | None:
     """Take the job that has been due longest."""
-    return jobs.claim(tx.rows, worker, tx.now)
+    job = jobs.claim(tx.rows, worker, tx.now)
+    reach(Point.JOB_CLAIMED)
+    return job
 
 
 def finish(tx: Transaction, job: Job, worker: str) -> None:
     """The job is done, unless it was asked for again meanwhile."""
     jobs.finish(tx.rows, job, worker)
+    reach(Point.JOB_DONE)
 
 
 def again(tx: Transaction, job: Job, after: Instant) -> None:
     """A recurring job asks for itself again, ``after`` microseconds from now."""
     jobs.reschedule(tx.rows, job, tx.now + after)
+    reach(Point.JOB_AGAIN)
 
 
 def retry(tx: Transaction, job: Job, worker: str, error: str, after: Instant) -> None:

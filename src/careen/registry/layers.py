@@ -18,6 +18,7 @@ from careen.db import layers, repositories
 from careen.db.layers import Blob as Blob
 from careen.db.repositories import Repository
 from careen.ecr import errors
+from careen.faults import Point, reach
 from careen.oci import digest as digests
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
@@ -208,6 +209,7 @@ def _link_stored(tx: Transaction, repository: Repository, digest: str) -> bool:
     if not layers.exists(tx.rows, digest):
         return False
     _link(tx, repository, digest)
+    reach(Point.BLOB_LINKED)
     return True
 
 
@@ -217,6 +219,7 @@ def _admit(
     """Name durable bytes. Returns False if the blob was there already, so that this generation is one too many."""
     added = layers.insert(tx.rows, digest, size, generation, content, tx.now)
     _link(tx, repository, digest)
+    reach(Point.BLOB_ADMITTED)
     return added
 
 
@@ -242,6 +245,7 @@ def mount(tx: Transaction, repository: Repository, digest: str, source: str | No
     if not there:
         return False
     _link(tx, repository, digest)
+    reach(Point.BLOB_LINKED)
     return True
 
 
@@ -258,6 +262,7 @@ def delete(tx: Transaction, repository: str, digest: str) -> bool:
         raise BlobInUse
     layers.unlink(tx.rows, found.repository_id, digest)
     layers.condemn_if_unlinked(tx.rows, digest)
+    reach(Point.BLOB_DELETED)
     return True
 
 

@@ -9,6 +9,7 @@ from careen.db.repositories import Repository as Repository
 from careen.db.repositories import filters_of as filters_of
 from careen.ecr import errors, mutability
 from careen.ecr.mutability import Mutability
+from careen.faults import Point, reach
 from careen.oci import names
 from careen.registry.registry import Transaction
 
@@ -82,6 +83,7 @@ def create(
     if repository_id is None:
         raise errors.RepositoryAlreadyExists(name, tx.registry_id)
     repositories.put_resource_tags(tx.rows, repository_id, tags or {})
+    reach(Point.REPOSITORY_CREATED)
     return repository._replace(id=repository_id)
 
 
@@ -117,6 +119,7 @@ def delete(tx: Transaction, name: str, *, force: bool = False) -> Repository:
     repositories.delete(tx.rows, repository.id)
     for digest in digests:
         layers.condemn_if_unlinked(tx.rows, digest)
+    reach(Point.REPOSITORY_DELETED)
     return repository
 
 
