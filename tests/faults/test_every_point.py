@@ -1,0 +1,148 @@
+"""Killed at every durable step: what was acknowledged is there, nothing is half there, and everything can be asked for again.
+
+The script runs in a program that has the registry open as a worker process has it; its clients are its own steps.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from careen import server
+from careen.faults import Point
+from tests.faults import programs, script
+from tests.faults.doors import Direct
+from tests.faults.model import Journal, assert_tidy, assert_whole, end_leases, reopened, seen, settings_of
+from tests.faults.programs import Kill
+
+FIRST_START = {
+    Point.MASTER_KEY_DRAFTED,
+    Point.MASTER_KEY_MADE,
+    Point.MIGRATION_STEP,
+    Point.MIGRATION_DONE,
+    Point.KEY_CREATED,
+}
+"""Reached before there is anything to lose."""
+
+OUTSIDE = {
+    Point.COMMITTING,
+    Point.COMMITTED,
+    Point.UPLOAD_CREATED,
+    Point.UPLOAD_WRITTEN,
+    Point.UPLOAD_FLUSHED,
+    Point.BLOB_SYNCED,
+    Point.BLOB_FOLDER_MADE,
+    Point.BLOB_RENAMED,
+    Point.BLOB_DURABLE,
+    Point.UPLOAD_ENDED,
+    Point.BYTES_DELETED,
+    Point.SWEPT_ORPHAN,
+    Point.UPLOAD_ABANDONED,
+}
+"""Not inside a transaction; at the others it matters whether that was committed."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared data folder with what only a sweep finds: a file and a row that nobody names, and an old upload."""
+    folder = tmp_path_factory.mktemp("template")
+    server.prepare(settings_of(folder))
+    for path in (
+        folder / "blobs" / "sha256" / "00" / f"{'0' * 64}.0123456789abcdef",
+        folder / "uploads" / "1" / "01234567-89ab-4def-8123-456789abcdef",
+    ):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"stray")
+        os.utime(path, (0, 0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def passed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Counter[Point]:
+    """How often the script passes each point when nobody dies."""
+    folder = tmp_path_factory.mktemp("counted") / "data"
+    shutil.copytree(template, folder)
+    report = folder.with_name("passed")
+    assert not programs.killed(programs.start(script.play, folder, folder.with_name("journal"), kill=report))
+    return Counter(map(Point, report.read_text().split()))
+
+
+def live_and_die(template: Path, folder: Path, kill: Kill) -> None:
+    """One life until the kill, and what is found after it; then the rest of the script, and the accounts."""
+    shutil.copytree(template, folder)
+    path = folder.with_name(f"{folder.name}.journal")
+    assert programs.killed(programs.start(script.play, folder, path, kill=kill)), f"{kill} was not reached"
+    journal = Journal(path)
+    step, before, after = script.progress(journal)
+    registry = reopened(folder)
+    try:
+        assert_whole(registry)
+        script.assert_between(
+            before,
+            after,
+            seen(registry),
+            is_long=script.STEPS[step].is_long,
+            is_collected=step >= script.WORK,
+        )
+        end_leases(folder)
+        script.go_through(Direct(registry), journal, step)
+        assert_whole(registry)
+        _, before, after = script.progress(journal)
+        script.assert_between(before, after, seen(registry), is_long=False, is_collected=True)
+        assert_tidy(registry)
+    finally:
+        journal.close()
+        registry.close()
+        shutil.rmtree(folder)
+
+
+def test_the_script_passes_every_point(passed: Counter[Point]) -> None:
+    """A point that nobody passes is one that nobody tests."""
+    assert set(Point) - set(passed) == FIRST_START
+
+
+IN_THE_SCRIPT = [point for point in Point if point not in FIRST_START]
+ONCE = [
+    *(Kill((point,)) for point in IN_THE_SCRIPT),
+    *(Kill((point, Point.COMMITTED)) for point in IN_THE_SCRIPT if point not in OUTSIDE),
+]
+
+
+@pytest.mark.parametrize("kill", ONCE, ids=str)
+def test_killed_at_a_point(template: Path, tmp_path: Path, kill: Kill) -> None:
+    """The first time it is reached; where it is in a transaction, also right after that was committed."""
+    live_and_die(template, tmp_path / "data", kill)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", IN_THE_SCRIPT, ids=lambda point: point.value)
+def test_killed_at_every_passing(
+    template: Path, tmp_path: Path, passed: Counter[Point], point: Point
+) -> None:
+    """Not only the first time: as often as the script passes it."""
+    for passing in range(2, passed[point] + 1):
+        live_and_die(template, tmp_path / "data", Kill((point,), passing))
+
+
+@pytest.mark.parametrize("passing", [1, 2, 3])
+@pytest.mark.parametrize(
+    "point", sorted(FIRST_START, key=lambda point: point.value), ids=lambda point: point.value
+)
+def test_killed_at_the_first_start(tmp_path: Path, point: Point, passing: int) -> None:
+    """The next start finds nothing in its way: one key, the whole schema, an administrator, and no draft of a key."""
+    folder = tmp_path / "data"
+    was_killed = programs.killed(
+        programs.start(programs.prepare, settings_of(folder), kill=Kill((point,), passing))
+    )
+    assert was_killed == (passing == 1 or point is Point.MIGRATION_STEP)
+    assert not programs.killed(programs.start(programs.prepare, settings_of(folder)))
+    registry = reopened(folder)
+    assert_whole(registry)
+    assert_tidy(registry)
+    registry.close()
+    with sqlite3.connect(folder / "careen.db") as rows:
+        assert rows.execute("SELECT count(*) FROM access_keys").fetchone() == (1,)
+    rows.close()
