@@ -15,6 +15,7 @@ from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
 from tests.distribution.client import Answer, Client
 from tests.images import Built
+from tests.registry import steps
 
 PART = 60_000
 """Bytes per chunk of an upload."""
@@ -44,6 +45,7 @@ class Door(Protocol):
     def archive(self, repository: str, digest: str) -> None: ...
     def restore(self, repository: str, digest: str) -> None: ...
     def pull(self, repository: str, reference: str) -> bytes | None: ...
+    def blob(self, repository: str, digest: str) -> bytes | None: ...
     def settle(self, repository: str, tags: set[str]) -> None: ...
     def collect(self) -> None: ...
 
@@ -56,7 +58,8 @@ class Direct:
         self._pulls = PullTimes(registry)
 
     def _target(self, name: str) -> Repository:
-        return self._registry.write_now(repositories.require_for_push, name)
+        found = self._registry.read(repositories.find, name)
+        return found or self._registry.write_now(repositories.require_for_push, name)
 
     def create(self, repository: str) -> None:
         with contextlib.suppress(errors.RepositoryAlreadyExists):
@@ -126,6 +129,9 @@ class Direct:
         self._pulls.record(Pull(found.manifest_id, "arn:aws:iam::0:user/a"), None)
         asyncio.run(self._pulls.flush())
         return found.content
+
+    def blob(self, repository: str, digest: str) -> bytes | None:
+        return steps.blob(self._registry, repository, digest)
 
     def settle(self, repository: str, tags: set[str]) -> None:
         self._registry.write_now(jobs.schedule)
@@ -218,6 +224,10 @@ class Http:
 
     def pull(self, repository: str, reference: str) -> bytes | None:
         got = self._ask("GET", f"/v2/{repository}/manifests/{reference}", None, 200, 404)
+        return got.body if got.status == 200 else None
+
+    def blob(self, repository: str, digest: str) -> bytes | None:
+        got = self._ask("GET", f"/v2/{repository}/blobs/{digest}", None, 200, 404)
         return got.body if got.status == 200 else None
 
     def settle(self, repository: str, tags: set[str]) -> None:

@@ -3,19 +3,24 @@
 They are forked from a process that has imported everything (multiprocessing's fork server), so that a life costs milliseconds.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from careen import faults, processes
 from careen.cli import serve as cli_serve
 from careen.faults import Point
 from careen.settings import Settings
+from tests.server import Server, _wait_for_port
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -75,6 +80,10 @@ def start(program: Callable[..., None], *arguments: Any, kill: Kill | Path | Non
     """Run a program in a process group of its own, to die somewhere, or to note in a file what it passes."""
     process = _FORKS.Process(target=_run, args=(program, kill, arguments))
     process.start()
+    assert process.pid is not None
+    with contextlib.suppress(ProcessLookupError):
+        while os.getpgid(process.pid) != process.pid:  # until then nobody could kill its group
+            time.sleep(0.001)
     return process
 
 
@@ -107,3 +116,46 @@ def serve(settings: Settings, log: str) -> None:
 def prepare(settings: Settings) -> None:
     """What ``careen serve`` does before it serves."""
     cli_serve._prepare(settings)
+
+
+class ForkedServer(Server):
+    """``careen serve`` in a process group of its own, forked and not started anew."""
+
+    def __init__(self, data: Path, **settings: Any) -> None:
+        super().__init__(data, **settings)
+        self._forked: BaseProcess | None = None
+
+    @property
+    def pid(self) -> int:
+        """The parent process, and its group."""
+        assert self._forked is not None
+        assert self._forked.pid is not None
+        return self._forked.pid
+
+    def start(self, kill: Kill | Path | None = None) -> "ForkedServer":
+        """Start, and wait until it answers, or has been killed."""
+        settings = msgspec.convert(self._settings | {"data": str(self.data)}, Settings)
+        self._forked = start(serve, settings, str(self.log), kill=kill)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._forked.is_alive():
+            if self._answers():
+                break
+            time.sleep(0.01)
+        return self
+
+    def children(self) -> list[int]:
+        """Its HTTP processes and its worker."""
+        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(child) for child in path.read_text().split()]
+
+    def crash(self) -> None:
+        """Kill every process of it at once, as a power cut would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        assert self._forked is not None
+        assert killed(self._forked)
+        _wait_for_port(self.port)
+
+    def is_alive(self) -> bool:
+        """Whether its parent process lives."""
+        return self._forked is not None and self._forked.is_alive()
