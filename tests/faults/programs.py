@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from careen import faults, processes
 from careen.cli import serve as cli_serve
 from careen.faults import Point
 from careen.settings import Settings
-from tests.server import Server, _wait_for_port
+from tests.server import Server
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -76,26 +77,49 @@ def count(report: Path) -> None:
     faults.arm(lambda point: os.write(fd, point.value.encode() + b"\n") and None)
 
 
-def start(program: Callable[..., None], *arguments: Any, kill: Kill | Path | None = None) -> BaseProcess:
+class Life(NamedTuple):
+    """A program that runs, with all that it forks."""
+
+    process: BaseProcess
+    lifeline: Connection
+    """Ends when the last of them is gone: until then a lock may be held, or a commit be under way."""
+
+    @property
+    def pid(self) -> int:
+        """The first process, and the group of all."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def kill(self) -> None:
+        """Kill all of them at once, as a power cut would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def was_killed(self, seconds: float = 60) -> bool:
+        """Wait for its end. Returns whether it was killed; it may also have come to its end."""
+        self.process.join(seconds)
+        assert self.process.exitcode in {0, -signal.SIGKILL}, self.process.exitcode
+        assert self.lifeline.poll(seconds), "some of it is still alive"
+        self.lifeline.close()
+        return self.process.exitcode != 0
+
+
+def start(program: Callable[..., None], *arguments: Any, kill: Kill | Path | None = None) -> Life:
     """Run a program in a process group of its own, to die somewhere, or to note in a file what it passes."""
-    process = _FORKS.Process(target=_run, args=(program, kill, arguments))
+    ours, theirs = _FORKS.Pipe(duplex=False)
+    process = _FORKS.Process(target=_run, args=(program, kill, theirs, arguments))
     process.start()
-    assert process.pid is not None
+    theirs.close()
+    life = Life(process, ours)
     with contextlib.suppress(ProcessLookupError):
-        while os.getpgid(process.pid) != process.pid:  # until then nobody could kill its group
+        while os.getpgid(life.pid) != life.pid:  # until then nobody could kill its group
             time.sleep(0.001)
-    return process
+    return life
 
 
-def killed(process: BaseProcess, seconds: float = 60) -> bool:
-    """Wait for its end. Returns whether it was killed; it may also have come to its end."""
-    process.join(seconds)
-    assert process.exitcode is not None, "it is still alive"
-    assert process.exitcode in {0, -signal.SIGKILL}, process.exitcode
-    return process.exitcode != 0
-
-
-def _run(program: Callable[..., None], kill: Kill | Path | None, arguments: tuple[Any, ...]) -> None:
+def _run(
+    program: Callable[..., None], kill: Kill | Path | None, _lifeline: Connection, arguments: tuple[Any, ...]
+) -> None:
     os.setsid()
     if isinstance(kill, Path):
         count(kill)
@@ -123,23 +147,20 @@ class ForkedServer(Server):
 
     def __init__(self, data: Path, **settings: Any) -> None:
         super().__init__(data, **settings)
-        self._forked: BaseProcess | None = None
+        self._life: Life | None = None
 
     @property
     def pid(self) -> int:
         """The parent process, and its group."""
-        assert self._forked is not None
-        assert self._forked.pid is not None
-        return self._forked.pid
+        assert self._life is not None
+        return self._life.pid
 
     def start(self, kill: Kill | Path | None = None) -> "ForkedServer":
         """Start, and wait until it answers, or has been killed."""
         settings = msgspec.convert(self._settings | {"data": str(self.data)}, Settings)
-        self._forked = start(serve, settings, str(self.log), kill=kill)
+        self._life = start(serve, settings, str(self.log), kill=kill)
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self._forked.is_alive():
-            if self._answers():
-                break
+        while time.monotonic() < deadline and self.is_alive() and not self._answers():
             time.sleep(0.01)
         return self
 
@@ -149,13 +170,12 @@ class ForkedServer(Server):
         return [int(child) for child in path.read_text().split()]
 
     def crash(self) -> None:
-        """Kill every process of it at once, as a power cut would."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        assert self._forked is not None
-        assert killed(self._forked)
-        _wait_for_port(self.port)
+        """Kill every process of it at once, if that has not happened."""
+        if self._life is not None:
+            self._life.kill()
+            assert self._life.was_killed()
+            self._life = None
 
     def is_alive(self) -> bool:
         """Whether its parent process lives."""
-        return self._forked is not None and self._forked.is_alive()
+        return self._life is not None and self._life.process.is_alive()

@@ -30,7 +30,7 @@ class Step(NamedTuple):
 
     name: str
     do: Callable[[Door], object]
-    then: Callable[[State], None]
+    then: Callable[[State], object]
     """What it does to what clients can see."""
     is_long: bool = False
 

@@ -66,7 +66,7 @@ def passed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Counter[
     folder = tmp_path_factory.mktemp("counted") / "data"
     shutil.copytree(template, folder)
     report = folder.with_name("passed")
-    assert not programs.killed(programs.start(script.play, folder, folder.with_name("journal"), kill=report))
+    assert not programs.start(script.play, folder, folder.with_name("journal"), kill=report).was_killed()
     return Counter(map(Point, report.read_text().split()))
 
 
@@ -74,7 +74,7 @@ def live_and_die(template: Path, folder: Path, kill: Kill) -> None:
     """One life until the kill, and what is found after it; then the rest of the script, and the accounts."""
     shutil.copytree(template, folder)
     path = folder.with_name(f"{folder.name}.journal")
-    assert programs.killed(programs.start(script.play, folder, path, kill=kill)), f"{kill} was not reached"
+    assert programs.start(script.play, folder, path, kill=kill).was_killed(), f"{kill} was not reached"
     journal = Journal(path)
     step, before, after = script.progress(journal)
     registry = reopened(folder)
@@ -105,16 +105,21 @@ def test_the_script_passes_every_point(passed: Counter[Point]) -> None:
 
 
 IN_THE_SCRIPT = [point for point in Point if point not in FIRST_START]
-ONCE = [
-    *(Kill((point,)) for point in IN_THE_SCRIPT),
-    *(Kill((point, Point.COMMITTED)) for point in IN_THE_SCRIPT if point not in OUTSIDE),
-]
 
 
-@pytest.mark.parametrize("kill", ONCE, ids=str)
-def test_killed_at_a_point(template: Path, tmp_path: Path, kill: Kill) -> None:
-    """The first time it is reached; where it is in a transaction, also right after that was committed."""
-    live_and_die(template, tmp_path / "data", kill)
+@pytest.mark.parametrize("point", IN_THE_SCRIPT, ids=lambda point: point.value)
+def test_killed_at_a_point(template: Path, tmp_path: Path, point: Point) -> None:
+    """The first time it is reached."""
+    live_and_die(template, tmp_path / "data", Kill((point,)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "point", [point for point in IN_THE_SCRIPT if point not in OUTSIDE], ids=lambda point: point.value
+)
+def test_killed_when_it_was_committed(template: Path, tmp_path: Path, point: Point) -> None:
+    """Right after the transaction that the point is in, before anybody was answered."""
+    live_and_die(template, tmp_path / "data", Kill((point, Point.COMMITTED)))
 
 
 @pytest.mark.slow
@@ -127,18 +132,23 @@ def test_killed_at_every_passing(
         live_and_die(template, tmp_path / "data", Kill((point,), passing))
 
 
-@pytest.mark.parametrize("passing", [1, 2, 3])
 @pytest.mark.parametrize(
-    "point", sorted(FIRST_START, key=lambda point: point.value), ids=lambda point: point.value
+    ("point", "passing"),
+    [
+        *((point, 1) for point in Point if point in FIRST_START),
+        (Point.MIGRATION_STEP, 2),
+        (Point.MIGRATION_STEP, 3),
+    ],
+    ids=str,
 )
 def test_killed_at_the_first_start(tmp_path: Path, point: Point, passing: int) -> None:
     """The next start finds nothing in its way: one key, the whole schema, an administrator, and no draft of a key."""
     folder = tmp_path / "data"
-    was_killed = programs.killed(
-        programs.start(programs.prepare, settings_of(folder), kill=Kill((point,), passing))
-    )
-    assert was_killed == (passing == 1 or point is Point.MIGRATION_STEP)
-    assert not programs.killed(programs.start(programs.prepare, settings_of(folder)))
+    was_killed = programs.start(
+        programs.prepare, settings_of(folder), kill=Kill((point,), passing)
+    ).was_killed()
+    assert was_killed
+    assert not programs.start(programs.prepare, settings_of(folder)).was_killed()
     registry = reopened(folder)
     assert_whole(registry)
     assert_tidy(registry)

@@ -1,13 +1,11 @@
 """Killed at random moments under load, again and again on the same data folder: the same must hold after every kill."""
 
-import contextlib
 import os
 import random
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -51,9 +49,6 @@ def look(folder: Path, before: State, journal: Path, *, tidy: bool) -> State:
         assert_whole(registry)
         now = seen(registry)
         hands.assert_accounted(before, notes.read(), now)
-            print(
-                "ENTRIES", __import__("collections").Counter((e.get("kind"), e["done"]) for e in notes.read())
-            )
         if tidy:  # not always: the next life may begin with what this one left
             assert_tidy(registry)
         return seen(registry)
@@ -64,13 +59,11 @@ def look(folder: Path, before: State, journal: Path, *, tidy: bool) -> State:
         end_leases(folder)
 
 
-def die_somehow(process: BaseProcess, seconds: float) -> None:
+def die_somehow(life: programs.Life, seconds: float) -> None:
     """At a fault point if it is reached, or else now."""
-    process.join(seconds)
-    assert process.pid is not None
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    assert programs.killed(process)
+    life.process.join(seconds)
+    life.kill()
+    assert life.was_killed()
 
 
 def kill_programs(folder: Path, seed: str, rounds: int) -> None:
@@ -81,8 +74,8 @@ def kill_programs(folder: Path, seed: str, rounds: int) -> None:
         kill = None
         if dice.random() < 0.7:
             kill = Kill((dice.choice(POINTS),), dice.randint(1, 12), whole=dice.random() < 0.8)
-        process = programs.start(hands.labour, folder, journal, f"{seed} {number}", kill=kill)
-        die_somehow(process, dice.uniform(0.05, 0.5))
+        life = programs.start(hands.labour, folder, journal, f"{seed} {number}", kill=kill)
+        die_somehow(life, dice.uniform(0.05, 0.5))
         before = look(folder, before, journal, tidy=dice.random() < 0.5)
     assert before.images
 
@@ -107,8 +100,7 @@ def forked(folder: Path) -> Iterator[ForkedServer]:
         folder, workers=2, blob_grace=0, collect_interval=0.05, lifecycle_interval=0.1, sweep_interval=0.2
     )
     yield forked
-    if forked.is_alive():
-        forked.crash()
+    forked.crash()
 
 
 def kill_servers(forked: ForkedServer, seed: str, rounds: int) -> None:
