@@ -22,7 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 import uvicorn
 
-from careen import server, telemetry, worker
+from careen import clock, server, telemetry, worker
 from careen.protocol import Protocol
 from careen.server import CannotStart
 from careen.settings import Settings
@@ -118,11 +118,13 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
             signal.signal(number, lambda *_: stopping.set())
         gc.freeze()  # the children's collectors leave what is shared where it is
         children = [Child("careen-http", _serve_http, settings, listener) for _ in range(settings.workers)]
-        children.append(Child("careen-worker", _work, settings))
+        judging = clock.Cautious()
+        children.append(Child("careen-worker", _work, settings, judging))
         if ready is not None and _answers(settings, stopping):
             ready()
         revived = [True]
         while all(revived) and not stopping.wait(0.5):
+            judging()  # a worker that is started again goes on with what is known here
             revived = [child.revive() for child in children]
         for child in children:
             child.tell_to_stop()
@@ -167,13 +169,13 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _work(settings: Settings) -> None:
+def _work(settings: Settings, judging: clock.Cautious) -> None:
     telemetry.configure(settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     _end_with_parent(stop)
-    registry = server.open_registry(settings)
+    registry = server.open_registry(settings, judging)
     try:
         worker.run(registry, stop)
     finally:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from careen import clock
 from careen.blobs.disk import DiskBlobStore
-from careen.clock import SECOND
+from careen.clock import SECOND, Clock
 from careen.db import schema
 from careen.db.engine import Database
 from careen.distribution.again import Again
@@ -95,16 +95,21 @@ def _read_master_key(data: Path) -> bytes:
     return key
 
 
-def open_registry(settings: Settings) -> Registry:
-    """The registry of a prepared data folder. Any number of processes may have it open."""
+def open_registry(settings: Settings, system: Clock = clock.system_now) -> Registry:
+    """The registry of a prepared data folder. Any number of processes may have it open.
+
+    Args:
+        settings: how.
+        system: the system's clock, or a cautious reading of it: files are aged by it, and rows unless there is a clock file.
+    """
     data = Path(settings.data)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
     return Registry(
         id=settings.registry_id,
         region=settings.region,
         database=Database(data / "careen.db"),
-        blobs=DiskBlobStore(data),
-        clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else clock.system_now,
+        blobs=DiskBlobStore(data, system),
+        clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
         master_key=_read_master_key(data),
         root_key=root_key,
         limits=Limits(

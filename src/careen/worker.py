@@ -11,13 +11,16 @@ from collections.abc import Callable
 
 import structlog
 
-from careen.clock import HOUR, SECOND, Instant
+from careen.clock import SECOND, Cautious, Clock, Instant
 from careen.registry import archive, gc, jobs, lifecycle, previews
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
 IDLE_SECONDS = 0.1
 """How often an idle worker looks whether something was committed (5 µs); only then, or once a second, at the jobs."""
+
+TROUBLE_SECONDS = 5.0
+"""How long a worker pauses that cannot even claim a job."""
 
 RETRY = 30 * SECOND
 """After a failure: first wait; it doubles up to an hour."""
@@ -30,9 +33,20 @@ log = structlog.get_logger()
 
 def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
+    while not stop.is_set():
+        try:
+            _work(registry, stop)
+        except (
+            Exception
+        ):  # a full disk fails the claim of a job, too; a worker that ends for it would end the server
+            log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
+            stop.wait(TROUBLE_SECONDS)
+
+
+def _work(registry: Registry, stop: threading.Event) -> None:
     name = f"worker-{os.getpid()}"
     registry.write_now(jobs.schedule)
-    version, idle = -1, 0
+    version, idle, leap = -1, 0, 0
     while not stop.is_set():
         seen = registry.database.version()
         if seen == version and idle * IDLE_SECONDS < 1:
@@ -40,8 +54,24 @@ def run(registry: Registry, stop: threading.Event) -> None:
             stop.wait(IDLE_SECONDS)
             continue
         version, idle = seen, 0
+        leap = _tell_of_leap(registry.clock, leap)
+        if registry.read(jobs.astray):
+            registry.write_now(jobs.recall)
         while not stop.is_set() and run_one(registry, name):
             pass
+
+
+def _tell_of_leap(time: Clock, told: Instant) -> Instant:
+    """Warn when the system's clock is set ahead or back, once. Returns the leap that was told of; 0 for none."""
+    leap = time.leap if isinstance(time, Cautious) else 0
+    if leap and not told:
+        log.warning(
+            "the clock leapt; ages are judged as if it had not, until it has stayed for a day",
+            seconds=leap // SECOND,
+        )
+    elif told and not leap:
+        log.warning("the clock is believed again")
+    return leap
 
 
 def run_one(registry: Registry, worker: str) -> bool:
@@ -64,7 +94,7 @@ def run_one(registry: Registry, worker: str) -> bool:
 
 
 def _wait(attempts: int) -> Instant:
-    return min(RETRY << min(attempts - 1, 10), HOUR)
+    return min(RETRY << min(attempts - 1, 10), jobs.MAX_RETRY)
 
 
 def _preview(registry: Registry, job: Job) -> None:

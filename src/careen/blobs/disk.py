@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from careen.blobs.store import Stored, UploadBusy, UploadUnknown
+from careen.clock import SECOND, Clock, system_now
 from careen.faults import Point, reach
 from careen.oci import digest as digests
 
@@ -179,9 +180,15 @@ class DiskUpload:
 
 
 class DiskBlobStore:
-    """Blobs in the folder ``root``. Holding and creating uploads belongs to one thread (the event loop's)."""
+    """Blobs in the folder ``root``. Holding and creating uploads belongs to one thread (the event loop's).
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the data folder.
+        now: the clock that says how old a file is.
+    """
+
+    def __init__(self, root: Path, now: Clock = system_now) -> None:
+        self._now = now
         self._blobs = root / "blobs"
         self._uploads = root / "uploads"
         self._warm: OrderedDict[tuple[int, str], DiskUpload] = OrderedDict()
@@ -246,7 +253,7 @@ class DiskBlobStore:
 
     def stored(self) -> Iterator[Stored]:
         """Every generation there is. A file that vanishes while we look is not reported."""
-        now = time.time()
+        now = self._now() / SECOND
         for algorithm in ("sha256", "sha512"):
             for folder in _entries(self._blobs / algorithm):
                 for entry in _entries(Path(folder.path)):
@@ -259,7 +266,7 @@ class DiskBlobStore:
 
     def uploads(self) -> Iterator[tuple[int, str, int, float]]:
         """Every open upload: repository id, upload id, bytes, seconds since it last grew."""
-        now = time.time()
+        now = self._now() / SECOND
         for folder in _entries(self._uploads):
             if not folder.name.isdigit():  # not ours
                 continue

@@ -43,6 +43,19 @@ def any_due(rows: Connection, now: Instant) -> bool:
     return rows.execute(statement, {"now": now}).fetchone() is not None
 
 
+def latest(rows: Connection) -> list[tuple[str, Instant]]:
+    """Each kind of job that waits, with the latest instant that one waits for."""
+    return rows.execute("SELECT kind, max(run_at) FROM jobs GROUP BY kind").fetchall()
+
+
+def bring_forward(rows: Connection, kind: str, beyond: Instant, now: Instant) -> None:
+    """Let the jobs of a kind that wait for later than ``beyond`` be anyone's now."""
+    rows.execute(
+        "UPDATE jobs SET run_at = :now, leased_until = 0 WHERE kind = :kind AND run_at > :beyond",
+        {"kind": kind, "beyond": beyond, "now": now},
+    )
+
+
 def claim(rows: Connection, worker: str, now: Instant) -> Job | None:
     """Take the job that has been due longest. A lease that ran out is anyone's again.
 

@@ -68,10 +68,17 @@ def _bring_forward(tx: Transaction) -> None:
 
 def _review_step(tx: Transaction, grace: Instant) -> Collected:
     reviewed = blobs = freed = waiting = 0
+    layers.review_all(
+        tx.rows, tx.now + grace
+    )  # later than that is only what a clock that was ahead has noted
     for review in layers.due_reviews(tx.rows, tx.now, BATCH):
         reviewed += 1
         if review.seen_at is None or review.referenced:
             layers.end_review(tx.rows, review.repository_id, review.digest)
+        elif review.seen_at > tx.now:  # by a clock that was ahead: as good as seen now
+            waiting += 1
+            layers.renew(tx.rows, review.repository_id, review.digest, tx.now)
+            layers.postpone_review(tx.rows, review.repository_id, review.digest, tx.now + grace)
         elif review.seen_at + grace > tx.now:
             waiting += 1
             layers.postpone_review(tx.rows, review.repository_id, review.digest, review.seen_at + grace)

@@ -1,10 +1,13 @@
 """Jobs, as the worker sees them: claim, finish, ask again."""
 
-from careen.clock import Instant
+from careen.clock import HOUR, Instant
 from careen.db import jobs
 from careen.db.jobs import Job as Job
 from careen.faults import Point, reach
 from careen.registry.registry import Transaction
+
+MAX_RETRY = HOUR
+"""The longest wait after a failure."""
 
 RECURRING = ("collect", "lifecycle-round", "sweep")
 
@@ -13,6 +16,28 @@ def schedule(tx: Transaction) -> None:
     """Make sure that all recurring jobs are waiting."""
     for kind in RECURRING:
         jobs.enqueue_if_absent(tx.rows, kind, "", tx.now)
+
+
+def astray(tx: Transaction) -> bool:
+    """Whether a job waits for longer than any job may: a clock was ahead when it was asked for, and is no more."""
+    return any(run_at > tx.now + _longest(tx, kind) for kind, run_at in jobs.latest(tx.rows))
+
+
+def recall(tx: Transaction) -> None:
+    """Let the jobs that went astray be due now. Each finds out by itself what there is to do."""
+    for kind, run_at in jobs.latest(tx.rows):
+        if run_at > tx.now + _longest(tx, kind):
+            jobs.bring_forward(tx.rows, kind, tx.now + _longest(tx, kind), tx.now)
+
+
+def _longest(tx: Transaction, kind: str) -> Instant:
+    """How long a job of that kind may have to wait for its turn, or for another try."""
+    every = {
+        "collect": tx.limits.collect_every,
+        "lifecycle-round": tx.limits.lifecycle_every,
+        "sweep": tx.limits.sweep_every,
+    }
+    return max(every.get(kind, 0), MAX_RETRY)
 
 
 def any_due(tx: Transaction) -> bool:
