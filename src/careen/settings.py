@@ -22,6 +22,8 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=_CENTURY)]
 Interval = Annotated[float, msgspec.Meta(gt=0, le=_CENTURY)]
 """Seconds between two times of something that is done again and again, so never none."""
 
+Bytes = Annotated[int, msgspec.Meta(ge=0)]
+
 MIN_SECRET = 16
 
 
@@ -58,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often the whole store is looked through for files without a row and abandoned uploads."""
     upload_ttl: Seconds = 86_400
     """How long an upload may stand still before it is abandoned."""
+    reserve: Bytes = 67_108_864
+    """How much of the disk uploads leave free: deleting images and giving their bytes back needs a little."""
     shutdown_timeout: Seconds = 30
     """How long a worker that is told to stop waits for transfers in flight."""
     tls_certificate: str = ""

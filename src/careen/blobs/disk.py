@@ -13,6 +13,7 @@ requests meet the same process, its open file and hash are kept here.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -74,6 +75,7 @@ class DiskUpload:
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append, hashing on the way. When a write fails, the file is cut back to what was taken in."""
+        self._store.check_room(sum(map(len, pieces)))
         try:
             for first in range(0, len(pieces), _IOV_MAX):
                 self._write_together(pieces[first : first + _IOV_MAX])
@@ -185,10 +187,13 @@ class DiskBlobStore:
     Args:
         root: the data folder.
         now: the clock that says how old a file is.
+        reserve: bytes of the disk that uploads leave free: deleting and collecting need some of them.
     """
 
-    def __init__(self, root: Path, now: Clock = system_now) -> None:
+    def __init__(self, root: Path, now: Clock = system_now, reserve: int = 0) -> None:
         self._now = now
+        self._root = root
+        self._reserve = reserve
         self._blobs = root / "blobs"
         self._uploads = root / "uploads"
         self._warm: OrderedDict[tuple[int, str], DiskUpload] = OrderedDict()
@@ -206,6 +211,7 @@ class DiskBlobStore:
 
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
+        self.check_room(0)
         path = self.upload_path(repository_id, upload_id)
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
         try:
@@ -238,6 +244,17 @@ class DiskBlobStore:
             raise UploadUnknown
         self._keep_warm(key, upload)
         return upload
+
+    def check_room(self, size: int) -> None:
+        """Refuse to take ``size`` more bytes if they would touch the reserve.
+
+        Raises:
+            OSError: ENOSPC.
+        """
+        if self._reserve:
+            disk = os.statvfs(self._root)
+            if disk.f_bavail * disk.f_frsize < self._reserve + size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._root))
 
     def forget(self, key: tuple[int, str]) -> None:
         """Keep an upload warm no longer."""

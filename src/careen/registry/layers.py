@@ -6,6 +6,7 @@ hashing and writing happen in threads, in pieces of a megabyte, while the next p
 
 import asyncio
 import contextlib
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator
 
@@ -22,6 +23,7 @@ from careen.faults import Point, reach
 from careen.oci import digest as digests
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
+from careen.registry.trouble import Trouble, trouble
 
 PIECE_BYTES = 1024 * 1024
 """How much is gathered before a thread hashes and writes it: smaller pieces cost more in hand-overs than they hide."""
@@ -133,14 +135,16 @@ async def append(registry: Registry, upload: Upload, body: AsyncIterator[bytes])
                 flushed = upload.offset
                 flushing = asyncio.ensure_future(registry.in_thread(upload.flush))
     finally:
-        # Also when the client has gone: the file must not be written to after this request lets go of it.
-        if writing is not None:
-            await writing
-        if gathered and upload.offset + size <= registry.limits.max_blob_bytes:
-            await registry.in_thread(upload.write, gathered)
-            gathered = []
-        if flushing is not None:
-            await flushing
+        # Also when the client has gone, or the disk is full: nobody may use the file after this request lets go of it.
+        try:
+            if writing is not None:
+                await writing
+            if gathered and upload.offset + size <= registry.limits.max_blob_bytes:
+                await registry.in_thread(upload.write, gathered)
+                gathered = []
+        finally:
+            if flushing is not None:
+                await flushing
     if gathered:
         raise BlobTooLarge
 
@@ -166,10 +170,16 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
         upload.abort()
     else:
         generation = await registry.in_thread(upload.commit, digest)
-        if not await registry.write(_admit, repository, digest, size, generation, None):
-            await registry.in_thread(
-                registry.blobs.delete, digest, generation
-            )  # another push of the same bytes was first
+        try:
+            admitted = await registry.write(_admit, repository, digest, size, generation, None)
+        except sqlite3.Error as error:
+            if (
+                trouble(error) is Trouble.FULL
+            ):  # then nothing was committed: this would be the sweep's in an hour
+                await registry.in_thread(registry.blobs.delete, digest, generation)
+            raise
+        if not admitted:  # another push of the same bytes was first
+            await registry.in_thread(registry.blobs.delete, digest, generation)
     return size
 
 
