@@ -7,6 +7,7 @@ second time finds nothing left to do.
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -46,24 +47,28 @@ def run(registry: Registry, stop: threading.Event) -> None:
 def _work(registry: Registry, stop: threading.Event) -> None:
     name = f"worker-{os.getpid()}"
     registry.write_now(jobs.schedule)
-    version, idle, leap = -1, 0, 0
+    leap, looked = 0, float("-inf")
     while not stop.is_set():
-        seen = registry.database.version()
-        if seen == version and idle * IDLE_SECONDS < 1:
-            idle += 1
-            stop.wait(IDLE_SECONDS)
-            continue
-        version, idle = seen, 0
-        leap = _tell_of_leap(registry.clock, leap)
-        if registry.read(jobs.astray):
-            registry.write_now(jobs.recall)
-        while not stop.is_set() and run_one(registry, name):
-            pass
+        if time.monotonic() - looked >= 1:
+            looked = time.monotonic()
+            leap = _tell_of_leap(registry.clock, leap)
+            if registry.read(jobs.astray):
+                registry.write_now(jobs.recall)
+        version = registry.database.version()
+        if not run_one(registry, name):
+            _wait_for_a_commit(registry, version, stop)
 
 
-def _tell_of_leap(time: Clock, told: Instant) -> Instant:
+def _wait_for_a_commit(registry: Registry, version: int, stop: threading.Event) -> None:
+    """Wait until something is committed after ``version``, for a second at most: jobs become due by themselves."""
+    for _ in range(round(1 / IDLE_SECONDS)):
+        if stop.wait(IDLE_SECONDS) or registry.database.version() != version:
+            return
+
+
+def _tell_of_leap(clock: Clock, told: Instant) -> Instant:
     """Warn when the system's clock is set ahead or back, once. Returns the leap that was told of; 0 for none."""
-    leap = time.leap if isinstance(time, Cautious) else 0
+    leap = clock.leap if isinstance(clock, Cautious) else 0
     if leap and not told:
         log.warning(
             "the clock leapt; ages are judged as if it had not, until it has stayed for a day",

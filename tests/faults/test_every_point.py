@@ -123,7 +123,12 @@ def test_killed_when_it_was_committed(template: Path, tmp_path: Path, point: Poi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", IN_THE_SCRIPT, ids=lambda point: point.value)
+@pytest.mark.parametrize(
+    "point",
+    # How often there is something to flush depends on how fast the disk is.
+    [point for point in IN_THE_SCRIPT if point is not Point.UPLOAD_FLUSHED],
+    ids=lambda point: point.value,
+)
 def test_killed_at_every_passing(
     template: Path, tmp_path: Path, passed: Counter[Point], point: Point
 ) -> None:
