@@ -1,6 +1,7 @@
 """A script that passes every fault point, step by step, and what each step does to what clients can see."""
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -103,7 +104,11 @@ def _nothing(_: State) -> None:
 
 
 def _pulled(door: Door) -> None:
-    assert door.pull(A, ONE.digest) == ONE.manifest
+    deadline = time.monotonic() + 30
+    while (found := door.pull(A, ONE.digest)) is None:  # a worker is restoring it
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert found == ONE.manifest
 
 
 STEPS: Sequence[Step] = [
@@ -204,3 +209,8 @@ def assert_between(before: State, after: State, now: State, *, is_long: bool, is
 
 WORK = next(number for number, step in enumerate(STEPS) if step.is_long)
 """From this step on the collector may have been there."""
+
+POLICY_SET, POLICY_RUN = (
+    next(number for number, step in enumerate(STEPS) if step.name == name)
+    for name in ("put a policy", "work by the policy")
+)

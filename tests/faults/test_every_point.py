@@ -3,7 +3,6 @@
 The script runs in a program that has the registry open as a worker process has it; its clients are its own steps.
 """
 
-import os
 import shutil
 import sqlite3
 from collections import Counter
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from careen import server
 from careen.faults import Point
 from tests.faults import programs, script
 from tests.faults.doors import Direct
@@ -43,21 +41,6 @@ OUTSIDE = {
     Point.UPLOAD_ABANDONED,
 }
 """Not inside a transaction; at the others it matters whether that was committed."""
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared data folder with what only a sweep finds: a file and a row that nobody names, and an old upload."""
-    folder = tmp_path_factory.mktemp("template")
-    server.prepare(settings_of(folder))
-    for path in (
-        folder / "blobs" / "sha256" / "00" / f"{'0' * 64}.0123456789abcdef",
-        folder / "uploads" / "1" / "01234567-89ab-4def-8123-456789abcdef",
-    ):
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"stray")
-        os.utime(path, (0, 0))
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,110 @@
+"""Torn pages and files: what a power cut, a bad disk or a careless hand leaves."""
+
+import os
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from careen.blobs.store import UploadBusy
+from careen.faults import Point
+from careen.oci.digest import digest_of
+from tests.faults import programs, script
+from tests.faults.model import Journal, State, assert_whole, reopened, seen
+from tests.faults.programs import Kill
+from tests.registry import steps
+
+WAL_HEADER, FRAME_HEADER = 32, 24
+"""Bytes (SQLite, file format, section 4.1)."""
+
+
+def crashed(template: Path, folder: Path, kill: Kill) -> tuple[State, State]:
+    """A data folder after a crash, with a log that is not written back. Returns what clients saw before and would see after."""
+    shutil.copytree(template, folder)
+    path = folder.with_name("journal")
+    assert programs.start(script.play, folder, path, kill=kill).was_killed()
+    journal = Journal(path)
+    _, before, after = script.progress(journal)
+    journal.close()
+    return before, after
+
+
+def page_size(wal: Path) -> int:
+    """As the log's header says."""
+    with wal.open("rb") as file:
+        return int(struct.unpack(">8xI", file.read(12))[0])
+
+
+MANY = Kill((Point.COMMITTED,), 40)
+
+
+@pytest.mark.parametrize("cut", [1, 100, 2000, 4096, 4119])
+def test_a_torn_last_page_of_the_log(template: Path, tmp_path: Path, cut: int) -> None:
+    """The last commit, which nobody was told of, is not there; everything before it is."""
+    folder = tmp_path / "data"
+    before, after = crashed(template, folder, Kill((Point.MANIFEST_PUT, Point.COMMITTED)))
+    wal = folder / "careen.db-wal"
+    assert page_size(wal) == 4096
+    os.truncate(wal, wal.stat().st_size - cut)
+    registry = reopened(folder)
+    assert_whole(registry)
+    assert seen(registry).facts() == before.facts() != after.facts()
+    registry.close()
+
+
+@pytest.mark.parametrize(
+    "garbage", [bytes(5000), os.urandom(4120), b"x"], ids=["zeros", "a frame of noise", "a byte"]
+)
+def test_garbage_after_the_log(template: Path, tmp_path: Path, garbage: bytes) -> None:
+    """What a disk had there before: nothing of it is taken for a commit, and nothing that was acknowledged is lost."""
+    folder = tmp_path / "data"
+    _, after = crashed(template, folder, Kill((Point.MANIFEST_PUT, Point.COMMITTED)))
+    with (folder / "careen.db-wal").open("ab") as wal:
+        wal.write(garbage)
+    registry = reopened(folder)
+    assert_whole(registry)
+    assert seen(registry).facts() == after.facts()
+    steps.push(registry, "team/later", script.ONE, "1")
+    assert_whole(registry)
+    registry.close()
+
+
+def test_a_page_torn_while_the_log_was_written_back(template: Path, tmp_path: Path) -> None:
+    """Half a page in the database itself: the log has it still, and is read before it."""
+    folder = tmp_path / "data"
+    crashed(template, folder, MANY)
+    wal, size = folder / "careen.db-wal", page_size(folder / "careen.db-wal")
+    frames = wal.read_bytes()[WAL_HEADER:]
+    pages = {
+        struct.unpack(">I", frames[start : start + 4])[0]
+        for start in range(0, len(frames) - FRAME_HEADER - size + 1, FRAME_HEADER + size)
+    }
+    with (folder / "careen.db").open("r+b") as database:
+        length = database.seek(0, os.SEEK_END)
+        torn = [page for page in pages if page > 1 and page * size <= length]
+        for page in torn:
+            database.seek((page - 1) * size + size // 2)
+            database.write(os.urandom(size // 2))
+    assert torn
+    registry = reopened(folder)
+    assert_whole(registry)
+    registry.close()
+
+
+def test_an_upload_of_which_half_a_piece_was_written(template: Path, tmp_path: Path) -> None:
+    """It goes on after what is there, and has the right digest in the end."""
+    folder = tmp_path / "data"
+    crashed(template, folder, Kill((Point.UPLOAD_WRITTEN,), 2))
+    [path] = [path for path in (folder / "uploads").rglob("*-*") if path.stat().st_size > 100]
+    os.truncate(path, path.stat().st_size - 1234)
+    registry = reopened(folder)
+    upload = registry.blobs.hold_upload(int(path.parent.name), path.name)
+    with pytest.raises(UploadBusy):
+        registry.blobs.hold_upload(int(path.parent.name), path.name)
+    upload.catch_up()
+    assert upload.offset == path.stat().st_size
+    upload.write([script.LARGE[upload.offset :]])
+    assert upload.digest("sha256") == digest_of(script.LARGE)
+    upload.release()
+    registry.close()
