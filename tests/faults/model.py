@@ -159,7 +159,7 @@ KNOWN = {"careen.db", "careen.db-wal", "careen.db-shm", "master.key"}
 
 def settings_of(folder: Path, **others: Any) -> Settings:
     """Without a grace period, and with pushes that create."""
-    return Settings(data=str(folder), create_on_push=True, **({"blob_grace": 0} | others))
+    return Settings(data=str(folder), create_on_push=True, **({"blob_grace": 0, "reserve": 0} | others))
 
 
 def reopened(folder: Path) -> Registry:

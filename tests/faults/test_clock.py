@@ -262,3 +262,8 @@ def test_a_server_whose_clock_leaps(tmp_path: Path) -> None:
         assert "Traceback" not in server.log.read_text()
     finally:
         server.stop()
+        for name in (
+            f"faketime_shm_{server.pid}",
+            f"sem.faketime_sem_{server.pid}",
+        ):  # the library leaves them
+            (Path("/dev/shm") / name).unlink(missing_ok=True)  # noqa: S108

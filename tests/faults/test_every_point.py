@@ -44,9 +44,9 @@ OUTSIDE = {
 
 
 @pytest.fixture(scope="module")
-def passed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Counter[Point]:
+def passed(template: Path, memory: Path) -> Counter[Point]:
     """How often the script passes each point when nobody dies."""
-    folder = tmp_path_factory.mktemp("counted") / "data"
+    folder = memory / "counted"
     shutil.copytree(template, folder)
     report = folder.with_name("passed")
     assert not programs.start(script.play, folder, folder.with_name("journal"), kill=report).was_killed()
@@ -91,18 +91,18 @@ IN_THE_SCRIPT = [point for point in Point if point not in FIRST_START]
 
 
 @pytest.mark.parametrize("point", IN_THE_SCRIPT, ids=lambda point: point.value)
-def test_killed_at_a_point(template: Path, tmp_path: Path, point: Point) -> None:
+def test_killed_at_a_point(template: Path, quick_path: Path, point: Point) -> None:
     """The first time it is reached."""
-    live_and_die(template, tmp_path / "data", Kill((point,)))
+    live_and_die(template, quick_path / "data", Kill((point,)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "point", [point for point in IN_THE_SCRIPT if point not in OUTSIDE], ids=lambda point: point.value
 )
-def test_killed_when_it_was_committed(template: Path, tmp_path: Path, point: Point) -> None:
+def test_killed_when_it_was_committed(template: Path, quick_path: Path, point: Point) -> None:
     """Right after the transaction that the point is in, before anybody was answered."""
-    live_and_die(template, tmp_path / "data", Kill((point, Point.COMMITTED)))
+    live_and_die(template, quick_path / "data", Kill((point, Point.COMMITTED)))
 
 
 @pytest.mark.slow
@@ -113,11 +113,11 @@ def test_killed_when_it_was_committed(template: Path, tmp_path: Path, point: Poi
     ids=lambda point: point.value,
 )
 def test_killed_at_every_passing(
-    template: Path, tmp_path: Path, passed: Counter[Point], point: Point
+    template: Path, quick_path: Path, passed: Counter[Point], point: Point
 ) -> None:
     """Not only the first time: as often as the script passes it."""
     for passing in range(2, passed[point] + 1):
-        live_and_die(template, tmp_path / "data", Kill((point,), passing))
+        live_and_die(template, quick_path / "data", Kill((point,), passing))
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_killed_at_every_passing(
     ],
     ids=str,
 )
-def test_killed_at_the_first_start(tmp_path: Path, point: Point, passing: int) -> None:
+def test_killed_at_the_first_start(quick_path: Path, point: Point, passing: int) -> None:
     """The next start finds nothing in its way: one key, the whole schema, an administrator, and no draft of a key."""
-    folder = tmp_path / "data"
+    folder = quick_path / "data"
     was_killed = programs.start(
         programs.prepare, settings_of(folder), kill=Kill((point,), passing)
     ).was_killed()

@@ -31,9 +31,9 @@ POINTS = [point for point in Point if point.value.partition(".")[0] not in {"mas
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(quick_path: Path) -> Path:
     """A data folder with a repository for each hand."""
-    folder = tmp_path / "data"
+    folder = quick_path / "data"
     server.prepare(settings_of(folder))
     registry = server.open_registry(settings_of(folder))
     hands.furnish(registry)
@@ -97,7 +97,13 @@ def test_programs_are_killed_again_and_again(folder: Path, seed: int) -> None:
 def forked(folder: Path) -> Iterator[ForkedServer]:
     """A server with two HTTP processes whose collector does not wait."""
     forked = ForkedServer(
-        folder, workers=2, blob_grace=0, collect_interval=0.05, lifecycle_interval=0.1, sweep_interval=0.2
+        folder,
+        workers=2,
+        blob_grace=0,
+        reserve=0,
+        collect_interval=0.05,
+        lifecycle_interval=0.1,
+        sweep_interval=0.2,
     )
     yield forked
     forked.crash()

@@ -26,12 +26,12 @@ QUICK = {Point.BLOB_RENAMED, Point.MANIFEST_PUT, Point.RUN_BATCH}
 
 
 @pytest.fixture
-def served(template: Path, tmp_path: Path) -> Iterator[ForkedServer]:
+def served(template: Path, quick_path: Path) -> Iterator[ForkedServer]:
     """A server whose worker does everything several times a second."""
-    folder = tmp_path / "data"
+    folder = quick_path / "data"
     shutil.copytree(template, folder)
     often = {"collect_interval": 0.1, "lifecycle_interval": 0.1, "sweep_interval": 0.1}
-    served = ForkedServer(folder, blob_grace=0.2, upload_ttl=3600, **often)
+    served = ForkedServer(folder, blob_grace=0.2, reserve=0, upload_ttl=3600, **often)
     yield served
     served.crash()
 

@@ -40,9 +40,9 @@ MANY = Kill((Point.COMMITTED,), 40)
 
 
 @pytest.mark.parametrize("cut", [1, 100, 2000, 4096, 4119])
-def test_a_torn_last_page_of_the_log(template: Path, tmp_path: Path, cut: int) -> None:
+def test_a_torn_last_page_of_the_log(template: Path, quick_path: Path, cut: int) -> None:
     """The last commit, which nobody was told of, is not there; everything before it is."""
-    folder = tmp_path / "data"
+    folder = quick_path / "data"
     before, after = crashed(template, folder, Kill((Point.MANIFEST_PUT, Point.COMMITTED)))
     wal = folder / "careen.db-wal"
     assert page_size(wal) == 4096
@@ -56,9 +56,9 @@ def test_a_torn_last_page_of_the_log(template: Path, tmp_path: Path, cut: int) -
 @pytest.mark.parametrize(
     "garbage", [bytes(5000), os.urandom(4120), b"x"], ids=["zeros", "a frame of noise", "a byte"]
 )
-def test_garbage_after_the_log(template: Path, tmp_path: Path, garbage: bytes) -> None:
+def test_garbage_after_the_log(template: Path, quick_path: Path, garbage: bytes) -> None:
     """What a disk had there before: nothing of it is taken for a commit, and nothing that was acknowledged is lost."""
-    folder = tmp_path / "data"
+    folder = quick_path / "data"
     _, after = crashed(template, folder, Kill((Point.MANIFEST_PUT, Point.COMMITTED)))
     with (folder / "careen.db-wal").open("ab") as wal:
         wal.write(garbage)
@@ -70,9 +70,9 @@ def test_garbage_after_the_log(template: Path, tmp_path: Path, garbage: bytes) -
     registry.close()
 
 
-def test_a_page_torn_while_the_log_was_written_back(template: Path, tmp_path: Path) -> None:
+def test_a_page_torn_while_the_log_was_written_back(template: Path, quick_path: Path) -> None:
     """Half a page in the database itself: the log has it still, and is read before it."""
-    folder = tmp_path / "data"
+    folder = quick_path / "data"
     crashed(template, folder, MANY)
     wal, size = folder / "careen.db-wal", page_size(folder / "careen.db-wal")
     frames = wal.read_bytes()[WAL_HEADER:]
@@ -92,9 +92,9 @@ def test_a_page_torn_while_the_log_was_written_back(template: Path, tmp_path: Pa
     registry.close()
 
 
-def test_an_upload_of_which_half_a_piece_was_written(template: Path, tmp_path: Path) -> None:
+def test_an_upload_of_which_half_a_piece_was_written(template: Path, quick_path: Path) -> None:
     """It goes on after what is there, and has the right digest in the end."""
-    folder = tmp_path / "data"
+    folder = quick_path / "data"
     crashed(template, folder, Kill((Point.UPLOAD_WRITTEN,), 2))
     [path] = [path for path in (folder / "uploads").rglob("*-*") if path.stat().st_size > 100]
     os.truncate(path, path.stat().st_size - 1234)
