@@ -147,6 +147,13 @@ After every kill the registry is opened anew, and
 `tests/faults/test_torn.py` tears pages and files; `tests/faults/test_clock.py` sets clocks
 ([how ages are judged then](adr/0012-leaps-of-the-clock-and-full-disks.md)).
 
+## What a bad disk leaves
+
+A file that is gone or has another size than its row says is never taken for the whole: the answer to a GET ends early, a HEAD
+says that the registry does not have it, so that clients push it again, and that mends it. The daily sweep names such blobs in the
+log. Bytes that are wrong in place are found by whoever pulls, by the digest. A torn end of the database's log costs only what
+nobody was told of.
+
 ## The points
 
 | point | in | what holds after a kill there |

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import structlog
 
 from careen.clock import SECOND, Cautious, Clock, Instant
-from careen.registry import archive, gc, jobs, lifecycle, previews
+from careen.registry import archive, gc, jobs, lifecycle, previews, storage
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
@@ -134,6 +134,11 @@ def _sweep(registry: Registry, job: Job) -> None:
     if swept.blobs + swept.orphans + swept.uploads:
         log.info(
             "swept", blobs=swept.blobs, orphans=swept.orphans, uploads=swept.uploads, freed_bytes=swept.freed
+        )
+    for digest in storage.damaged(registry):
+        log.error(
+            "a blob is damaged: its file is gone or has another size; pushing it again mends it",
+            digest=digest,
         )
     registry.write_now(jobs.again, job, registry.limits.sweep_every)
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,14 @@ import pytest
 from careen.blobs.store import UploadBusy
 from careen.faults import Point
 from careen.oci.digest import digest_of
+from careen.registry import storage
+from tests.distribution.client import Client
 from tests.faults import programs, script
 from tests.faults.model import Journal, State, assert_whole, reopened, seen
 from tests.faults.programs import Kill
+from tests.images import image
 from tests.registry import steps
+from tests.server import Server
 
 WAL_HEADER, FRAME_HEADER = 32, 24
 """Bytes (SQLite, file format, section 4.1)."""
@@ -108,3 +113,31 @@ def test_an_upload_of_which_half_a_piece_was_written(template: Path, quick_path:
     assert upload.digest("sha256") == digest_of(script.LARGE)
     upload.release()
     registry.close()
+
+
+DAMAGES = {"gone": None, "half of it": 40_000, "too long": 200_000}
+
+
+@pytest.mark.parametrize("length", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_blob_is_found_and_mended(
+    make_server: Callable[..., Server], name: str, length: int | None
+) -> None:
+    """A client that asks is not told that it is there, so it sends it again; until then the sweep names it."""
+    server = make_server()
+    client, built = Client(server), image(name, size=100_000)
+    client.push(name, built, "1")
+    digest = built.digests[1]
+    [path] = (server.data / "blobs").rglob(f"{digest.removeprefix('sha256:')}.*")
+    if length is None:
+        path.unlink()
+    else:
+        os.truncate(path, length)
+    registry = reopened(server.data)
+    assert storage.damaged(registry) == [digest]
+    assert client.send("HEAD", f"/v2/{name}/blobs/{digest}").status == 404
+    client.push(name, built, "1")
+    assert storage.damaged(registry) == []
+    registry.close()
+    assert client.send("HEAD", f"/v2/{name}/blobs/{digest}").status == 200
+    assert client.send("GET", f"/v2/{name}/blobs/{digest}").body == built.blobs[1]
+    assert client.send("GET", f"/v2/{name}/manifests/1").body == built.manifest

@@ -264,6 +264,13 @@ class DiskBlobStore:
         """A file descriptor to read the bytes from."""
         return os.open(self.path(digest, generation), os.O_RDONLY | os.O_CLOEXEC)
 
+    def size(self, digest: str, generation: str) -> int | None:
+        """The size of one generation's file, or None if there is none."""
+        try:
+            return self.path(digest, generation).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation."""
         self.path(digest, generation).unlink(missing_ok=True)

@@ -90,6 +90,9 @@ class BlobStore(Protocol):
             FileNotFoundError: this generation is gone.
         """
 
+    def size(self, digest: str, generation: str) -> int | None:
+        """The bytes that one generation has, or None if it is gone. Cheap to ask; another size than the row's is damage."""
+
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation; nothing happens if it is gone already."""
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator
 
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
+from careen.blobs.store import BlobStore
 from careen.blobs.store import Upload as Upload
 from careen.blobs.store import UploadBusy as UploadBusy
 from careen.blobs.store import UploadUnknown as UploadUnknown
@@ -66,8 +67,10 @@ async def lease(registry: Registry, blob: Blob) -> bool:
     """Make sure the blob stays for at least half a grace period, as a client that was told "you have it" relies on.
 
     Returns:
-        False if the collector was faster and the blob is gone.
+        False if the collector was faster and the blob is gone, or its file is damaged: either way the client sends it again.
     """
+    if blob.generation and registry.blobs.size(blob.digest, blob.generation) != blob.size:
+        return False
     if registry.clock() < leased_until(registry, blob):
         return True
     return await registry.write(_renew, blob.repository_id, blob.digest)
@@ -166,12 +169,12 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
         content = await registry.in_thread(upload.content)
         await registry.write(_admit, repository, digest, size, "", content)
         upload.abort()
-    elif registry.read(_is_stored, digest) and await registry.write(_link_stored, repository, digest):
+    elif _is_whole(registry, digest) and await registry.write(_link_stored, repository, digest):
         upload.abort()
     else:
         generation = await registry.in_thread(upload.commit, digest)
         try:
-            admitted = await registry.write(_admit, repository, digest, size, generation, None)
+            admitted = await registry.write(_admit_file, registry.blobs, repository, digest, size, generation)
         except sqlite3.Error as error:
             if (
                 trouble(error) is Trouble.FULL
@@ -199,7 +202,7 @@ async def complete_small(
 
 def store(registry: Registry, target: Repository, digest: str, data: bytes) -> None:
     """Store a blob that is in memory, for callers outside an event loop who vouch for its digest."""
-    if registry.read(_is_stored, digest) and registry.write_now(_link_stored, target, digest):
+    if _is_whole(registry, digest) and registry.write_now(_link_stored, target, digest):
         return
     if len(data) <= INLINE_BYTES:
         registry.write_now(_admit, target, digest, len(data), "", data)
@@ -207,11 +210,17 @@ def store(registry: Registry, target: Repository, digest: str, data: bytes) -> N
     upload = registry.blobs.hold_upload(target.id, begin(registry, target))
     upload.write([data])
     generation = upload.commit(digest)
-    registry.write_now(_admit, target, digest, len(data), generation, None)
+    registry.write_now(_admit_file, registry.blobs, target, digest, len(data), generation)
 
 
-def _is_stored(tx: Transaction, digest: str) -> bool:
-    return layers.exists(tx.rows, digest)
+def _is_whole(registry: Registry, digest: str) -> bool:
+    """Whether the registry has the blob, with as many bytes as it should have."""
+    found = registry.read(_stored, digest)
+    return found is not None and (not found[1] or registry.blobs.size(digest, found[1]) == found[0])
+
+
+def _stored(tx: Transaction, digest: str) -> tuple[int, str] | None:
+    return layers.stored(tx.rows, digest)
 
 
 def _link_stored(tx: Transaction, repository: Repository, digest: str) -> bool:
@@ -231,6 +240,18 @@ def _admit(
     _link(tx, repository, digest)
     reach(Point.BLOB_ADMITTED)
     return added
+
+
+def _admit_file(
+    tx: Transaction, blobs: BlobStore, repository: Repository, digest: str, size: int, generation: str
+) -> bool:
+    """:func:`_admit` for bytes in a file. If the blob was there already and its file is damaged, this one takes its place."""
+    if _admit(tx, repository, digest, size, generation, None):
+        return True
+    found = layers.stored(tx.rows, digest)
+    if found is None or not found[1] or blobs.size(digest, found[1]) == size:
+        return False
+    return layers.replace(tx.rows, digest, found[1], generation)
 
 
 def _link(tx: Transaction, repository: Repository, digest: str) -> None:
