@@ -117,7 +117,7 @@ environment. In production a point is one look at one variable.
 
 ## How it is tried
 
-`make test` kills once at each point and a dozen times at random; `make test-all` kills more than 1,400 times.
+`make test` kills once at each point and a dozen times at random; `make test-all` kills more than 1,500 times.
 
 **At every point** (`tests/faults/test_every_point.py`). A script of some sixty steps passes every point. It runs in a program that
 has the registry open, as a process of `careen serve` has it, which dies at each point, at every passing of it, and right after the
