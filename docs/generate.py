@@ -2,10 +2,12 @@
 
 import ast
 import inspect
+import itertools
+import re
 import sys
 from pathlib import Path
 
-from careen import settings
+from careen import faults, settings
 from careen.ecr import model
 from careen.iam.actions import action_of
 from careen.iam.managed import ALLOWED, ManagedPolicy
@@ -108,9 +110,87 @@ def service_page() -> str:
     return SERVICE.replace("{prefix}", service.target_prefix) + "".join(rows)
 
 
+FAULTS = """# What a crash leaves
+
+Every durable step has a name, {count} of them, in `src/careen/faults.py`. A test arms one in a program of its own and the program
+is killed there with SIGKILL, with every process of its group. Nothing in Careen arms a point: no setting, no file, no request, no
+environment. In production a point is one look at one variable.
+
+## How it is tried
+
+`make test` kills once at each point and a dozen times at random; `make test-all` kills more than 1,500 times.
+
+**At every point** (`tests/faults/test_every_point.py`). A script of some sixty steps passes every point. It runs in a program that
+has the registry open, as a process of `careen serve` has it, which dies at each point, at every passing of it, and right after the
+commit that the point is in; and as a client of `careen serve`, which dies with all its processes. Five points belong to the first
+start of a registry, which dies at each of them.
+
+**At random** (`tests/faults/test_random_kills.py`). Three clients push, move tags, delete and pull images that share layers, while
+policies run, the collector collects without a grace period and the sweep sweeps. All are killed at a random point or moment, again
+and again on one data folder: 900 times without HTTP, a process for each, of which at times only one dies; and 200 times as clients
+of `careen serve` with two HTTP processes, of which at times one dies first and the parent starts it again.
+
+After every kill the registry is opened anew, and
+
+* the database is sound (`integrity_check`, `foreign_key_check`);
+* every manifest that can be read has all its blobs, and every blob that can be read has the right digest;
+* everything that was acknowledged is there; what was under way has happened or has not, as a whole;
+* what was not answered is asked for again, and succeeds;
+* after `careen gc --now --grace 0`, with files made a year old, no stray file is left, nothing unneeded, no draft of a key,
+  and the accounts of `careen storage` agree to the byte.
+
+```
+.venv/bin/pytest tests/faults -m "not slow"      # the short one
+.venv/bin/pytest tests/faults                    # all of it; -n 2 for two at a time
+```
+
+`tests/faults/test_disks.py` fills a small disk, lets a kernel turn one read-only, and starts on one that is;
+`tests/faults/test_torn.py` tears pages and files; `tests/faults/test_clock.py` sets clocks
+([how ages are judged then](adr/0018-leaps-of-the-clock-and-full-disks.md)).
+
+## What a bad disk leaves
+
+A file that is gone or has another size than its row says is never taken for the whole: the answer to a GET ends early, a HEAD
+says that the registry does not have it, so that clients push it again, and that mends it. The daily sweep names such blobs in the
+log. Bytes that are wrong in place are found by whoever pulls, by the digest. A torn end of the database's log costs only what
+nobody was told of.
+
+## The points
+
+| point | in | what holds after a kill there |
+|---|---|---|
+"""
+
+
+def faults_page() -> str:
+    """Every fault point with where it is and the promise beneath it."""
+    source = Path(faults.__file__).parent
+    texts = {path: path.read_text() for path in sorted(source.rglob("*.py")) if path != Path(faults.__file__)}
+    body = next(
+        node
+        for node in ast.parse(inspect.getsource(faults)).body
+        if isinstance(node, ast.ClassDef) and node.name == "Point"
+    ).body
+    rows = []
+    for field, text in itertools.pairwise(body):
+        if (
+            isinstance(field, ast.Assign)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            name = ast.unparse(field.targets[0])
+            places = [
+                f"`{path.relative_to(source)}`"
+                for path, code in texts.items()
+                if re.search(rf"reach\(Point\.{name}\)", code)
+            ]
+            rows.append(f"| `{faults.Point[name].value}` | {', '.join(places)} | {text.value.value} |\n")
+    return FAULTS.replace("{count}", str(len(rows))) + "".join(rows)
+
+
 COMMON = {"ServerException", "InvalidParameterException", "RepositoryNotFoundException"}
 
-PAGES = {"settings.md": settings_page, "service.md": service_page}
+PAGES = {"settings.md": settings_page, "service.md": service_page, "faults.md": faults_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -22,12 +22,59 @@ SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 86_400 * SECOND
 
+TOLERANCE = 60 * SECOND
+"""What a clock may be corrected by at once without that being a leap."""
+
+PATIENCE = DAY
+"""How long a clock must have stood to where it leapt before :class:`Cautious` believes it."""
+
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def system_now() -> Instant:
     """The system's clock."""
     return time.time_ns() // 1000
+
+
+def since_boot() -> Instant:
+    """Microseconds on a clock that nobody can set; where the system has one, it runs on while the machine sleeps."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1000
+
+
+class Cautious:
+    """The system's clock, for those who judge by age what to delete: it does not follow a leap ahead before that has lasted.
+
+    It answers the earlier of two times: what the system's clock says, and what it would say had nobody set it. Taken for too
+    young, things stay for longer; taken for too old, they are gone (docs/adr/0018).
+
+    Args:
+        system: the clock that may leap.
+        elapsed: one that does not, from any beginning.
+    """
+
+    def __init__(self, system: Clock = system_now, elapsed: Clock = since_boot) -> None:
+        self._system = system
+        self._elapsed = elapsed
+        self._offset = system() - elapsed()
+        self._leapt: tuple[Instant, Instant] | None = None
+        """The offset after the leap, and when it was first seen on the clock that does not leap."""
+
+    def __call__(self) -> Instant:
+        """The present, or an earlier instant."""
+        now, elapsed = self._system(), self._elapsed()
+        offset, leapt = now - elapsed, self._leapt
+        if abs(offset - self._offset) <= TOLERANCE:
+            self._offset, self._leapt = offset, None
+        elif leapt is None or abs(offset - leapt[0]) > TOLERANCE:
+            self._leapt = offset, elapsed
+        elif elapsed - leapt[1] >= PATIENCE:
+            self._offset, self._leapt = offset, None
+        return min(now, elapsed + self._offset)
+
+    @property
+    def leap(self) -> Instant:
+        """How far the system's clock has been set ahead (or back: negative) and is not believed yet; else 0."""
+        return 0 if self._leapt is None else self._leapt[0] - self._offset
 
 
 def file_clock(path: Path) -> Clock:

@@ -25,7 +25,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 import uvicorn
 
-from careen import server, telemetry, worker
+from careen import clock, server, telemetry, worker
 from careen.bounds import Bounds
 from careen.protocol import Protocol
 from careen.server import CannotStart
@@ -132,11 +132,13 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
             signal.signal(number, lambda *_: stopping.set())
         gc.freeze()  # the children's collectors leave what is shared where it is
         children = [Child("careen-http", _serve_http, settings, listener) for _ in range(settings.workers)]
-        children.append(Child("careen-worker", _work, settings, listener))
+        judging = clock.Cautious()
+        children.append(Child("careen-worker", _work, settings, listener, judging))
         if ready is not None and _answers(settings, stopping):
             ready()
         revived = [True]
         while all(revived) and not stopping.wait(0.5):
+            judging()  # a worker that is started again goes on with what is known here
             revived = [child.revive() for child in children]
         listener.close()  # the children close theirs: from then on new connections are refused, and do not wait for nobody
         for child in children:
@@ -229,14 +231,14 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
     HttpServer(config, settings.shutdown_timeout).run(sockets=[listener])
 
 
-def _work(settings: Settings, listener: socket.socket) -> None:
+def _work(settings: Settings, listener: socket.socket, judging: clock.Cautious) -> None:
     listener.close()  # it came with the fork: who listens must be those who answer
     telemetry.configure(settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     _end_with_parent(stop)
-    registry = server.open_registry(settings)
+    registry = server.open_registry(settings, judging)
     try:
         worker.run(registry, stop)
     finally:

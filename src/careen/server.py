@@ -21,13 +21,14 @@ from careen import clock
 from careen.blobs.disk import DiskBlobStore
 from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
 from careen.blobs.store import BlobStore
-from careen.clock import DAY, SECOND
+from careen.clock import DAY, SECOND, Clock
 from careen.db import schema
 from careen.db.engine import Database
 from careen.distribution.again import Again
 from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
+from careen.faults import Point, reach
 from careen.iam import keys
 from careen.registry import backup
 from careen.registry.backup import Restored
@@ -68,6 +69,8 @@ def prepare(settings: Settings) -> None:
             S3BlobStore(parse_place(settings.blobs), redirect=settings.s3_redirect).check()
         except CannotUse as error:
             raise CannotStart(str(error)) from None
+    for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
+        draft.unlink(missing_ok=True)
 
 
 def _make_master_key(data: Path) -> None:
@@ -83,9 +86,12 @@ def _make_master_key(data: Path) -> None:
         file.write(keys.new_master_key())
         file.flush()
         os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+    reach(Point.MASTER_KEY_DRAFTED)
+    # Another process was first: its key counts, or it has removed our draft already.
+    with contextlib.suppress(FileExistsError, FileNotFoundError):
         os.link(draft, path)
-    draft.unlink()
+    reach(Point.MASTER_KEY_MADE)
+    draft.unlink(missing_ok=True)
 
 
 def _read_master_key(data: Path) -> bytes:
@@ -107,16 +113,21 @@ def _read_master_key(data: Path) -> bytes:
     return key
 
 
-def _blob_store(settings: Settings) -> BlobStore:
+def _blob_store(settings: Settings, system: Clock) -> BlobStore:
     if settings.blobs:
         return S3BlobStore(parse_place(settings.blobs), redirect=settings.s3_redirect)
-    return DiskBlobStore(Path(settings.data), has_front=settings.accel == "nginx")
+    return DiskBlobStore(Path(settings.data), system, settings.reserve, has_front=settings.accel == "nginx")
 
 
-def open_registry(settings: Settings) -> Registry:
-    """The registry of a prepared data folder. Any number of processes may have it open."""
+def open_registry(settings: Settings, system: Clock = clock.system_now) -> Registry:
+    """The registry of a prepared data folder. Any number of processes may have it open.
+
+    Args:
+        settings: how.
+        system: the system's clock, or a cautious reading of it: files are aged by it, and rows unless there is a clock file.
+    """
     data = Path(settings.data)
-    blobs = _blob_store(settings)
+    blobs = _blob_store(settings, system)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
     return Registry(
         id=settings.registry_id,
@@ -125,7 +136,7 @@ def open_registry(settings: Settings) -> Registry:
         blobs=blobs,
         threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
         scratch_folder=data,
-        clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else clock.system_now,
+        clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
         master_key=_read_master_key(data),
         root_key=root_key,
         public_url=settings.public_url.rstrip("/"),

@@ -24,6 +24,7 @@ Interval = Annotated[float, msgspec.Meta(gt=0, le=_CENTURY)]
 """Seconds between two times of something that is done again and again, so never none."""
 
 Connections = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 MIN_SECRET = 16
 
@@ -71,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many bytes a second that reads at most, so that it is not noticed; 0: no limit."""
     upload_ttl: Seconds = 86_400
     """How long an upload may stand still before it is abandoned."""
+    reserve: Bytes = 67_108_864
+    """How much of the disk uploads leave free: deleting images and giving their bytes back needs a little."""
     shutdown_timeout: Seconds = 30
     """How long a worker that is told to stop waits for transfers in flight."""
     max_connections: Connections = 1000

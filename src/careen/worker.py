@@ -9,18 +9,22 @@ The scrub takes hours, most of which it waits, so it has a thread of its own.
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import structlog
 
-from careen.clock import HOUR, SECOND, Instant
-from careen.registry import archive, gc, jobs, lifecycle, pins, previews, scrub
+from careen.clock import HOUR, SECOND, Cautious, Clock, Instant
+from careen.registry import archive, gc, jobs, lifecycle, pins, previews, scrub, storage
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
 IDLE_SECONDS = 0.1
 """How often an idle worker looks whether something was committed (5 µs); only then, or once a second, at the jobs."""
+
+TROUBLE_SECONDS = 5.0
+"""How long a worker pauses that cannot even claim a job."""
 
 RETRY = 30 * SECOND
 """After a failure: first wait; it doubles up to an hour."""
@@ -36,21 +40,52 @@ log = structlog.get_logger()
 
 def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
-    name = f"worker-{os.getpid()}"
-    registry.write_now(jobs.schedule)
     scrubbing = threading.Thread(target=_run_scrubs, args=(registry, stop, f"scrub-{os.getpid()}"))
     scrubbing.start()
-    version, idle = -1, 0
     while not stop.is_set():
-        seen = registry.database.version()
-        if seen == version and idle * IDLE_SECONDS < 1:
-            idle += 1
-            stop.wait(IDLE_SECONDS)
-            continue
-        version, idle = seen, 0
-        while not stop.is_set() and run_one(registry, name):
-            pass
+        try:
+            _work(registry, stop)
+        except (
+            Exception
+        ):  # a full disk fails the claim of a job, too; a worker that ends for it would end the server
+            log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
+            stop.wait(TROUBLE_SECONDS)
     scrubbing.join()
+
+
+def _work(registry: Registry, stop: threading.Event) -> None:
+    name = f"worker-{os.getpid()}"
+    registry.write_now(jobs.schedule)
+    leap, looked = 0, float("-inf")
+    while not stop.is_set():
+        if time.monotonic() - looked >= 1:
+            looked = time.monotonic()
+            leap = _tell_of_leap(registry.clock, leap)
+            if registry.read(jobs.astray):
+                registry.write_now(jobs.recall)
+        version = registry.database.version()
+        if not run_one(registry, name):
+            _wait_for_a_commit(registry, version, stop)
+
+
+def _wait_for_a_commit(registry: Registry, version: int, stop: threading.Event) -> None:
+    """Wait until something is committed after ``version``, for a second at most: jobs become due by themselves."""
+    for _ in range(round(1 / IDLE_SECONDS)):
+        if stop.wait(IDLE_SECONDS) or registry.database.version() != version:
+            return
+
+
+def _tell_of_leap(clock: Clock, told: Instant) -> Instant:
+    """Warn when the system's clock is set ahead or back, once. Returns the leap that was told of; 0 for none."""
+    leap = clock.leap if isinstance(clock, Cautious) else 0
+    if leap and not told:
+        log.warning(
+            "the clock leapt; ages are judged as if it had not, until it has stayed for a day",
+            seconds=leap // SECOND,
+        )
+    elif told and not leap:
+        log.warning("the clock is believed again")
+    return leap
 
 
 def _run_scrubs(registry: Registry, stop: threading.Event, worker: str) -> None:
@@ -95,7 +130,7 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
 
 
 def _wait(attempts: int) -> Instant:
-    return min(RETRY << min(attempts - 1, 10), HOUR)
+    return min(RETRY << min(attempts - 1, 10), jobs.MAX_RETRY)
 
 
 def _preview(registry: Registry, job: Job) -> None:
@@ -146,6 +181,11 @@ def _sweep(registry: Registry, job: Job) -> None:
     if swept.blobs + swept.orphans + swept.uploads:
         log.info(
             "swept", blobs=swept.blobs, orphans=swept.orphans, uploads=swept.uploads, freed_bytes=swept.freed
+        )
+    for digest in storage.damaged(registry):
+        log.error(
+            "a blob is damaged: its file is gone or has another size; pushing it again mends it",
+            digest=digest,
         )
     registry.write_now(jobs.again, job, registry.limits.sweep_every)
 

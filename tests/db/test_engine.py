@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from careen.db import schema
 from careen.db.engine import GROUP, Connection, Database
 
 INSERT = "INSERT INTO principals (name, policy, created_at) VALUES (?, '', 0)"
@@ -126,6 +127,20 @@ def test_a_full_disk_fails_the_whole_group_and_no_more(database: Database) -> No
     assert names(database) == set()
     database.write(adding("later")).result()
     assert names(database) == {"later"}
+
+
+def test_a_database_that_cannot_be_opened_fails_the_write_and_not_the_writer(tmp_path: Path) -> None:
+    """As on a disk without room for SQLite's own files: nobody waits for ever, and the next write tries again."""
+    folder = tmp_path / "later"
+    database = Database(folder / "careen.db")
+    for _ in range(2):
+        with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+            database.write(adding("too early")).result(10)
+    folder.mkdir()
+    schema.migrate(folder / "careen.db")
+    database.write(adding("alice")).result(10)
+    assert names(database) == {"alice"}
+    database.close()
 
 
 def test_work_that_is_cancelled_before_its_turn_is_not_done(database: Database) -> None:

@@ -237,7 +237,10 @@ def test_a_whole_run_comes_back(registry: Registry, clock: Hands) -> None:
     assert digests(registry, APP) == before
     again = lifecycle.run(registry, number)
     assert again is not None
-    assert (again.expired, again.protected) == (0, 4)  # the rule still holds: who brought them back holds them
+    assert (again.expired, again.protected) == (
+        0,
+        4,
+    )  # the rule still holds: who brought them back holds them
     clock.forward(8 * DAY)
     with pytest.raises(errors.ImageNotInTrash, match=f"run {run.id}"):
         list(trash.restore_run(registry, run.id, ME))

@@ -14,6 +14,7 @@ requests meet the same process, its open file and hash are kept here.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -24,6 +25,8 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from careen.blobs.store import FrontFile, OpenFile, Source, Stored, UploadBusy, UploadUnknown
+from careen.clock import SECOND, Clock, system_now
+from careen.faults import Point, reach
 from careen.oci import digest as digests
 
 MAX_WARM_UPLOADS = 256
@@ -74,6 +77,7 @@ class DiskUpload:
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append, hashing on the way. When a write fails, the file is cut back to what was taken in."""
+        self._store.check_room(sum(map(len, pieces)))
         try:
             for first in range(0, len(pieces), _IOV_MAX):
                 self._write_together(pieces[first : first + _IOV_MAX])
@@ -88,6 +92,7 @@ class DiskUpload:
         while views:
             written = os.pwritev(self._fd, views, self._offset)
             self._offset += written
+            reach(Point.UPLOAD_WRITTEN)
             while views and written >= len(views[0]):
                 written -= len(views[0])
                 self._hasher.update(views.pop(0))
@@ -98,6 +103,7 @@ class DiskUpload:
     def flush(self) -> None:
         """Push what was written to the disk."""
         os.fdatasync(self._fd)
+        reach(Point.UPLOAD_FLUSHED)
 
     def digest(self, algorithm: str) -> str:
         """The digest of all bytes so far; another algorithm than sha256 costs one more reading."""
@@ -118,14 +124,18 @@ class DiskUpload:
         generation = secrets.token_hex(8)
         os.utime(self._fd)  # the sweep must see a young file, however long the upload stood still
         os.fdatasync(self._fd)
+        reach(Point.BLOB_SYNCED)
         target = self._store.path(digest, generation)
         try:
             self._store.upload_path(*self._key).rename(target)
         except FileNotFoundError:  # the first blob with these two digits
             target.parent.mkdir(parents=True, exist_ok=True)
             _sync_directory(target.parent.parent)
+            reach(Point.BLOB_FOLDER_MADE)
             self._store.upload_path(*self._key).rename(target)
+        reach(Point.BLOB_RENAMED)
         _sync_directory(target.parent)
+        reach(Point.BLOB_DURABLE)
         self._end()
         return generation
 
@@ -142,6 +152,7 @@ class DiskUpload:
         if self._ended:
             return
         self._store.upload_path(*self._key).unlink(missing_ok=True)
+        reach(Point.UPLOAD_ENDED)
         self._end()
 
     def close(self) -> None:
@@ -175,13 +186,22 @@ class DiskUpload:
 class DiskBlobStore:
     """Blobs in the folder ``root``. Holding and creating uploads belongs to one thread (the event loop's).
 
-    With ``has_front`` a web server stands before the registry that may read ``blobs/`` and sends files for it.
+    Args:
+        root: the data folder.
+        now: the clock that says how old a file is.
+        reserve: bytes of the disk that uploads leave free: deleting and collecting need some of them.
+        has_front: whether a web server stands before the registry that may read ``blobs/`` and sends files for it.
     """
 
     is_remote = False
 
-    def __init__(self, root: Path, *, has_front: bool = False) -> None:
+    def __init__(
+        self, root: Path, now: Clock = system_now, reserve: int = 0, *, has_front: bool = False
+    ) -> None:
         self._has_front = has_front
+        self._now = now
+        self._root = root
+        self._reserve = reserve
         self._blobs = root / "blobs"
         self._uploads = root / "uploads"
         self._quarantine = root / "quarantine"
@@ -199,6 +219,7 @@ class DiskBlobStore:
 
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
+        self.check_room(0)
         path = self.upload_path(repository_id, upload_id)
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
         try:
@@ -206,6 +227,7 @@ class DiskBlobStore:
         except FileNotFoundError:
             path.parent.mkdir(exist_ok=True)
             fd = os.open(path, flags, 0o644)
+        reach(Point.UPLOAD_CREATED)
         self._keep_warm((repository_id, upload_id), DiskUpload(self, (repository_id, upload_id), fd))
 
     def hold_upload(self, repository_id: int, upload_id: str) -> DiskUpload:
@@ -231,6 +253,17 @@ class DiskBlobStore:
         self._keep_warm(key, upload)
         return upload
 
+    def check_room(self, size: int) -> None:
+        """Refuse to take ``size`` more bytes if they would touch the reserve.
+
+        Raises:
+            OSError: ENOSPC.
+        """
+        if self._reserve:
+            disk = os.statvfs(self._root)
+            if disk.f_bavail * disk.f_frsize < self._reserve + size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._root))
+
     def forget(self, key: tuple[int, str]) -> None:
         """Keep an upload warm no longer."""
         self._warm.pop(key, None)
@@ -240,6 +273,13 @@ class DiskBlobStore:
         if by_front and self._has_front:
             return FrontFile(_location(digest, generation))
         return OpenFile(os.open(self.path(digest, generation), os.O_RDONLY | os.O_CLOEXEC))
+
+    def size(self, digest: str, generation: str) -> int | None:
+        """The size of one generation's file, or None if there is none."""
+        try:
+            return self.path(digest, generation).stat().st_size
+        except FileNotFoundError:
+            return None
 
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation."""
@@ -280,7 +320,7 @@ class DiskBlobStore:
 
     def stored(self) -> Iterator[Stored]:
         """Every generation there is. A file that vanishes while we look is not reported."""
-        now = time.time()
+        now = self._now() / SECOND
         for algorithm in ("sha256", "sha512"):
             for folder in _entries(self._blobs / algorithm):
                 for entry in _entries(Path(folder.path)):
@@ -293,7 +333,7 @@ class DiskBlobStore:
 
     def uploads(self) -> Iterator[tuple[int, str, int, float]]:
         """Every open upload: repository id, upload id, bytes, seconds since it last grew."""
-        now = time.time()
+        now = self._now() / SECOND
         for folder in _entries(self._uploads):
             if not folder.name.isdigit():  # not ours
                 continue

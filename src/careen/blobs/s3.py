@@ -523,6 +523,13 @@ class S3BlobStore:
                 self.complete_multipart(generation, multipart, etags)
         self.name(digest, generation)
 
+    def size(self, digest: str, generation: str) -> int | None:  # noqa: ARG002 the key is the generation
+        """The size of one generation, or None if it is gone."""
+        try:
+            return self._size(generation)
+        except FileNotFoundError:
+            return None
+
     def _size(self, generation: str) -> int:
         try:
             found = self._client.head_object(Bucket=self._bucket, Key=self.data_key(generation))

@@ -161,6 +161,9 @@ class BlobStore(Protocol):
     def copy_in(self, source: Path, digest: str, generation: str) -> None:
         """Take in what :meth:`copy_out` made, durably. Nothing happens if this generation is there, with as many bytes."""
 
+    def size(self, digest: str, generation: str) -> int | None:
+        """The bytes that one generation has, or None if it is gone. Cheap to ask; another size than the row's is damage."""
+
     def stored(self) -> Iterator[Stored]:
         """Every generation there is, for the sweep and for exact accounts."""
 

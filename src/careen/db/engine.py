@@ -14,13 +14,16 @@ running them does (docs/adr/0002).
 
 import contextlib
 import queue
+import select
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
+
+from careen.faults import Point, reach
 
 T = TypeVar("T")
 
@@ -36,6 +39,8 @@ GROUP = 64
 
 Connection = sqlite3.Connection
 """What the functions of this package are handed: a connection inside a transaction."""
+
+Work = Callable[[Connection], Any]
 
 _STOP = object()
 
@@ -127,20 +132,32 @@ class Database:
             check_same_thread=False,
             cached_statements=256,
         )
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _write_loop(self) -> None:
-        connection = self._connect()
-        try:
-            while True:
-                group = self._next_group()
-                if group[-1] is _STOP:
-                    _commit_group(connection, group[:-1])
-                    return
-                _commit_group(connection, group)
-        finally:
+        connection: sqlite3.Connection | None = None
+        stopping = False
+        while not stopping:
+            group = self._next_group()
+            stopping = group[-1] is _STOP
+            live = [
+                (work, future)
+                for work, future in (group[:-1] if stopping else group)
+                if future.set_running_or_notify_cancel()
+            ]
+            try:
+                connection = connection or self._connect()
+            except sqlite3.Error as error:  # a full disk can refuse that, too: the next group tries again
+                _fail(live, error)
+            else:
+                _commit_group(connection, live)
+        if connection is not None:
             connection.close()
 
     def _next_group(self) -> list[Any]:
@@ -153,10 +170,7 @@ class Database:
         return group
 
 
-def _commit_group(
-    connection: sqlite3.Connection, group: list[tuple[Callable[[Connection], Any], "Future[Any]"]]
-) -> None:
-    live = [(work, future) for work, future in group if future.set_running_or_notify_cancel()]
+def _commit_group(connection: sqlite3.Connection, live: "Sequence[tuple[Work, Future[Any]]]") -> None:
     if not live:
         return
     done: list[tuple[Future[Any], Any]] = []
@@ -170,15 +184,15 @@ def _commit_group(
                 if not connection.in_transaction:
                     # A full disk makes SQLite undo the whole transaction by itself. What ran after it would commit on its own.
                     raise sqlite3.OperationalError("the transaction was undone") from error
+        reach(Point.COMMITTING)
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         # The disk is full, or another process held the lock too long: nobody's work counts.
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
-        for _, future in live:
-            if not future.done():
-                future.set_exception(error)
+        _fail(live, error)
         return
+    reach(Point.COMMITTED)
     for future, result in done:
         future.set_result(result)
 
@@ -198,11 +212,18 @@ def _begin(connection: sqlite3.Connection) -> None:
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
-                time.sleep(LOOK_SECONDS)
+                select.select((), (), (), LOOK_SECONDS)  # a wait that no clock set anew can spoil
             else:
                 return
     finally:
         connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
+
+
+def _fail(live: "Sequence[tuple[Work, Future[Any]]]", error: sqlite3.Error) -> None:
+    """Nobody's work counts; who has heard of a failure of its own has heard enough."""
+    for _, future in live:
+        if not future.done():
+            future.set_exception(error)
 
 
 def _run_in_savepoint(connection: sqlite3.Connection, work: Callable[[Connection], T]) -> T:

@@ -42,6 +42,19 @@ def enqueue_if_absent(rows: Connection, kind: str, key: str, run_at: Instant) ->
 _DUE = "run_at <= :now AND leased_until <= :now AND kind IN (SELECT value FROM json_each(:kinds))"
 
 
+def latest(rows: Connection) -> list[tuple[str, Instant]]:
+    """Each kind of job that waits, with the latest instant that one waits for."""
+    return rows.execute("SELECT kind, max(run_at) FROM jobs GROUP BY kind").fetchall()
+
+
+def bring_forward(rows: Connection, kind: str, beyond: Instant, now: Instant) -> None:
+    """Let the jobs of a kind that wait for later than ``beyond`` be anyone's now."""
+    rows.execute(
+        "UPDATE jobs SET run_at = :now, leased_until = 0 WHERE kind = :kind AND run_at > :beyond",
+        {"kind": kind, "beyond": beyond, "now": now},
+    )
+
+
 def any_due(rows: Connection, kinds: Iterable[str], now: Instant) -> bool:
     """Whether a job of these kinds could be claimed."""
     statement = f"SELECT 1 FROM jobs WHERE {_DUE} LIMIT 1"

@@ -101,6 +101,33 @@ def insert(
     return True
 
 
+def stored(rows: Connection, digest: str) -> tuple[int, str] | None:
+    """The blob's size in bytes and its generation, in whatever repository it is; None if the registry does not have it."""
+    found: tuple[int, str] | None = rows.execute(
+        "SELECT size, generation FROM blobs WHERE digest = :digest", {"digest": digest}
+    ).fetchone()
+    return found
+
+
+def replace(rows: Connection, digest: str, old: str, new: str) -> bool:
+    """Let a blob have its bytes in another generation and mark the old for deletion. False if it has not ``old`` any more."""
+    parameters = {"digest": digest, "old": old, "new": new}
+    if not rows.execute(
+        "UPDATE blobs SET generation = :new WHERE digest = :digest AND generation = :old", parameters
+    ).rowcount:
+        return False
+    rows.execute(
+        "INSERT INTO condemned_blobs (digest, generation, size) SELECT digest, :old, size FROM blobs WHERE digest = :digest",
+        parameters,
+    )
+    return True
+
+
+def files(rows: Connection) -> Iterator[tuple[str, str, int]]:
+    """Every blob that is no row: ``(digest, generation, bytes)``."""
+    yield from rows.execute("SELECT digest, generation, size FROM blobs WHERE generation <> ''")
+
+
 def exists(rows: Connection, digest: str) -> bool:
     """Whether the registry has the blob, in whatever repository."""
     statement = f"SELECT 1 FROM blobs b WHERE digest = :digest AND {_WHOLE}"

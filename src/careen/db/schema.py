@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from careen.faults import Point, reach
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION_FILE = re.compile(r"(\d{4})_\w+\.py")
 
@@ -64,6 +66,7 @@ def migrate(path: Path) -> None:
     config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
     with _alone(path.parent):
         command.upgrade(config, "head")
+    reach(Point.MIGRATION_DONE)
 
 
 @contextlib.contextmanager

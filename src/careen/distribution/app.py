@@ -36,6 +36,7 @@ from careen.registry import layers
 from careen.registry.access import Principal
 from careen.registry.images import ImageReferenced
 from careen.registry.layers import UploadBusy, UploadUnknown
+from careen.registry.trouble import Trouble, trouble
 
 Handler = Callable[[Surface, Exchange, Principal, str, str], Awaitable[None]]
 
@@ -78,6 +79,9 @@ OCI_CODES = {
     "RepositoryNotFoundException": "NAME_UNKNOWN",
 }
 """What the use cases raise, in this API's words."""
+
+TROUBLE_STATUS = {Trouble.FULL: 507, Trouble.READ_ONLY: 503, Trouble.BUSY: 503}
+"""Clients repeat a 503 by themselves. A full disk they would only ask for more room: 507 is said once (docs/adr/0018)."""
 
 LINGER_BYTES = 16 * 1024 * 1024
 """How much is still read of a body that is too large, before the connection is closed."""
@@ -160,11 +164,19 @@ def _kind(match: re.Match[str]) -> tuple[str, str]:
 
 async def _refuse(exchange: Exchange, error: Exception) -> None:
     """Write a refusal in the specification's envelope."""
-    refusal = _in_oci_words(error)
+    refusal, wrong = _in_oci_words(error), trouble(error)
     headers: list[Header] = [json_header(), *refusal.headers]
-    if refusal.status >= 500:
+    if wrong is not None:
+        log.error(
+            "the disk is in trouble",
+            method=exchange.method,
+            path=exchange.path,
+            trouble=wrong.name,
+            error=repr(error),
+        )
+    elif refusal.status >= 500:
         log.error("request failed", method=exchange.method, path=exchange.path, exc_info=error)
-    if refusal.status == 413:
+    if refusal.status == 413 or wrong is not None:
         await exchange.discard(LINGER_BYTES)
     if refusal.status in {408, 413} or refusal.status >= 500:
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
@@ -195,4 +207,7 @@ def _in_oci_words(error: Exception) -> OciError:
         case layers.BlobTooLarge():
             return OciError("SIZE_INVALID", "the blob is larger than the registry allows", status=413)
         case _:
+            wrong = trouble(error)
+            if wrong is not None:
+                return OciError("UNSUPPORTED", wrong.value, status=TROUBLE_STATUS[wrong])
             return OciError("UNSUPPORTED", "the registry failed; its log says why", status=500)

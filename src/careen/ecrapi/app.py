@@ -41,6 +41,7 @@ from careen.registry import access
 from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
+from careen.registry.trouble import trouble
 
 Operation = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -143,8 +144,16 @@ class EcrApiApp:
         except (ClientDisconnect, ConnectionError):
             return Response(status_code=400)
         except Exception as error:
-            refusal = error if isinstance(error, EcrError) else errors.ServerFault()
-            if refusal.status >= 500:
+            wrong = trouble(error)
+            if isinstance(error, EcrError):
+                refusal = error
+            elif wrong is not None:
+                refusal = errors.ServerFault(wrong.value)
+                target = request.headers.get("x-amz-target")
+                log.error("the disk is in trouble", target=target, trouble=wrong.name, error=repr(error))  # noqa: TRY400 a trace says no more
+            else:
+                refusal = errors.ServerFault()
+            if refusal.status >= 500 and wrong is None:
                 log.exception(
                     "request failed", request_id=request_id, target=request.headers.get("x-amz-target")
                 )

@@ -2,6 +2,7 @@
 
 from careen.db import images, jobs
 from careen.db.images import ImageRow
+from careen.faults import Point, reach
 from careen.registry.images import ACTIVE, ImageReferenced
 from careen.registry.registry import Transaction
 
@@ -21,6 +22,7 @@ class WrongStatus(Exception):
 def archive(tx: Transaction, row: ImageRow) -> None:
     """Move an image to the archive storage class: it cannot be pulled until it is restored."""
     images.set_status(tx.rows, row.id, ARCHIVED, archived_at=tx.now)
+    reach(Point.IMAGE_ARCHIVED)
 
 
 def archive_with_referrers(tx: Transaction, row: ImageRow) -> ImageRow:
@@ -63,3 +65,4 @@ def end_restore(tx: Transaction, manifest_id: int) -> None:
     One that was pushed meanwhile is active already, and may be archived again by now: it stays as it is.
     """
     images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now, only_from=ACTIVATING)
+    reach(Point.IMAGE_RESTORED)

@@ -7,6 +7,7 @@ condemned; only then do the bytes go, and only that generation's, so a push of t
 short and picks up where a crash left it; nothing ever waits for the collector.
 """
 
+import select
 import time
 import uuid
 from typing import NamedTuple
@@ -14,11 +15,15 @@ from typing import NamedTuple
 from careen.blobs.store import UploadBusy, UploadUnknown
 from careen.clock import SECOND, Instant, system_now
 from careen.db import holds, layers
+from careen.faults import Point, reach
 from careen.registry import trash
 from careen.registry.registry import Registry, Transaction
 
-BATCH = 50
-"""Reviews or files per transaction: a millisecond or two, in which a push may have to wait."""
+BATCH = 20
+"""Reviews or files per transaction: a millisecond, in which a push may have to wait."""
+
+REST = 4
+"""How many times as long as a step the collector rests after it: four fifths of the time are the pushes'."""
 
 MAX_REST = 0.1
 """Seconds that the collector rests at most between two steps."""
@@ -66,7 +71,8 @@ def collect(registry: Registry, *, grace: Instant | None = None) -> Collected:
         step = registry.write_now(_review_step, registry.limits.grace if grace is None else grace)
         total = total.plus(step)
         _delete_condemned(registry)
-        time.sleep(min(time.monotonic() - began, MAX_REST))  # half of the time is the pushes'
+        rest = min(REST * (time.monotonic() - began), MAX_REST)
+        select.select((), (), (), rest)  # a wait that no clock set anew can spoil
         if step.reviewed < BATCH:
             return total
 
@@ -77,10 +83,17 @@ def _bring_forward(tx: Transaction) -> None:
 
 def _review_step(tx: Transaction, grace: Instant) -> Collected:
     reviewed = blobs = freed = waiting = 0
+    layers.review_all(
+        tx.rows, tx.now + grace
+    )  # later than that is only what a clock that was ahead has noted
     for review in layers.due_reviews(tx.rows, tx.now, BATCH):
         reviewed += 1
         if review.seen_at is None or review.referenced:
             layers.end_review(tx.rows, review.repository_id, review.digest)
+        elif review.seen_at > tx.now:  # by a clock that was ahead: as good as seen now
+            waiting += 1
+            layers.renew(tx.rows, review.repository_id, review.digest, tx.now)
+            layers.postpone_review(tx.rows, review.repository_id, review.digest, tx.now + grace)
         elif review.seen_at + grace > tx.now:
             waiting += 1
             layers.postpone_review(tx.rows, review.repository_id, review.digest, review.seen_at + grace)
@@ -90,6 +103,7 @@ def _review_step(tx: Transaction, grace: Instant) -> Collected:
             size = layers.condemn_if_unlinked(tx.rows, review.digest)
             if size is not None:
                 blobs, freed = blobs + 1, freed + size
+    reach(Point.REVIEWED)
     return Collected(reviewed=reviewed, blobs=blobs, freed=freed, waiting=waiting)
 
 
@@ -101,6 +115,7 @@ def _delete_condemned(registry: Registry) -> None:
     while condemned := registry.read(_condemned):
         for digest, generation, _ in condemned:
             registry.blobs.delete(digest, generation)
+            reach(Point.BYTES_DELETED)
         registry.write_now(_forget_condemned, [(digest, generation) for digest, generation, _ in condemned])
 
 
@@ -110,6 +125,7 @@ def _condemned(tx: Transaction) -> list[tuple[str, str, int]]:
 
 def _forget_condemned(tx: Transaction, gone: list[tuple[str, str]]) -> None:
     layers.forget_condemned(tx.rows, gone)
+    reach(Point.CONDEMNED_FORGOTTEN)
 
 
 def sweep(registry: Registry) -> Collected:
@@ -121,6 +137,7 @@ def sweep(registry: Registry) -> Collected:
     for stored in registry.blobs.stored():
         if stored.age > ORPHAN_AGE and not registry.read(is_known, stored.digest, stored.generation):
             registry.blobs.delete(stored.digest, stored.generation)
+            reach(Point.SWEPT_ORPHAN)
             total = total.plus(Collected(orphans=1, freed=stored.size))
     strays = registry.blobs.abandon_strays(registry.limits.upload_ttl / SECOND)
     return total.plus(_abandon_uploads(registry)).plus(Collected(uploads=strays))
@@ -129,6 +146,7 @@ def sweep(registry: Registry) -> Collected:
 def _condemn_unlinked(tx: Transaction) -> Collected | None:
     digests = layers.unlinked(tx.rows, BATCH)
     freed = sum(layers.condemn_if_unlinked(tx.rows, digest) or 0 for digest in digests)
+    reach(Point.SWEPT_UNLINKED)
     return Collected(blobs=len(digests), freed=freed) if digests else None
 
 
@@ -146,5 +164,6 @@ def _abandon_uploads(registry: Registry) -> Collected:
             registry.blobs.hold_upload(repository_id, str(uuid.UUID(upload_id))).abort()
         except (UploadUnknown, UploadBusy, ValueError):
             continue
+        reach(Point.UPLOAD_ABANDONED)
         total = total.plus(Collected(uploads=1, freed=size))
     return total

@@ -13,6 +13,7 @@ from careen.db.images import Pullable as Pullable
 from careen.db.repositories import Repository
 from careen.ecr import errors, mutability
 from careen.ecr.mutability import Mutability
+from careen.faults import Point, reach
 from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
@@ -172,6 +173,7 @@ def put(
         images.restore_content(tx.rows, row.id, data)
     if tag is not None:
         images.put_tag(tx.rows, repository.id, tag, row.id, tx.now)
+        reach(Point.TAG_PUT)
     return Put(with_tags(tx, row), created)
 
 
@@ -217,6 +219,7 @@ def _insert(
     row = row._replace(id=images.insert(tx.rows, row, data))
     images.refer_to_blobs(tx.rows, row.id, repository.id, sizes)
     images.refer_to_children(tx.rows, row.id, [child.id for child in children])
+    reach(Point.MANIFEST_PUT)
     return row
 
 
@@ -250,7 +253,9 @@ def _children(
 
 def untag(tx: Transaction, repository: Repository, tag: str) -> bool:
     """Remove a tag; the image stays, untagged if it was its last. Returns whether the tag was there."""
-    return images.delete_tag(tx.rows, repository.id, tag)
+    deleted = images.delete_tag(tx.rows, repository.id, tag)
+    reach(Point.TAG_DELETED)
+    return deleted
 
 
 def delete_by_digest(tx: Transaction, repository: Repository, digest: str, cause: Cause) -> list[Image]:
@@ -284,6 +289,7 @@ def _delete_with_referrers(
     needed = images.blobs_of(tx.rows, row.id)
     images.delete(tx.rows, row.id)
     layers.review(tx.rows, row.repository_id, needed, tx.now)
+    reach(Point.IMAGE_DELETED)
     for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
         if not images.parents(tx.rows, referrer.id):
             because = f"its subject {row.digest} was deleted"
@@ -313,3 +319,4 @@ def delete_by_tag(tx: Transaction, repository: Repository, tag: str, cause: Caus
 def record_pulls(tx: Transaction, pulls: Iterable[tuple[int, Instant, int]]) -> None:
     """Note pulls: ``(manifest id, instant of the last, how many)``. Times only move forward."""
     images.record_pulls(tx.rows, pulls)
+    reach(Point.PULLS_WRITTEN)

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable
 
-from careen.clock import Instant
+from careen.clock import HOUR, Instant
 from careen.db import jobs
 from careen.db.jobs import Job as Job
+from careen.faults import Point, reach
 from careen.registry.registry import Transaction
+
+MAX_RETRY = HOUR
+"""The longest wait after a failure."""
 
 RECURRING = ("collect", "lifecycle-round", "pins", "scrub", "sweep")
 
@@ -16,6 +20,29 @@ def schedule(tx: Transaction) -> None:
         jobs.enqueue_if_absent(tx.rows, kind, "", tx.now)
 
 
+def astray(tx: Transaction) -> bool:
+    """Whether a job waits for longer than any job may: a clock was ahead when it was asked for, and is no more."""
+    return any(run_at > tx.now + _longest(tx, kind) for kind, run_at in jobs.latest(tx.rows))
+
+
+def recall(tx: Transaction) -> None:
+    """Let the jobs that went astray be due now. Each finds out by itself what there is to do."""
+    for kind, run_at in jobs.latest(tx.rows):
+        if run_at > tx.now + _longest(tx, kind):
+            jobs.bring_forward(tx.rows, kind, tx.now + _longest(tx, kind), tx.now)
+
+
+def _longest(tx: Transaction, kind: str) -> Instant:
+    """How long a job of that kind may have to wait for its turn, or for another try."""
+    every = {
+        "collect": tx.limits.collect_every,
+        "lifecycle-round": tx.limits.lifecycle_every,
+        "scrub": tx.limits.scrub_every,
+        "sweep": tx.limits.sweep_every,
+    }
+    return max(every.get(kind, 0), MAX_RETRY)
+
+
 def any_due(tx: Transaction, kinds: Iterable[str]) -> bool:
     """Whether there is something to claim; asked before the claim so that an idle worker does not write."""
     return jobs.any_due(tx.rows, kinds, tx.now)
@@ -23,7 +50,9 @@ def any_due(tx: Transaction, kinds: Iterable[str]) -> bool:
 
 def claim(tx: Transaction, kinds: Iterable[str], worker: str) -> Job | None:
     """Take the job of these kinds that has been due longest."""
-    return jobs.claim(tx.rows, kinds, worker, tx.now)
+    job = jobs.claim(tx.rows, kinds, worker, tx.now)
+    reach(Point.JOB_CLAIMED)
+    return job
 
 
 def keep(tx: Transaction, job: Job, worker: str) -> bool:
@@ -34,11 +63,13 @@ def keep(tx: Transaction, job: Job, worker: str) -> bool:
 def finish(tx: Transaction, job: Job, worker: str) -> None:
     """The job is done, unless it was asked for again meanwhile."""
     jobs.finish(tx.rows, job, worker)
+    reach(Point.JOB_DONE)
 
 
 def again(tx: Transaction, job: Job, after: Instant) -> None:
     """A recurring job asks for itself again, ``after`` microseconds from now."""
     jobs.reschedule(tx.rows, job, tx.now + after)
+    reach(Point.JOB_AGAIN)
 
 
 def retry(tx: Transaction, job: Job, worker: str, error: str, after: Instant) -> None:

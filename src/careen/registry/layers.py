@@ -6,11 +6,13 @@ hashing and writing happen in threads, a portion at a time, while the next arriv
 
 import asyncio
 import contextlib
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
+from careen.blobs.store import BlobStore
 from careen.blobs.store import Elsewhere as Elsewhere
 from careen.blobs.store import FrontFile as FrontFile
 from careen.blobs.store import OpenFile as OpenFile
@@ -24,9 +26,11 @@ from careen.db import layers, repositories
 from careen.db.layers import Blob as Blob
 from careen.db.repositories import Repository
 from careen.ecr import errors
+from careen.faults import Point, reach
 from careen.oci import digest as digests
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
+from careen.registry.trouble import Trouble, trouble
 
 T = TypeVar("T")
 
@@ -68,8 +72,10 @@ async def lease(registry: Registry, blob: Blob) -> bool:
     """Make sure the blob stays for at least half a grace period, as a client that was told "you have it" relies on.
 
     Returns:
-        False if the collector was faster and the blob is gone.
+        False if the collector was faster and the blob is gone, or its file is damaged: either way the client sends it again.
     """
+    if _is_damaged(registry.blobs, blob.digest, blob.generation, blob.size):
+        return False
     if registry.clock() < leased_until(registry, blob):
         return True
     return await registry.write(_renew, blob.repository_id, blob.digest)
@@ -161,11 +167,13 @@ async def append(registry: Registry, upload: Upload, body: AsyncIterator[list[by
                 flushed = upload.offset
                 flushing = asyncio.ensure_future(registry.in_thread(upload.flush))
     finally:
-        # Also when the client has gone: the file must not be written to after this request lets go of it.
-        if writing is not None:
-            await writing
-        if flushing is not None:
-            await flushing
+        # Also when the client has gone, or the disk is full: nobody may use the file after this request lets go of it.
+        try:
+            if writing is not None:
+                await writing
+        finally:
+            if flushing is not None:
+                await flushing
 
 
 async def complete(registry: Registry, repository: Repository, upload: Upload, digest: str) -> int:
@@ -185,14 +193,20 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
         content = await registry.in_thread(upload.content)
         await registry.write(_admit, repository, digest, size, "", content)
         await abort(registry, upload)
-    elif registry.read(_is_stored, digest) and await registry.write(_link_stored, repository, digest):
+    elif _is_whole(registry, digest) and await registry.write(_link_stored, repository, digest):
         await abort(registry, upload)
     else:
         generation = await registry.in_thread(upload.commit, digest)
-        if not await registry.write(_admit, repository, digest, size, generation, None):
-            await registry.in_thread(
-                registry.blobs.delete, digest, generation
-            )  # another push of the same bytes was first
+        try:
+            admitted = await registry.write(_admit_file, registry.blobs, repository, digest, size, generation)
+        except sqlite3.Error as error:
+            if (
+                trouble(error) is Trouble.FULL
+            ):  # then nothing was committed: this would be the sweep's in an hour
+                await registry.in_thread(registry.blobs.delete, digest, generation)
+            raise
+        if not admitted:  # another push of the same bytes was first
+            await registry.in_thread(registry.blobs.delete, digest, generation)
     return size
 
 
@@ -212,7 +226,7 @@ async def complete_small(
 
 def store(registry: Registry, target: Repository, digest: str, data: bytes) -> None:
     """Store a blob that is in memory, for callers outside an event loop who vouch for its digest."""
-    if registry.read(_is_stored, digest) and registry.write_now(_link_stored, target, digest):
+    if _is_whole(registry, digest) and registry.write_now(_link_stored, target, digest):
         return
     if len(data) <= INLINE_BYTES:
         registry.write_now(_admit, target, digest, len(data), "", data)
@@ -222,11 +236,22 @@ def store(registry: Registry, target: Repository, digest: str, data: bytes) -> N
     upload = registry.blobs.hold_upload(target.id, upload_id)
     upload.write([data])
     generation = upload.commit(digest)
-    registry.write_now(_admit, target, digest, len(data), generation, None)
+    registry.write_now(_admit_file, registry.blobs, target, digest, len(data), generation)
 
 
-def _is_stored(tx: Transaction, digest: str) -> bool:
-    return layers.exists(tx.rows, digest)
+def _is_whole(registry: Registry, digest: str) -> bool:
+    """Whether the registry has the blob, with as many bytes as it should have."""
+    found = registry.read(_stored, digest)
+    return found is not None and not _is_damaged(registry.blobs, digest, found[1], found[0])
+
+
+def _is_damaged(blobs: BlobStore, digest: str, generation: str, size: int) -> bool:
+    """Whether a file is gone or has another size than its row says. A bucket, which answers from afar, is believed."""
+    return bool(generation) and not blobs.is_remote and blobs.size(digest, generation) != size
+
+
+def _stored(tx: Transaction, digest: str) -> tuple[int, str] | None:
+    return layers.stored(tx.rows, digest)
 
 
 def _link_stored(tx: Transaction, repository: Repository, digest: str) -> bool:
@@ -234,6 +259,7 @@ def _link_stored(tx: Transaction, repository: Repository, digest: str) -> bool:
     if not layers.exists(tx.rows, digest):
         return False
     _link(tx, repository, digest)
+    reach(Point.BLOB_LINKED)
     return True
 
 
@@ -243,7 +269,20 @@ def _admit(
     """Name durable bytes. Returns False if the blob was there already, so that this generation is one too many."""
     added = layers.insert(tx.rows, digest, size, generation, content, tx.now)
     _link(tx, repository, digest)
+    reach(Point.BLOB_ADMITTED)
     return added
+
+
+def _admit_file(
+    tx: Transaction, blobs: BlobStore, repository: Repository, digest: str, size: int, generation: str
+) -> bool:
+    """:func:`_admit` for bytes in a file. If the blob was there already and its file is damaged, this one takes its place."""
+    if _admit(tx, repository, digest, size, generation, None):
+        return True
+    found = layers.stored(tx.rows, digest)
+    if found is None or not _is_damaged(blobs, digest, found[1], size):
+        return False
+    return layers.replace(tx.rows, digest, found[1], generation)
 
 
 def _link(tx: Transaction, repository: Repository, digest: str) -> None:
@@ -268,6 +307,7 @@ def mount(tx: Transaction, repository: Repository, digest: str, source: str | No
     if not there:
         return False
     _link(tx, repository, digest)
+    reach(Point.BLOB_LINKED)
     return True
 
 
@@ -284,6 +324,7 @@ def delete(tx: Transaction, repository: str, digest: str) -> bool:
         raise BlobInUse
     layers.unlink(tx.rows, found.repository_id, digest)
     layers.condemn_if_unlinked(tx.rows, digest)
+    reach(Point.BLOB_DELETED)
     return True
 
 

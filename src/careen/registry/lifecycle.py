@@ -25,6 +25,7 @@ from careen.db.lifecycle import Action as RunAction
 from careen.db.lifecycle import Run
 from careen.db.repositories import Repository
 from careen.ecr import errors
+from careen.faults import Point, reach
 from careen.lifecycle import policy as policies
 from careen.lifecycle.blast import DEFAULT_LIMITS, Limits, breaches
 from careen.lifecycle.difference import Difference, difference
@@ -91,6 +92,7 @@ def put_policy(tx: Transaction, name: str, text: str) -> str:
     repository = repository_cases.require(tx, name)
     canonical = policies.canonical(policies.parse(text))
     repositories.set_lifecycle_policy(tx.rows, repository.id, canonical)
+    reach(Point.POLICY_SET)
     return canonical
 
 
@@ -299,7 +301,9 @@ def _set_reviewed(tx: Transaction, to_do: Planned, found: str) -> None:
 
 def _start_run(tx: Transaction, to_do: Planned) -> int:
     text, plan = to_do.holds.text or "", to_do.plan
-    return lifecycle_rows.start_run(tx.rows, to_do.repository.id, text, plan.now, len(plan.decisions))
+    run_id = lifecycle_rows.start_run(tx.rows, to_do.repository.id, text, plan.now, len(plan.decisions))
+    reach(Point.RUN_STARTED)
+    return run_id
 
 
 def _finish_run(tx: Transaction, to_do: Planned, run_id: int | None) -> None:
@@ -309,6 +313,7 @@ def _finish_run(tx: Transaction, to_do: Planned, run_id: int | None) -> None:
         repositories.end_evaluation(tx.rows, to_do.repository.id, to_do.plan.now, due_at)
     if run_id is not None:
         lifecycle_rows.finish_run(tx.rows, run_id, tx.now)
+    reach(Point.RUN_FINISHED)
 
 
 def _still_holds(tx: Transaction, to_do: Planned) -> bool:
@@ -338,6 +343,7 @@ def _carry_out(
         for position, decision, outcome in done
     ]
     lifecycle_rows.record_actions(tx.rows, run_id, actions)
+    reach(Point.RUN_BATCH)
     return [action.outcome for action in actions]
 
 

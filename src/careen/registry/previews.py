@@ -11,6 +11,7 @@ from careen.db.lifecycle import Preview as Preview
 from careen.db.lifecycle import PreviewResult as PreviewResult
 from careen.db.repositories import Repository
 from careen.ecr import errors
+from careen.faults import Point, reach
 from careen.lifecycle import policy as policies
 from careen.lifecycle.beyond import Beyond
 from careen.lifecycle.plan import Plan
@@ -103,3 +104,4 @@ def fail(tx: Transaction, repository_id: int) -> None:
 
 def _keep_preview(tx: Transaction, started: Preview, status: str, results: Sequence[PreviewResult]) -> None:
     lifecycle_rows.finish_preview(tx.rows, started, status, results)
+    reach(Point.PREVIEW_KEPT)

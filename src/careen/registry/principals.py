@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from careen.db import principals
 from careen.db.principals import KeyHolder
+from careen.faults import Point, reach
 from careen.iam import keys
 from careen.iam.managed import ManagedPolicy
 from careen.registry.access import ROOT
@@ -53,6 +54,7 @@ def create_key(
     principal_id, has = found
     key_id = keys.new_access_key_id()
     principals.insert_key(tx.rows, key_id, principal_id, FIRST_GENERATION, tx.now)
+    reach(Point.KEY_CREATED)
     return NewKey(name, has, key_id, keys.secret_access_key(master_key, key_id, FIRST_GENERATION))
 
 

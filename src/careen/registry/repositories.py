@@ -9,6 +9,7 @@ from careen.db.repositories import Repository as Repository
 from careen.db.repositories import filters_of as filters_of
 from careen.ecr import errors, mutability
 from careen.ecr.mutability import Mutability
+from careen.faults import Point, reach
 from careen.oci import names
 from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
@@ -83,6 +84,7 @@ def create(
     if repository_id is None:
         raise errors.RepositoryAlreadyExists(name, tx.registry_id)
     repositories.put_resource_tags(tx.rows, repository_id, tags or {})
+    reach(Point.REPOSITORY_CREATED)
     return repository._replace(id=repository_id)
 
 
@@ -120,6 +122,7 @@ def delete(tx: Transaction, name: str, cause: Cause, *, force: bool = False) -> 
     repositories.delete(tx.rows, repository.id)
     for digest in digests:
         layers.condemn_if_unlinked(tx.rows, digest)
+    reach(Point.REPOSITORY_DELETED)
     return repository
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from careen.blobs.store import BlobStore
 from careen.db import images, layers, trash
 from careen.registry import gc
 from careen.registry import repositories as repository_cases
@@ -122,6 +123,27 @@ def of_images(tx: Transaction, repository: str) -> list[ImageStorage]:
         for row in rows
     ]
     return sorted(listed, key=lambda each: (-each.unique, each.digest))
+
+
+def damaged(registry: Registry) -> list[str]:
+    """The digests of blobs whose files are gone, or have another size than they should: a push of the same bytes mends them."""
+    if registry.blobs.is_remote:
+        return []
+    suspects = registry.read(_suspects, registry.blobs)
+    return registry.read(_still_there, suspects) if suspects else []
+
+
+def _suspects(tx: Transaction, blobs: BlobStore) -> list[tuple[str, str, int]]:
+    return [row for row in layers.files(tx.rows) if blobs.size(row[0], row[1]) != row[2]]
+
+
+def _still_there(tx: Transaction, suspects: list[tuple[str, str, int]]) -> list[str]:
+    """Without those that the collector deleted while we looked."""
+    return [
+        digest
+        for digest, generation, size in suspects
+        if layers.stored(tx.rows, digest) == (size, generation)
+    ]
 
 
 def freed_by(tx: Transaction, doomed: Mapping[str, Collection[str]]) -> int:

@@ -18,6 +18,7 @@ from careen.db.repositories import Repository
 from careen.db.trash import Deletion as Deletion
 from careen.db.trash import Trashed as Trashed
 from careen.ecr import errors
+from careen.faults import Point, reach
 from careen.oci import manifest as manifests
 from careen.registry import archive, images, pins
 from careen.registry import repositories as repository_cases
@@ -248,6 +249,7 @@ def _purge_step(tx: Transaction, by: str, repository: str | None, all_of_it: boo
         sizes = [size for size in condemned if size is not None]
         trash.end(tx.rows, deletion_id, Ended.PURGED, by, tx.now, sum(sizes))
         total = total.plus(Emptied(1, len(sizes), sum(sizes)))
+    reach(Point.TRASH_PURGED)
     return total
 
 

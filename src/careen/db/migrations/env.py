@@ -10,6 +10,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, event
 
 from careen.db.tables import metadata
+from careen.faults import Point, reach
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
 
@@ -26,7 +27,11 @@ def _begin(connection: Connection) -> None:
 
 with engine.connect() as connection:
     context.configure(
-        connection=connection, target_metadata=metadata, render_as_batch=True, transactional_ddl=True
+        connection=connection,
+        target_metadata=metadata,
+        render_as_batch=True,
+        transactional_ddl=True,
+        on_version_apply=lambda **_: reach(Point.MIGRATION_STEP),
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -1,0 +1,248 @@
+"""Two ways into a registry with the same verbs: its use cases, and HTTP. Doing a thing a second time is no error."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from careen import worker
+from careen.ecr import errors
+from careen.oci.digest import digest_of
+from careen.registry import archive, gc, images, jobs, layers, lifecycle, previews, repositories
+from careen.registry.pulls import Pull, PullTimes
+from careen.registry.registry import Registry
+from careen.registry.repositories import Repository
+from tests.distribution.client import Answer, Client
+from tests.images import Built
+from tests.registry import steps
+from tests.registry.steps import CAUSE
+
+PART = 60_000
+"""Bytes per chunk of an upload."""
+
+PIECE = 20_000
+"""Bytes in which a chunk arrives."""
+
+
+class Gone(Exception):
+    """What a push relies on is not there (any more): push it again."""
+
+
+class Door(Protocol):
+    """What a client does."""
+
+    def create(self, repository: str) -> None: ...
+    def delete_repository(self, repository: str) -> None: ...
+    def put_policy(self, repository: str, text: str) -> None: ...
+    def preview(self, repository: str) -> None: ...
+    def upload(self, repository: str, data: bytes) -> None: ...
+    def leave(self, repository: str, data: bytes) -> object: ...
+    def mount(self, repository: str, digest: str, source: str) -> None: ...
+    def delete_blob(self, repository: str, digest: str) -> None: ...
+    def put(self, repository: str, built: Built, tag: str | None) -> None: ...
+    def untag(self, repository: str, tag: str) -> None: ...
+    def delete(self, repository: str, digest: str) -> None: ...
+    def archive(self, repository: str, digest: str) -> None: ...
+    def restore(self, repository: str, digest: str) -> None: ...
+    def pull(self, repository: str, reference: str) -> bytes | None: ...
+    def blob(self, repository: str, digest: str) -> bytes | None: ...
+    def settle(self, repository: str, tags: set[str]) -> None: ...
+    def collect(self) -> None: ...
+
+
+class Direct:
+    """The use cases, in this process; ``settle`` does the worker's part, too."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._pulls = PullTimes(registry)
+
+    def _target(self, name: str) -> Repository:
+        found = self._registry.read(repositories.find, name)
+        return found or self._registry.write_now(repositories.require_for_push, name)
+
+    def create(self, repository: str) -> None:
+        with contextlib.suppress(errors.RepositoryAlreadyExists):
+            self._registry.write_now(repositories.create, repository)
+
+    def delete_repository(self, repository: str) -> None:
+        with contextlib.suppress(errors.RepositoryNotFound):
+            self._registry.write_now(repositories.delete, repository, CAUSE, force=True)
+
+    def put_policy(self, repository: str, text: str) -> None:
+        self._registry.write_now(lifecycle.put_policy, repository, text)
+
+    def preview(self, repository: str) -> None:
+        with contextlib.suppress(errors.LifecyclePolicyPreviewInProgress):
+            self._registry.write_now(previews.start, repository, None)
+
+    def upload(self, repository: str, data: bytes) -> None:
+        asyncio.run(self._upload(self._target(repository), data, finish=True))
+
+    def leave(self, repository: str, data: bytes) -> None:
+        asyncio.run(self._upload(self._target(repository), data, finish=False))
+
+    async def _upload(self, target: Repository, data: bytes, *, finish: bool) -> None:
+        registry = self._registry
+        upload_id = await layers.begin(registry, target)
+        for start in range(0, len(data), PART):
+            async with layers.held(registry, target, upload_id) as held:
+                await layers.append(registry, held, _stream(data[start : start + PART]))
+        if finish:
+            async with layers.held(registry, target, upload_id) as held:
+                await layers.complete(registry, target, held, digest_of(data))
+
+    def mount(self, repository: str, digest: str, source: str) -> None:
+        if not self._registry.write_now(layers.mount, self._target(repository), digest, source):
+            raise Gone
+
+    def delete_blob(self, repository: str, digest: str) -> None:
+        self._registry.write_now(layers.delete, repository, digest)
+
+    def put(self, repository: str, built: Built, tag: str | None) -> None:
+        try:
+            self._registry.write_now(images.put, self._target(repository), built.manifest, tag=tag)
+        except errors.LayersNotFound:
+            raise Gone from None
+
+    def untag(self, repository: str, tag: str) -> None:
+        self._registry.write_now(images.untag, self._target(repository), tag)
+
+    def delete(self, repository: str, digest: str) -> None:
+        self._registry.write_now(images.delete_by_digest, self._target(repository), digest, CAUSE)
+
+    def _change(self, repository: str, digest: str, change: Any) -> None:
+        row = self._registry.read(images.find, self._target(repository), digest=digest)
+        assert row is not None
+        with contextlib.suppress(archive.WrongStatus):
+            self._registry.write_now(change, row)
+
+    def archive(self, repository: str, digest: str) -> None:
+        self._change(repository, digest, archive.archive_with_referrers)
+
+    def restore(self, repository: str, digest: str) -> None:
+        self._change(repository, digest, archive.begin_restore)
+
+    def pull(self, repository: str, reference: str) -> bytes | None:
+        found = self._registry.read(images.pullable, repository, reference)
+        if found is None:
+            return None
+        self._pulls.record(Pull(found.manifest_id, "arn:aws:iam::0:user/a"), None)
+        asyncio.run(self._pulls.flush())
+        return found.content
+
+    def blob(self, repository: str, digest: str) -> bytes | None:
+        return steps.blob(self._registry, repository, digest)
+
+    def settle(self, repository: str, tags: set[str]) -> None:
+        self._registry.write_now(jobs.schedule)
+        lifecycle.enqueue_runs(self._registry)
+        while worker.run_one(self._registry, "worker"):
+            pass
+        found = self._registry.read(images.tag_names, repository, "", 1000)
+        assert set(found) == tags
+
+    def collect(self) -> None:
+        gc.collect(self._registry, grace=0)
+        gc.sweep(self._registry)
+
+
+async def _stream(data: bytes) -> AsyncIterator[list[bytes]]:
+    for start in range(0, len(data), PIECE):
+        yield [data[start : start + PIECE]]
+
+
+class Http:
+    """A client of a server, which has a worker of its own."""
+
+    def __init__(self, client: Client, ecr: Any) -> None:
+        self._client = client
+        self._ecr = ecr
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, *expected: int, **headers: str
+    ) -> Answer:
+        got = self._client.send(method, path, body, headers)
+        if got.code in {"MANIFEST_BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN"}:
+            raise Gone
+        assert got.status in expected, (method, path, got)
+        return got
+
+    def create(self, repository: str) -> None:
+        with contextlib.suppress(self._ecr.exceptions.RepositoryAlreadyExistsException):
+            self._ecr.create_repository(repositoryName=repository)
+
+    def delete_repository(self, repository: str) -> None:
+        with contextlib.suppress(self._ecr.exceptions.RepositoryNotFoundException):
+            self._ecr.delete_repository(repositoryName=repository, force=True)
+
+    def put_policy(self, repository: str, text: str) -> None:
+        self._ecr.put_lifecycle_policy(repositoryName=repository, lifecyclePolicyText=text)
+
+    def preview(self, repository: str) -> None:
+        with contextlib.suppress(self._ecr.exceptions.LifecyclePolicyPreviewInProgressException):
+            self._ecr.start_lifecycle_policy_preview(repositoryName=repository)
+
+    def upload(self, repository: str, data: bytes) -> None:
+        location = self.leave(repository, data)
+        self._ask("PUT", f"{location}?digest={digest_of(data)}", b"", 201)
+
+    def leave(self, repository: str, data: bytes) -> str:
+        location = self._ask("POST", f"/v2/{repository}/blobs/uploads/", None, 202).headers["location"]
+        for start in range(0, len(data), PART):
+            self._ask("PATCH", location, data[start : start + PART], 202)
+        return location
+
+    def mount(self, repository: str, digest: str, source: str) -> None:
+        path = f"/v2/{repository}/blobs/uploads/?mount={digest}&from={source}"
+        if self._ask("POST", path, None, 201, 202).status == 202:
+            raise Gone
+
+    def delete_blob(self, repository: str, digest: str) -> None:
+        self._ask("DELETE", f"/v2/{repository}/blobs/{digest}", None, 202, 404)
+
+    def put(self, repository: str, built: Built, tag: str | None) -> None:
+        path = f"/v2/{repository}/manifests/{tag or built.digest}"
+        self._ask("PUT", path, built.manifest, 201, **{"Content-Type": built.media_type})
+
+    def untag(self, repository: str, tag: str) -> None:
+        self._ask("DELETE", f"/v2/{repository}/manifests/{tag}", None, 202, 404)
+
+    def delete(self, repository: str, digest: str) -> None:
+        self._ask("DELETE", f"/v2/{repository}/manifests/{digest}", None, 202, 404)
+
+    def _change(self, repository: str, digest: str, storage: str) -> None:
+        with contextlib.suppress(self._ecr.exceptions.ImageStorageClassUpdateNotSupportedException):
+            self._ecr.update_image_storage_class(
+                repositoryName=repository, imageId={"imageDigest": digest}, targetStorageClass=storage
+            )
+
+    def archive(self, repository: str, digest: str) -> None:
+        self._change(repository, digest, "ARCHIVE")
+
+    def restore(self, repository: str, digest: str) -> None:
+        self._change(repository, digest, "STANDARD")
+
+    def pull(self, repository: str, reference: str) -> bytes | None:
+        got = self._ask("GET", f"/v2/{repository}/manifests/{reference}", None, 200, 404)
+        return got.body if got.status == 200 else None
+
+    def blob(self, repository: str, digest: str) -> bytes | None:
+        got = self._ask("GET", f"/v2/{repository}/blobs/{digest}", None, 200, 404)
+        return got.body if got.status == 200 else None
+
+    def settle(self, repository: str, tags: set[str]) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            found = self._ask("GET", f"/v2/{repository}/tags/list", None, 200).json()["tags"]
+            if set(found) == tags:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{found} is not {tags}")
+
+    def collect(self) -> None:
+        """The worker does it all the time: give it some of that."""
+        for _ in range(15):
+            self._ask("GET", "/v2/", None, 200)
+            time.sleep(0.1)

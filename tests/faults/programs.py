@@ -1,0 +1,185 @@
+"""Child programs that may die: each arms the fault points in its own process, and then does what Careen does anyway.
+
+They are forked from a process that has imported everything (multiprocessing's fork server), so that a life costs milliseconds.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from careen import faults, processes
+from careen.cli import serve as cli_serve
+from careen.faults import Point
+from careen.settings import Settings
+from tests.server import Server
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    ["__main__", "tests.faults.programs", "tests.faults.script", "tests.faults.hands"]
+)
+
+
+class Kill(NamedTuple):
+    """Where a process dies."""
+
+    points: tuple[Point, ...]
+    """One after the other; it dies at the last."""
+    passing: int = 1
+    """The first point counts from this passing on."""
+    whole: bool = True
+    """Every process of the server dies at once, or only the one that reached the point."""
+
+    def __str__(self) -> str:
+        passing = f" #{self.passing}" if self.passing > 1 else ""
+        return " ".join(point.value for point in self.points) + passing
+
+
+def arm(kill: Kill) -> None:
+    """Die at that point."""
+    lock, passed, stage = threading.Lock(), 0, 0
+
+    def at(point: Point) -> None:
+        nonlocal passed, stage
+        with lock:
+            if point is not kill.points[stage]:
+                return
+            passed += 1
+            if stage == 0 and passed < kill.passing:
+                return
+            stage += 1
+            if stage < len(kill.points):
+                return
+            die(whole=kill.whole)
+
+    faults.arm(at)
+
+
+def die(*, whole: bool) -> None:
+    """SIGKILL, which nobody can hold back."""
+    if whole:
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def count(report: Path) -> None:
+    """Die nowhere, and note every point that is passed."""
+    fd = os.open(report, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
+
+    def at(point: Point) -> None:
+        os.write(fd, point.value.encode() + b"\n")
+
+    faults.arm(at)
+
+
+class Life(NamedTuple):
+    """A program that runs, with all that it forks."""
+
+    process: BaseProcess
+    lifeline: Connection
+    """Ends when the last of them is gone: until then a lock may be held, or a commit be under way."""
+
+    @property
+    def pid(self) -> int:
+        """The first process, and the group of all."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def kill(self) -> None:
+        """Kill all of them at once, as a power cut would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def was_killed(self, seconds: float = 60) -> bool:
+        """Wait for its end. Returns whether it was killed; it may also have come to its end."""
+        self.process.join(seconds)
+        assert self.process.exitcode in {0, -signal.SIGKILL}, self.process.exitcode
+        assert self.lifeline.poll(seconds), "some of it is still alive"
+        self.lifeline.close()
+        return self.process.exitcode != 0
+
+
+def start(program: Callable[..., None], *arguments: Any, kill: Kill | Path | None = None) -> Life:
+    """Run a program in a process group of its own, to die somewhere, or to note in a file what it passes."""
+    ours, theirs = _FORKS.Pipe(duplex=False)
+    process = _FORKS.Process(target=_run, args=(program, kill, theirs, arguments))
+    process.start()
+    theirs.close()
+    life = Life(process, ours)
+    with contextlib.suppress(ProcessLookupError):
+        while os.getpgid(life.pid) != life.pid:  # until then nobody could kill its group
+            time.sleep(0.001)
+    return life
+
+
+def _run(
+    program: Callable[..., None], kill: Kill | Path | None, _lifeline: Connection, arguments: tuple[Any, ...]
+) -> None:
+    os.setsid()
+    if isinstance(kill, Path):
+        count(kill)
+    elif kill is not None:
+        arm(kill)
+    program(*arguments)
+
+
+def serve(settings: Settings, log: str) -> None:
+    """``careen serve``, as its command does it."""
+    fd = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    cli_serve._prepare(settings)
+    raise SystemExit(processes.serve(settings))
+
+
+def prepare(settings: Settings) -> None:
+    """What ``careen serve`` does before it serves."""
+    cli_serve._prepare(settings)
+
+
+class ForkedServer(Server):
+    """``careen serve`` in a process group of its own, forked and not started anew."""
+
+    def __init__(self, data: Path, **settings: Any) -> None:
+        super().__init__(data, **settings)
+        self._life: Life | None = None
+
+    @property
+    def pid(self) -> int:
+        """The parent process, and its group."""
+        assert self._life is not None
+        return self._life.pid
+
+    def start(self, kill: Kill | Path | None = None) -> "ForkedServer":
+        """Start, and wait until it answers, or has been killed."""
+        settings = msgspec.convert(self._settings | {"data": str(self.data)}, Settings)
+        self._life = start(serve, settings, str(self.log), kill=kill)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.is_alive() and not self._answers():
+            time.sleep(0.01)
+        return self
+
+    def children(self) -> list[int]:
+        """Its HTTP processes and its worker."""
+        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(child) for child in path.read_text().split()]
+
+    def crash(self) -> None:
+        """Kill every process of it at once, if that has not happened."""
+        if self._life is not None:
+            self._life.kill()
+            assert self._life.was_killed()
+            self._life = None
+
+    def is_alive(self) -> bool:
+        """Whether its parent process lives."""
+        return self._life is not None and self._life.process.is_alive()

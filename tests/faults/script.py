@@ -1,0 +1,216 @@
+"""A script that passes every fault point, step by step, and what each step does to what clients can see."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from careen import server
+from careen.oci.digest import digest_of
+from careen.registry import gc, layers, lifecycle
+from tests.faults.doors import PIECE, Direct, Door, Gone
+from tests.faults.model import Journal, State, settings_of
+from tests.images import Built, artifact, image
+
+A, B = "team/a", "team/b"
+LARGE = random.Random("large").randbytes(150_000)  # noqa: S311 the same bytes every time
+ALONE = b"no image needs this"
+ONE = image("base", "one", size=70_000)
+TWO = image("base", "two", size=70_000)
+SIGNATURE = artifact("application/vnd.example.signature", TWO)
+PASSING = [image(f"passing {number}") for number in range(5)]
+POLICY = (
+    '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"tagged","tagPrefixList":["tmp-"],'
+    '"countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}'
+)
+
+
+class Step(NamedTuple):
+    """One thing that a client does, in one transaction or, if it is long, in several."""
+
+    name: str
+    do: Callable[[Door], object]
+    then: Callable[[State], object]
+    """What it does to what clients can see."""
+    is_long: bool = False
+
+
+def _upload(repository: str, data: bytes) -> Step:
+    def then(state: State) -> None:
+        state.repositories.add(repository)
+        state.blobs.add((repository, digest_of(data)))
+
+    return Step(f"upload {len(data)} bytes to {repository}", lambda door: door.upload(repository, data), then)
+
+
+def _put(repository: str, built: Built, tag: str | None) -> Step:
+    def do(door: Door) -> None:
+        try:
+            door.put(repository, built, tag)
+        except Gone:  # the collector was quicker than we: as any client would
+            for data in built.blobs:
+                door.upload(repository, data)
+            door.put(repository, built, tag)
+
+    def then(state: State) -> None:
+        state.images.add((repository, built.digest))
+        if tag is not None:
+            state.tags[repository, tag] = built.digest
+
+    return Step(f"put {built.digest[:14]} as {tag}", do, then)
+
+
+def _push(repository: str, built: Built, tag: str | None) -> list[Step]:
+    return [*(_upload(repository, data) for data in built.blobs), _put(repository, built, tag)]
+
+
+def _create(repository: str) -> Step:
+    return Step(
+        f"create {repository}",
+        lambda door: door.create(repository),
+        lambda state: state.repositories.add(repository),
+    )
+
+
+def _mount(digest: str) -> Step:
+    def do(door: Door) -> None:
+        try:
+            door.mount(B, digest, A)
+        except Gone:
+            door.upload(B, ALONE)
+
+    return Step("mount", do, lambda state: state.blobs.add((B, digest)))
+
+
+def _forget(state: State, repository: str, *digests: str) -> None:
+    state.images -= {(repository, digest) for digest in digests}
+    state.tags = {
+        key: digest for key, digest in state.tags.items() if key[0] != repository or digest not in digests
+    }
+
+
+def _delete_repository(repository: str) -> Step:
+    def then(state: State) -> None:
+        state.repositories.discard(repository)
+        state.blobs = {each for each in state.blobs if each[0] != repository}
+        _forget(state, repository, *(digest for name, digest in state.images if name == repository))
+
+    return Step(f"delete {repository}", lambda door: door.delete_repository(repository), then)
+
+
+def _nothing(_: State) -> None:
+    """Clients see what they saw."""
+
+
+def _pulled(door: Door) -> None:
+    deadline = time.monotonic() + 30
+    while (found := door.pull(A, ONE.digest)) is None:  # a worker is restoring it
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert found == ONE.manifest
+
+
+STEPS: Sequence[Step] = [
+    _create(A),
+    _create(B),
+    _upload(A, LARGE),
+    _upload(B, LARGE),
+    _upload(A, ALONE),
+    _mount(digest_of(ALONE)),
+    Step("leave an upload", lambda door: door.leave(A, LARGE), _nothing),
+    *_push(A, ONE, "keep"),
+    *_push(A, TWO, "keep-2"),
+    *_push(A, SIGNATURE, None),
+    *_push(B, ONE, "b"),
+    _put(A, TWO, "keep"),
+    Step("untag", lambda door: door.untag(A, "keep-2"), lambda state: state.tags.pop((A, "keep-2"), None)),
+    Step(
+        "delete a blob",
+        lambda door: door.delete_blob(A, digest_of(ALONE)),
+        lambda state: state.blobs.discard((A, digest_of(ALONE))),
+    ),
+    *(step for number, built in enumerate(PASSING) for step in _push(A, built, f"tmp-{number}")),
+    Step("archive", lambda door: door.archive(A, ONE.digest), _nothing),
+    Step("restore", lambda door: door.restore(A, ONE.digest), _nothing),
+    Step(
+        "work",
+        lambda door: door.settle(A, {"keep", *(f"tmp-{number}" for number in range(5))}),
+        _nothing,
+        True,
+    ),
+    Step("pull", _pulled, _nothing),
+    Step(
+        "delete an image",
+        lambda door: door.delete(A, TWO.digest),
+        lambda state: _forget(state, A, TWO.digest, SIGNATURE.digest),
+    ),
+    Step("put a policy", lambda door: door.put_policy(A, POLICY), _nothing),
+    Step("preview", lambda door: door.preview(A), _nothing),
+    Step(
+        "work by the policy",
+        lambda door: door.settle(A, {"tmp-4"}),
+        lambda state: _forget(state, A, *(built.digest for built in PASSING[:4])),
+        True,
+    ),
+    _delete_repository(B),
+    Step("collect", lambda door: door.collect(), _nothing, True),
+]
+
+
+def go_through(door: Door, journal: Journal, first: int = 0) -> None:
+    """Take the steps from ``first`` on, and note each before and after."""
+    for number, step in enumerate(STEPS[first:], start=first):
+        journal.note(step=number, done=False)
+        step.do(door)
+        journal.note(step=number, done=True)
+
+
+def play(folder: Path, journal: Path, first: int = 0) -> None:
+    """The program: go through the script on a data folder."""
+    # A few images make several batches, and a small upload several pieces.
+    lifecycle.BATCH, gc.BATCH = 2, 3
+    layers.FLUSH_BYTES = PIECE
+    registry = server.open_registry(settings_of(folder))
+    notes = Journal(journal)
+    go_through(Direct(registry), notes, first)
+    notes.close()
+    registry.close()
+
+
+def progress(journal: Journal) -> tuple[int, State, State]:
+    """Where the script stands: the step to take next, and what clients saw before it and would see after it."""
+    begun, done = -1, -1
+    for entry in journal.read():
+        if entry["done"]:
+            done = entry["step"]
+        else:
+            begun = entry["step"]
+    before = State()
+    for step in STEPS[: done + 1]:
+        step.then(before)
+    after = before.copy()
+    if begun > done:
+        STEPS[begun].then(after)
+    return done + 1, before, after
+
+
+def assert_between(before: State, after: State, now: State, *, is_long: bool, is_collected: bool) -> None:
+    """What was acknowledged is there, and the step under way happened or did not; if it is long, in part."""
+    lower, upper = before.facts() & after.facts(), before.facts() | after.facts()
+    found = now.facts()
+    if is_collected:  # assert_whole knows which blobs must be there
+        lower = {fact for fact in lower if fact[0] != "blob"}
+    assert found >= lower, f"lost: {lower - found}"
+    assert found <= upper, f"not asked for: {found - upper}"
+    if not is_long and not is_collected:
+        assert found in (before.facts(), after.facts())
+
+
+WORK = next(number for number, step in enumerate(STEPS) if step.is_long)
+"""From this step on the collector may have been there."""
+
+POLICY_SET, POLICY_RUN = (
+    next(number for number, step in enumerate(STEPS) if step.name == name)
+    for name in ("put a policy", "work by the policy")
+)
