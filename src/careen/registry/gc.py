@@ -83,9 +83,9 @@ def _bring_forward(tx: Transaction) -> None:
 
 def _review_step(tx: Transaction, grace: Instant) -> Collected:
     reviewed = blobs = freed = waiting = 0
-    layers.review_all(
-        tx.rows, tx.now + grace
-    )  # later than that is only what a clock that was ahead has noted
+    # Later than that is only what a clock that was ahead has noted. Not sooner, whatever grace is asked for: what is pushed from
+    # now on is the next collection's, or this one would not end as long as somebody pushes.
+    layers.review_all(tx.rows, tx.now + tx.limits.grace)
     for review in layers.due_reviews(tx.rows, tx.now, BATCH):
         reviewed += 1
         if review.seen_at is None or review.referenced:
