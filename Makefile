@@ -39,6 +39,7 @@ arch: .venv/.dev ## import directions (import-linter)
 
 bench: .venv/.dev ## policies beside SQL and a dataframe, then the registry beside CNCF distribution, where it is installed
 	-$(BIN)/python -m benchmarks.lifecycle --json results/bench-lifecycle.json
+	-$(BIN)/python -m benchmarks.collection --json results/bench-collection.json
 	$(BIN)/python -m benchmarks --json results/bench.json
 
 format: .venv/.dev ## put the code into shape

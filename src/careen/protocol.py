@@ -33,6 +33,9 @@ SLICE_BYTES = 64 * 1024
 """How much of a body in memory is written at a time, and how much of a chunked one parsed: in chunks of two bytes it takes many
 times its size."""
 
+COARSE_BYTES = 4 * 1024
+"""A body whose last chunk had so many bytes is parsed as it comes: clients send in pieces of 32 KB."""
+
 HAND_ON_SECONDS = 1.0
 """What has arrived of a body is handed on after this time, be it ever so little: a slow client's bytes are not held here."""
 
@@ -83,6 +86,8 @@ class Protocol(HttpToolsProtocol):
     """What came behind requests that wait for their turn."""
     _surplus = False
     _received = 0
+    _part_bytes = 0
+    """Of the last part of a body."""
     _repeated = 0
     """Answers that were given again, without a cycle."""
     _seen: tuple[str, RequestResponseCycle | None, int] = ("", None, 0)
@@ -102,7 +107,7 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, as far as it is wanted now."""
         self._received += len(data)
-        if len(data) <= HEADS_BYTES and not self.flow.read_paused:
+        if len(data) <= self._portion(len(data)) and not self._unparsed and not self.flow.read_paused:
             self._feed(data)
         else:
             self._unparsed += data
@@ -124,6 +129,8 @@ class Protocol(HttpToolsProtocol):
         """How many bytes to parse at once."""
         if not self._in_body:
             return HEADS_BYTES
+        if self._part_bytes >= COARSE_BYTES:
+            return there
         return SLICE_BYTES if any(name == b"transfer-encoding" for name, _ in self.headers) else there
 
     def _feed(self, data: bytes | memoryview) -> None:
@@ -143,7 +150,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The next bytes begin a body, or another head. What can be answered again is answered here."""
         self._head_bytes = 0
-        self._in_head, self._in_body = False, True
+        self._in_head, self._in_body, self._part_bytes = False, True, 0
         if not self._answer_again():
             super().on_headers_complete()
 
@@ -201,7 +208,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Hand a part of the body to whoever reads it: ``Direct.pieces`` once that was called, else uvicorn's ``receive``."""
-        self._head_bytes = 0
+        self._head_bytes, self._part_bytes = 0, len(body)
         direct = self.cycle.scope.get("extensions", {}).get(EXTENSION)
         if isinstance(direct, Direct) and direct.takes_pieces and not self.cycle.response_complete:
             direct.gather(body)

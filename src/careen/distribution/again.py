@@ -16,7 +16,7 @@ from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 
 CONDITIONS = frozenset({b"if-none-match", b"if-range", b"range"})
-"""Headers that the answer depends on besides path and credential."""
+"""Headers that the answer depends on besides path, query and credential."""
 
 
 class Question(NamedTuple):

@@ -90,7 +90,11 @@ def in_a_file(surface: Surface, body: bytes) -> IO[bytes]:
 
 
 async def respond_listing(surface: Surface, exchange: Exchange, build: Callable[[], Listing]) -> None:
-    """Answer 200 with what ``build`` makes in a thread. A heavy body leaves by way of a file, which the thread writes too."""
+    """Answer 200 with what ``build`` makes in a thread; a light answer may be given again, as it is.
+
+    A heavy body leaves by way of a file, which the thread writes too.
+    """
+    asked = surface.fresh.version
 
     def built() -> tuple[list[Header], bytes, IO[bytes] | None, int]:
         headers, body = build()
@@ -100,7 +104,11 @@ async def respond_listing(surface: Surface, exchange: Exchange, build: Callable[
 
     headers, body, file, size = await surface.registry.in_thread(built)
     if file is None:
-        await exchange.respond(200, headers, body)
+        response = await exchange.respond(200, headers, body)
+        if (
+            surface.fresh.version == asked
+        ):  # else what the thread read may be older than what is remembered now
+            surface.again.keep(exchange, response)
         return
     with file:
         await exchange.respond_file(

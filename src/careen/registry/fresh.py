@@ -33,6 +33,11 @@ class Fresh:
         self._answers: dict[Hashable, Any] = {}
         self._bytes = 0
 
+    @property
+    def version(self) -> int:
+        """The database's version that the answers are of. An answer that was read elsewhere is fresh while it stands."""
+        return self._version
+
     def renew(self) -> None:
         """Forget everything if anything was committed.
 
