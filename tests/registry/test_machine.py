@@ -31,7 +31,7 @@ from careen import server
 from careen.clock import DAY
 from careen.ecr import errors
 from careen.lifecycle.plan_hash import plan_hash
-from careen.registry import archive, gc, images, layers, lifecycle, repositories, storage, trash
+from careen.registry import archive, gc, images, layers, lifecycle, pins, repositories, storage, trash
 from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests.images import Built, artifact, image, index
@@ -115,6 +115,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.images: dict[tuple[str, str], Pushed] = {}
         self.tags: dict[tuple[str, str], str] = {}
         self.archived: set[tuple[str, str]] = set()
+        self.pinned: set[tuple[str, str]] = set()
         self.trash: list[Trashed] = []
         self.batches = 0
         self.collected = True
@@ -238,6 +239,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.batches += 1
         for name, digest in [key for key in self.images if key[0] == repository]:
             self._discard(name, digest)
+        self.pinned = {key for key in self.pinned if key[0] != repository}
         for key in [key for key in self.blobs if key[0] == repository]:
             del self.blobs[key]
         self.collected = False
@@ -275,6 +277,14 @@ class RegistryMachine(RuleBasedStateMachine):
         self.registry.write_now(archive.archive, stored)
         self.archived.add(key)
 
+    @rule(one=pushed)
+    def pin(self, one: Pushed) -> None:
+        """Somebody says that an image is in use, for longer than any of these courses takes."""
+        if (one.repository, one.built.digest) in self.images:
+            use = pins.InUse(one.repository, one.built.digest, None, "somebody")
+            self.registry.write_now(pins.put, "tests", 1000 * DAY, [use])
+            self.pinned.add((one.repository, one.built.digest))
+
     # What the registry does.
 
     @rule(repository=REPOSITORIES)
@@ -288,6 +298,8 @@ class RegistryMachine(RuleBasedStateMachine):
         self.registry.write_now(lifecycle.delete_policy, repository)
         left = steps.digests(self.registry, repository)
         assert left == before - {decision.image.digest for decision in plan.acted_on}
+        held = {digest for name, digest in self.pinned if name == repository} & before
+        assert left >= held | {child for digest in held for child in self.images[repository, digest].children}
         self.batches += 1
         for digest in before - left:
             self._discard(repository, digest)
