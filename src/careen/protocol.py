@@ -12,6 +12,7 @@ import contextlib
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -246,6 +247,8 @@ class Protocol(Bounded):
         connection = self.transport.get_extra_info("socket")
         if connection is None:
             return  # over TLS there is none any more while the connection is being closed
+        if sys.platform != "linux":
+            return  # other kernels tell other things, or nothing: there an answer is waited for without an end
         try:
             info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
         except OSError:
