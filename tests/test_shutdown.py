@@ -50,14 +50,15 @@ def begin_download(client: Client, name: str) -> socket.socket:
 
 
 def begin_upload(client: Client, location: str) -> http.client.HTTPConnection:
-    """Send the first half of ten bytes."""
+    """Send the first half of ten bytes, once our request holds the upload."""
     sending = client.open()
     sending.putrequest("PATCH", location)
     sending.putheader("Authorization", client.authorization)
     sending.putheader("Content-Length", "10")
-    sending.endheaders(b"01234")
-    while client.send("GET", location).status != 409:  # held by our request
-        time.sleep(0.02)
+    sending.putheader("Expect", "100-continue")
+    sending.endheaders()
+    assert sending.sock.recv(64) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    sending.send(b"01234")
     return sending
 
 

@@ -1,7 +1,7 @@
 """Pins in the registry: how they come, what ends them, what does not, and what runs and deletions make of them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from itertools import product
 from typing import Any
 
@@ -108,15 +108,28 @@ def test_a_silent_feed_keeps_its_pins_for_the_grace(registry: Registry, clock: H
     assert pass_time(registry, clock, DAY + HOUR) == 1
 
 
-def test_the_worker_says_which_feeds_are_silent(registry: Registry, clock: Hands, old: Built) -> None:
+@pytest.fixture
+def logs() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What is logged, of any level: a command run in this process may have asked for less."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    try:
+        with structlog.testing.capture_logs() as captured:
+            yield captured
+    finally:
+        structlog.configure(**before)
+
+
+def test_the_worker_says_which_feeds_are_silent(
+    registry: Registry, clock: Hands, old: Built, logs: list[MutableMapping[str, Any]]
+) -> None:
     """Once an hour, in its log; and drops what has ended."""
     registry = with_limits(registry, pin_grace=2 * DAY)
     report(registry, use(old), ttl=HOUR)
     registry.write_now(lambda tx: jobs.enqueue(tx.rows, "pins", "", tx.now))
-    with structlog.testing.capture_logs() as logs:
-        for _ in range(50 * 6):
-            clock.forward(pins.LOOK_EVERY)
-            assert worker.run_one(registry, "w")
+    for _ in range(50 * 6):
+        clock.forward(pins.LOOK_EVERY)
+        assert worker.run_one(registry, "w")
     said = [each for each in logs if each["event"].startswith("a feed of images in use is silent")]
     assert [each["silent_hours"] for each in said][:3] == [1, 2, 3]
     assert {(each["source"], each["log_level"]) for each in said} == {(PROD, "warning")}
