@@ -1,19 +1,23 @@
 """The collector: bytes come back exactly, leases are kept, and a crash costs nothing."""
 
 import asyncio
+import itertools
 import os
+import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from careen import server
 from careen.clock import DAY, HOUR, SECOND
+from careen.db import layers as layer_rows
 from careen.oci.digest import digest_of
 from careen.registry import archive, gc, layers, repositories
 from careen.registry.gc import Collected
-from careen.registry.registry import Registry
+from careen.registry.registry import Registry, Transaction
 from careen.settings import Settings
 from tests.images import image
 from tests.registry.steps import (
@@ -63,6 +67,33 @@ def test_more_than_a_batch_is_collected(registry: Registry) -> None:
         layers.store(registry, found, digest_of(data), data)
     assert gc.collect(registry).blobs == gc.BATCH + 5
     assert stored_bytes(registry) == 0
+
+
+def test_a_collection_without_grace_ends_while_pushes_go_on(registry: Registry) -> None:
+    """What comes after its beginning is the next one's, and is kept as long as ever."""
+    patient = with_limits(registry, grace=DAY)
+    found = patient.write_now(repositories.create, APP)
+    enough = threading.Event()
+    numbers = itertools.count()
+
+    def store_many(tx: Transaction) -> None:
+        """Faster than the collector is, which rests."""
+        for data in (b"%d" % next(numbers) for _ in range(5 * gc.BATCH)):
+            layer_rows.insert(tx.rows, digest_of(data), len(data), "", data, tx.now)
+            layer_rows.link(tx.rows, found.id, digest_of(data), tx.now, tx.now + tx.limits.grace)
+
+    def store_on() -> None:
+        while not enough.is_set():
+            patient.write_now(store_many)
+
+    patient.write_now(store_many)
+    with ThreadPoolExecutor(2) as threads:
+        pushing = threads.submit(store_on)
+        try:
+            assert threads.submit(gc.collect, patient, grace=0).result(timeout=20).blobs >= 5 * gc.BATCH
+        finally:
+            enough.set()
+            pushing.result()
 
 
 def test_a_blob_is_kept_for_the_grace_period(registry: Registry, clock: Hands) -> None:
