@@ -134,7 +134,8 @@ class Database:
         )
         try:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
-                connection.execute(f"PRAGMA {pragma}")
+                # A log that others are just recovering or removing is not waited for by SQLite here.
+                _insist(connection, f"PRAGMA {pragma}")
         except sqlite3.Error:
             connection.close()
             raise
@@ -203,20 +204,25 @@ def _begin(connection: sqlite3.Connection) -> None:
     SQLite's own way to wait looks less and less often, at last ten times a second: who writes much would keep others waiting
     long after it is done. So we look ourselves, often.
     """
-    deadline = time.monotonic() + BUSY_SECONDS
     connection.execute("PRAGMA busy_timeout=0")
     try:
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                select.select((), (), (), LOOK_SECONDS)  # a wait that no clock set anew can spoil
-            else:
-                return
+        _insist(connection, "BEGIN IMMEDIATE")
     finally:
         connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
+
+
+def _insist(connection: sqlite3.Connection, statement: str) -> None:
+    """Execute a statement, again and again while another process is in the way."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            select.select((), (), (), LOOK_SECONDS)  # a wait that no clock set anew can spoil
+        else:
+            return
 
 
 def _fail(live: "Sequence[tuple[Work, Future[Any]]]", error: sqlite3.Error) -> None:
