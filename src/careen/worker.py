@@ -45,9 +45,8 @@ def run(registry: Registry, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             _work(registry, stop)
-        except (
-            Exception
-        ):  # a full disk fails the claim of a job, too; a worker that ends for it would end the server
+        except Exception:
+            # A full disk fails the claim of a job, too; a worker that ends for it would end the server.
             log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
     scrubbing.join()
@@ -94,9 +93,8 @@ def _run_scrubs(registry: Registry, stop: threading.Event, worker: str) -> None:
         try:
             run_one(registry, worker, work)
         except Exception:
-            log.exception(
-                "the scrub could not be begun"
-            )  # the disk is full, say: the other jobs go on, and so will this
+            # The disk is full, say: the other jobs go on, and so will this.
+            log.exception("the scrub could not be begun")
         stop.wait(SCRUB_LOOK_SECONDS)
 
 

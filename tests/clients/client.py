@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from careen.oci.digest import digest_of
+from tests.images import Built, write_layout
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server
 from tests.tls import TlsServer
 
@@ -121,3 +123,15 @@ class Shell:
         assert "Succeeded" in self.run(
             tool, "login", *self.reach("--tls-verify=false"), *credentials, self.host
         )
+
+
+def copy_in_and_out(shell: Shell, repository: str, built: Built) -> None:
+    """Have skopeo, logged in, copy an image into the registry and out again: its manifest and its blobs are what they were."""
+    shell.login("skopeo")
+    source = write_layout(shell.folder / "in", built, "1")
+    target = f"docker://{shell.host}/{repository}:1"
+    shell.run("skopeo", "copy", *shell.reach("--dest-tls-verify=false"), source, target)
+    shell.run("skopeo", "copy", *shell.reach("--src-tls-verify=false"), target, f"oci:{shell.folder}/out:1")
+    for digest in (built.digest, *built.digests):
+        blob = shell.folder / "out" / "blobs" / digest.replace(":", "/")
+        assert digest_of(blob.read_bytes()) == digest

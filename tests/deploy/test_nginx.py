@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from careen.oci.digest import digest_of
-from tests.clients.client import Shell, needs
+from tests.clients.client import Shell, copy_in_and_out, needs
 from tests.deploy.nginx import Nginx, behind_nginx, needs_nginx
 from tests.distribution.client import Answer, Client, answer
 from tests.distribution.stock import LARGE, Stock, put_in
@@ -302,14 +302,7 @@ def test_crane_pushes_and_pulls_a_large_image(front: Nginx, tmp_path: Path) -> N
 @needs("skopeo")
 def test_skopeo_copies_in_and_out(front: Nginx, tmp_path: Path) -> None:
     """Logged in through nginx."""
-    shell = Shell(front, tmp_path)
-    shell.login("skopeo")
-    source = write_layout(tmp_path / "in", built := image("base", "skopeo", size=300_000), "1")
-    target = f"docker://{front.host}/{NAME}/skopeo:1"
-    shell.run("skopeo", "copy", "--dest-tls-verify=false", source, target)
-    shell.run("skopeo", "copy", "--src-tls-verify=false", target, f"oci:{tmp_path}/out:1")
-    for digest in (built.digest, *built.digests):
-        assert digest_of((tmp_path / "out" / "blobs" / digest.replace(":", "/")).read_bytes()) == digest
+    copy_in_and_out(Shell(front, tmp_path), f"{NAME}/skopeo", image("base", "skopeo", size=300_000))
 
 
 def push_with_boto(front: Nginx, name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from careen.oci.digest import digest_of
-from tests.clients.client import Shell, needs
+from tests.clients.client import Shell, copy_in_and_out, needs
 from tests.distribution.client import Answer, Client, careen
 from tests.distribution.stock import LARGE, NAMES, SMALL, put_in
 from tests.distribution.test_workers import crash
@@ -136,13 +136,7 @@ def test_crane(request: pytest.FixtureRequest, way: str, tmp_path: Path) -> None
 def test_skopeo(request: pytest.FixtureRequest, way: str, tmp_path: Path) -> None:
     """Copied in, copied out."""
     shell = Shell(request.getfixturevalue(way), tmp_path)
-    shell.login("skopeo")
-    source = write_layout(tmp_path / "in", built := image("base", "skopeo", size=9_000_000), "1")
-    target = f"docker://{shell.host}/s3/skopeo:1"
-    shell.run("skopeo", "copy", "--dest-tls-verify=false", source, target)
-    shell.run("skopeo", "copy", "--src-tls-verify=false", target, f"oci:{tmp_path}/out:1")
-    for digest in (built.digest, *built.digests):
-        assert digest_of((tmp_path / "out" / "blobs" / digest.replace(":", "/")).read_bytes()) == digest
+    copy_in_and_out(shell, "s3/skopeo", image("base", "skopeo", size=9_000_000))
 
 
 @BOTH

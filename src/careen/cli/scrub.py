@@ -46,12 +46,12 @@ def scrub(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    found: list[Damage] = []
     with opened(data) as registry:
         if status:
             progress = registry.read(scrubbing.last, scrubbing.PERIODIC)
         else:
             pace = scrubbing.Pace(registry.limits.scrub_rate if rate is None else rate, stop)
-            found: list[Damage] = []
             try:
                 progress = scrubbing.run(
                     registry, pace, scope=scrubbing.COMMAND, repository=repository, found=found.append
@@ -59,7 +59,7 @@ def scrub(
             except EcrError as error:
                 fail(error.message)
         report = registry.read(scrubbing.report)
-    broken = [] if status else [damage for damage in found if not damage.digest]
+    broken = [damage for damage in found if not damage.digest]
     if json:
         print_json(
             {
