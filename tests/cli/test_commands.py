@@ -15,7 +15,7 @@ from careen.demo import images
 from careen.registry import images as image_cases
 from careen.registry import layers, lifecycle, repositories
 from careen.registry.registry import Registry
-from tests.registry.steps import CAUSE
+from tests.registry.steps import cause
 from tests.server import Server, clean_environment
 
 KEEP_ONE = json.dumps(
@@ -103,10 +103,10 @@ def test_a_policy_run_and_a_collection_give_exactly_their_bytes_back(
 def test_blobs_within_their_grace_period_wait(data: str, registry: Registry) -> None:
     """Without --grace the registry's own grace period holds, and the command says what waits."""
     repository = registry.read(repositories.require, "team/app")
-    registry.write_now(image_cases.delete_by_tag, repository, "v1", CAUSE)
+    registry.write_now(image_cases.delete_by_tag, repository, "v1", cause())
     collected = answer("gc", "--now", "--data", data)
     assert (collected["freed"], collected["waiting"]) == (0, 2)
-    registry.write_now(image_cases.delete_by_tag, repository, "v2", CAUSE)
+    registry.write_now(image_cases.delete_by_tag, repository, "v2", cause())
     assert "wait for the end of their grace period" in careen("gc", "--now", "--data", data).stdout
 
 

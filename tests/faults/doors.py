@@ -16,7 +16,7 @@ from careen.registry.repositories import Repository
 from tests.distribution.client import Answer, Client
 from tests.images import Built
 from tests.registry import steps
-from tests.registry.steps import CAUSE
+from tests.registry.steps import cause
 
 PART = 60_000
 """Bytes per chunk of an upload."""
@@ -68,7 +68,7 @@ class Direct:
 
     def delete_repository(self, repository: str) -> None:
         with contextlib.suppress(errors.RepositoryNotFound):
-            self._registry.write_now(repositories.delete, repository, CAUSE, force=True)
+            self._registry.write_now(repositories.delete, repository, cause(), force=True)
 
     def put_policy(self, repository: str, text: str) -> None:
         self._registry.write_now(lifecycle.put_policy, repository, text)
@@ -110,7 +110,7 @@ class Direct:
         self._registry.write_now(images.untag, self._target(repository), tag)
 
     def delete(self, repository: str, digest: str) -> None:
-        self._registry.write_now(images.delete_by_digest, self._target(repository), digest, CAUSE)
+        self._registry.write_now(images.delete_by_digest, self._target(repository), digest, cause())
 
     def _change(self, repository: str, digest: str, change: Any) -> None:
         row = self._registry.read(images.find, self._target(repository), digest=digest)

@@ -18,8 +18,14 @@ from careen.registry.repositories import Repository
 from careen.settings import Settings
 from tests.images import Built
 
-CAUSE = Cause("arn:aws:iam::000000000000:user/tester", "BatchDeleteImage")
+TESTER = "arn:aws:iam::000000000000:user/tester"
 """Who deletes in the tests that do not ask."""
+
+
+def cause() -> Cause:
+    """One request to delete: what two requests delete does not belong together."""
+    return Cause(TESTER, "BatchDeleteImage")
+
 
 START = parse_instant("2026-01-01T00:00:00Z")
 
@@ -96,8 +102,7 @@ def digests(registry: Registry, repository: str) -> set[str]:
 def delete(registry: Registry, repository: str, built: Built) -> list[str]:
     """Delete by digest, as one request does. Returns the digests of all that went."""
     found = registry.read(repositories.require, repository)
-    cause = Cause(CAUSE.by, CAUSE.operation)
-    gone = registry.write_now(images.delete_by_digest, found, built.digest, cause)
+    gone = registry.write_now(images.delete_by_digest, found, built.digest, cause())
     return [image.row.digest for image in gone]
 
 

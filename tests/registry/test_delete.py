@@ -7,7 +7,7 @@ import pytest
 from careen.registry import images, layers, repositories
 from careen.registry.registry import Registry
 from tests.images import artifact, image, index
-from tests.registry.steps import CAUSE, delete, digests, push, put, row, upload
+from tests.registry.steps import cause, delete, digests, push, put, row, upload
 
 SIGNATURE = "application/vnd.example.signature"
 
@@ -56,9 +56,9 @@ def test_an_index_holds_what_it_lists(registry: Registry) -> None:
         delete(registry, "team/app", child)
     held_by = ", ".join(sorted({one.digest, two.digest}))
     assert str(caught.value) == f"Requested image referenced by manifest list: [{held_by}]"
-    registry.write_now(images.delete_by_tag, repository, "1", CAUSE)
+    registry.write_now(images.delete_by_tag, repository, "1", cause())
     with pytest.raises(images.ImageReferenced):
-        registry.write_now(images.delete_by_tag, repository, "amd64", CAUSE)
+        registry.write_now(images.delete_by_tag, repository, "amd64", cause())
     delete(registry, "team/app", one)
     delete(registry, "team/app", two)
     assert delete(registry, "team/app", child) == [child.digest]
@@ -71,7 +71,7 @@ def test_a_tag_may_go_without_its_image(registry: Registry) -> None:
     repository = registry.read(repositories.require, "team/app")
     assert registry.write_now(images.untag, repository, "1")
     assert not registry.write_now(images.untag, repository, "1")
-    assert registry.write_now(images.delete_by_tag, repository, "1", CAUSE) is None
+    assert registry.write_now(images.delete_by_tag, repository, "1", cause()) is None
     assert digests(registry, "team/app") == {built.digest}
 
 
@@ -102,7 +102,7 @@ def test_a_deleted_repository_takes_all_of_it_along(registry: Registry) -> None:
     for built in (shared, own):
         push(registry, "team/app", built)
     put(registry, "team/app", index(shared, own), "all")
-    registry.write_now(repositories.delete, "team/app", CAUSE, force=True)
+    registry.write_now(repositories.delete, "team/app", cause(), force=True)
     assert registry.read(repositories.find, "team/app") is None
     assert registry.read(images.pullable, "team/app", "all") is None
     left = registry.read(lambda tx: {row[0] for row in tx.rows.execute("SELECT digest FROM blobs")})

@@ -21,10 +21,10 @@ from careen.registry.registry import Registry, Transaction
 from careen.settings import Settings
 from tests.images import image
 from tests.registry.steps import (
-    CAUSE,
     Hands,
     begin,
     blob,
+    cause,
     delete,
     files,
     is_whole,
@@ -205,7 +205,7 @@ def test_bytes_stay_until_the_last_repository_lets_go(registry: Registry) -> Non
 def test_a_deleted_repository_gives_its_bytes_back(registry: Registry) -> None:
     """The next collection deletes the files of blobs that nobody links any more."""
     push(registry, APP, image("app", size=70_000))
-    registry.write_now(repositories.delete, APP, CAUSE, force=True)
+    registry.write_now(repositories.delete, APP, cause(), force=True)
     gc.collect(registry)
     assert stored_bytes(registry) == 0
 

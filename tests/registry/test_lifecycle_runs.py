@@ -11,7 +11,7 @@ from careen.registry import gc, images, lifecycle, repositories, storage
 from careen.registry.lifecycle import ARCHIVED, BLOCKED, EXPIRED, SKIPPED, Ran
 from careen.registry.registry import Registry
 from tests.images import Built, artifact, image, index
-from tests.registry.steps import CAUSE, Hands, digests, is_whole, push, put, row
+from tests.registry.steps import Hands, cause, digests, is_whole, push, put, row
 
 APP = "team/app"
 SIGNATURE = "application/vnd.example.signature"
@@ -92,7 +92,7 @@ def test_without_a_policy_or_a_repository_there_is_no_run(registry: Registry) ->
     found = registry.write_now(repositories.create, APP)
     assert lifecycle.run(registry, found.id) is None
     registry.write_now(lifecycle.put_policy, APP, policy())
-    registry.write_now(repositories.delete, APP, CAUSE)
+    registry.write_now(repositories.delete, APP, cause())
     assert lifecycle.run(registry, found.id) is None
 
 
@@ -202,7 +202,7 @@ def test_an_image_that_was_deleted_meanwhile_is_skipped(registry: Registry) -> N
     push(registry, APP, image("new"))
     plan = Plan(registry, policy())
     found = registry.read(repositories.require, APP)
-    registry.write_now(images.delete_by_digest, found, image("old").digest, CAUSE)
+    registry.write_now(images.delete_by_digest, found, image("old").digest, cause())
     assert plan.carry_out() == [SKIPPED]
 
 

@@ -36,7 +36,7 @@ from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests.images import Built, artifact, image, index
 from tests.registry import steps
-from tests.registry.steps import CAUSE
+from tests.registry.steps import TESTER, cause
 
 REPOSITORIES = st.sampled_from(["team/a", "team/b"])
 LAYERS = st.lists(st.sampled_from(["one", "two", "large"]), min_size=1, max_size=2, unique=True)
@@ -198,12 +198,12 @@ class RegistryMachine(RuleBasedStateMachine):
         elif digest is not None and self._tags(repository, digest) == [tag]:
             if self._parents(repository, digest):
                 with pytest.raises(images.ImageReferenced):
-                    self.registry.write_now(images.delete_by_tag, found, tag, CAUSE)
+                    self.registry.write_now(images.delete_by_tag, found, tag, cause())
                 return
-            self.registry.write_now(images.delete_by_tag, found, tag, CAUSE)
+            self.registry.write_now(images.delete_by_tag, found, tag, cause())
             self._forget(repository, digest)
         else:
-            assert (self.registry.write_now(images.delete_by_tag, found, tag, CAUSE) is None) == (
+            assert (self.registry.write_now(images.delete_by_tag, found, tag, cause()) is None) == (
                 digest is None
             )
         self.tags.pop((repository, tag), None)
@@ -235,7 +235,7 @@ class RegistryMachine(RuleBasedStateMachine):
         """Everything of a repository goes."""
         if not self._has(repository):
             return
-        self.registry.write_now(repositories.delete, repository, CAUSE, force=True)
+        self.registry.write_now(repositories.delete, repository, cause(), force=True)
         self.batches += 1
         for name, digest in [key for key in self.images if key[0] == repository]:
             self._discard(name, digest)
@@ -252,7 +252,7 @@ class RegistryMachine(RuleBasedStateMachine):
         name, digest = one.repository, one.built.digest
 
         def ask() -> list[trash.Restored]:
-            return self.registry.write_now(trash.restore, name, digest, CAUSE.by, move_tags=move_tags)
+            return self.registry.write_now(trash.restore, name, digest, TESTER, move_tags=move_tags)
 
         if self._trashed(name, digest) is None:
             with pytest.raises(errors.ImageNotInTrash):

@@ -18,7 +18,7 @@ from careen.registry import archive, images, inventory, lifecycle, pins, preview
 from careen.registry.pins import InUse, Pinned
 from careen.registry.registry import Registry
 from tests.images import Built, artifact, image, index
-from tests.registry.steps import CAUSE, Hands, digests, push, put, row, with_limits
+from tests.registry.steps import Hands, cause, digests, push, put, row, with_limits
 from tests.registry.test_lifecycle_runs import APP, Plan, outcomes, policy, run
 
 PROD = "kubernetes/prod"
@@ -273,7 +273,7 @@ def test_an_explicit_delete_takes_a_pinned_image(registry: Registry, old: Built)
     """As on Amazon ECR, which asks nobody; the pin stays and shows what runs without its image."""
     report(registry, use(old))
     found = registry.read(repositories.require, APP)
-    registry.write_now(images.delete_by_digest, found, old.digest, CAUSE)
+    registry.write_now(images.delete_by_digest, found, old.digest, cause())
     [held] = registry.read(pins.page, APP, None, None, ("",) * 4, 9)
     assert not held.is_present
 
@@ -281,7 +281,7 @@ def test_an_explicit_delete_takes_a_pinned_image(registry: Registry, old: Built)
 def test_pins_go_with_their_repository(registry: Registry, old: Built) -> None:
     """And leave the feed, which will not find it any more."""
     report(registry, use(old))
-    registry.write_now(repositories.delete, APP, CAUSE, force=True)
+    registry.write_now(repositories.delete, APP, cause(), force=True)
     assert pinned(registry) == set()
     assert [each.pins for each in registry.read(pins.feeds)] == [0]
 

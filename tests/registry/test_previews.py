@@ -7,7 +7,7 @@ from careen.registry import lifecycle, previews, repositories
 from careen.registry.registry import Registry, Transaction
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import image
-from tests.registry.steps import CAUSE, push, stored_bytes
+from tests.registry.steps import cause, push, stored_bytes
 
 APP = "team/app"
 
@@ -58,7 +58,7 @@ def test_a_preview_of_a_deleted_repository_comes_to_nothing(registry: Registry) 
     """The worker finds nothing to do, and nothing to fail."""
     found = registry.write_now(repositories.create, APP)
     registry.write_now(previews.start, APP, KEEP_ONE)
-    registry.write_now(repositories.delete, APP, CAUSE)
+    registry.write_now(repositories.delete, APP, cause())
     previews.compute(registry, found.id)
     registry.write_now(previews.fail, found.id)
 

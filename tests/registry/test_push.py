@@ -10,7 +10,7 @@ from careen.oci.digest import digest_of
 from careen.registry import archive, images, layers, repositories
 from careen.registry.registry import Registry
 from tests.images import Built, image, index
-from tests.registry.steps import CAUSE, is_whole, push, put, row, upload, with_limits
+from tests.registry.steps import cause, is_whole, push, put, row, upload, with_limits
 
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 
@@ -106,7 +106,7 @@ def test_the_largest_image_of_an_index_of_indexes_counts(registry: Registry) -> 
 def test_a_repository_that_is_deleted_during_a_push_takes_nothing_more(registry: Registry) -> None:
     """The bytes that were on their way find no home, and say so."""
     target = registry.write_now(repositories.create, "team/app")
-    registry.write_now(repositories.delete, "team/app", CAUSE)
+    registry.write_now(repositories.delete, "team/app", cause())
     with pytest.raises(errors.RepositoryNotFound):
         layers.store(registry, target, digest_of(b"late"), b"late")
 

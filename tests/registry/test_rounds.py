@@ -10,7 +10,7 @@ from careen.clock import DAY, HOUR
 from careen.registry import archive, images, lifecycle, pins, repositories, rules
 from careen.registry.registry import Registry, Transaction
 from tests.images import image, index
-from tests.registry.steps import CAUSE, Hands, push, put
+from tests.registry.steps import Hands, cause, push, put
 
 NAMES = ("a0", "b0", "c0")
 
@@ -190,7 +190,7 @@ class Team:
 
 def _delete_if_possible(tx: Transaction, repository: repositories.Repository, row: images.ImageRow) -> None:
     with contextlib.suppress(images.ImageReferenced):
-        images.delete(tx, repository, row, CAUSE)
+        images.delete(tx, repository, row, cause())
 
 
 def _archive_if_possible(tx: Transaction, row: images.ImageRow) -> None:

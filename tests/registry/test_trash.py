@@ -15,8 +15,9 @@ from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, Transaction
 from tests.images import Built, artifact, image, index
 from tests.registry.steps import (
-    CAUSE,
+    TESTER,
     Hands,
+    cause,
     delete,
     digests,
     is_whole,
@@ -133,9 +134,9 @@ def test_what_cannot_come_back_whole_does_not_come_back(registry: Registry, cloc
 def trash_children_first(tx: Transaction) -> None:
     """Delete the index, then its first child, with the child's time in the trash cut short."""
     found = repositories.require(tx, APP)
-    images.delete_by_digest(tx, found, BOTH.digest, CAUSE)
+    images.delete_by_digest(tx, found, BOTH.digest, cause())
     short = dataclasses.replace(tx, limits=dataclasses.replace(tx.limits, trash=HOUR))
-    images.delete_by_digest(short, found, ONE.digest, CAUSE)
+    images.delete_by_digest(short, found, ONE.digest, cause())
 
 
 def test_a_tag_that_names_another_image_by_now_is_left_there(registry: Registry) -> None:
@@ -187,7 +188,7 @@ def test_an_archived_image_comes_back_archived(registry: Registry) -> None:
 def test_a_deleted_repository_comes_back_image_by_image(registry: Registry, clock: Hands) -> None:
     """Its images lie in the trash like any other; the first one makes the repository anew."""
     put_all(registry)
-    registry.write_now(repositories.delete, APP, CAUSE, force=True)
+    registry.write_now(repositories.delete, APP, cause(), force=True)
     clock.forward(DAY)
     gc.collect(registry)
     gc.sweep(registry)
@@ -295,7 +296,7 @@ def test_without_a_trash_the_ledger_is_kept_all_the_same(registry: Registry) -> 
     push(registry, APP, LARGE, "1")
     delete(registry, APP, LARGE)
     [entry] = ledger(registry, LARGE.digest)
-    assert (entry.deleted_by, entry.ended, trash.tags_of(entry)) == (CAUSE.by, "PURGED", ["1"])
+    assert (entry.deleted_by, entry.ended, trash.tags_of(entry)) == (TESTER, "PURGED", ["1"])
     assert gc.collect(registry).freed == LARGE.size
     with pytest.raises(errors.ImageNotInTrash):
         restore(registry, "1")
