@@ -4,9 +4,20 @@ import pytest
 
 from careen.ecr.model import careen, ecr
 from careen.iam.actions import Action, action_of
-from careen.iam.managed import ALLOWED, ManagedPolicy, allows, denied
+from careen.iam.evaluate import Request, decide
+from careen.iam.managed import ManagedPolicy, documents
+from careen.iam.policy import Caller
 
 P = ManagedPolicy
+REPOSITORY = "arn:aws:ecr:eu-west-1:123456789012:repository/app"
+
+
+def allowed(policy: str) -> set[Action]:
+    """What the holder of a policy may do on a repository that has none of its own."""
+    ci = Caller("arn:aws:iam::123456789012:user/ci", "123456789012")
+    requests = (Request(ci, action, REPOSITORY, ci.account, {}) for action in Action)
+    return {one.action for one in requests if decide(one, identity=documents(policy)).allowed}
+
 
 CAN = [
     (P.PULL_ONLY, Action.GET_AUTHORIZATION_TOKEN, True),
@@ -33,17 +44,17 @@ CAN = [
 @pytest.mark.parametrize(("policy", "action", "can"), CAN)
 def test_a_policy_allows_what_aws_says(policy: str, action: Action, can: bool) -> None:
     """Pull, look, push, own; a policy of another name allows nothing."""
-    assert allows(policy, action) is can
+    assert (action in allowed(policy)) is can
 
 
 def test_full_access_is_every_action() -> None:
     """Its statement is ecr:*, so a new action is in it at once."""
-    assert all(allows(P.FULL_ACCESS, action) for action in Action)
+    assert allowed(P.FULL_ACCESS) == set(Action)
 
 
 def test_a_power_user_can_do_all_a_reader_can() -> None:
     """The policies of AWS are nested so."""
-    assert ALLOWED[P.READ_ONLY] < ALLOWED[P.POWER_USER] < ALLOWED[P.FULL_ACCESS]
+    assert allowed(P.READ_ONLY) < allowed(P.POWER_USER) < allowed(P.FULL_ACCESS)
 
 
 def test_every_operation_has_an_action_and_every_action_a_use() -> None:
@@ -66,18 +77,3 @@ def test_listing_referrers_is_reading_images() -> None:
 def test_a_policy_has_an_arn() -> None:
     """AWS's own."""
     assert P.PULL_ONLY.arn == "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly"
-
-
-def test_a_denial_reads_as_on_amazon() -> None:
-    """The sentence that tools and people look for."""
-    error = denied(
-        "arn:aws:iam::123456789012:user/ci",
-        Action.INITIATE_LAYER_UPLOAD,
-        "arn:aws:ecr:eu-west-1:123456789012:repository/app",
-    )
-    assert error.code == "AccessDeniedException"
-    assert error.message == (
-        "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:InitiateLayerUpload "
-        "on resource: arn:aws:ecr:eu-west-1:123456789012:repository/app "
-        "because no identity-based policy allows the ecr:InitiateLayerUpload action"
-    )

@@ -134,6 +134,16 @@ def exists(rows: Connection, digest: str) -> bool:
     return rows.execute(statement, {"digest": digest}).fetchone() is not None
 
 
+def repositories_with(rows: Connection, digest: str, limit: int) -> list[str]:
+    """The names of up to ``limit`` repositories in which the blob is linked, the oldest first."""
+    found = rows.execute(
+        "SELECT r.name FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id JOIN blobs b ON b.digest = l.digest"
+        f" WHERE l.digest = :digest AND {_WHOLE} ORDER BY r.id LIMIT :limit",
+        {"digest": digest, "limit": limit},
+    )
+    return [row[0] for row in found]
+
+
 def link(rows: Connection, repository_id: int, digest: str, now: Instant, review_at: Instant) -> None:
     """Make a blob readable in a repository and renew its lease; look again at ``review_at`` whether a manifest needs it."""
     rows.execute(

@@ -17,7 +17,7 @@
     pin_watch                    how much time passed in which reports could be heard
     deletions ── trash ──< trash_blobs ──> blobs         who deleted what, for ever; what can still come back
     default_lifecycle_policies   for repositories that have none, by name pattern
-    registry_documents           what holds for all repositories, such as protection rules
+    registry_documents           what holds for all repositories: protection rules, the registry policy
     pull_time_exclusions         principals whose pulls do not count
     condemned_blobs      bytes whose row is gone, until they are gone too
     blobs ── damaged_blobs, manifests ── damaged_manifests     what a scrub found; a push of the same digest repairs it
@@ -106,6 +106,7 @@ repositories = Table(
         index=True,
         comment="evaluating before this instant does nothing; 0: something changed; NULL: never as things are",
     ),
+    Column("access_policy", Text, comment="the repository policy, as ECR answers it; NULL: none"),
     sqlite_autoincrement=True,  # the ids name upload folders and jobs: never again the id of a deleted one
 )
 

@@ -47,6 +47,8 @@ class Exchange:
         self.path: str = scope["path"]
         self._direct = scope.get("extensions", {}).get("careen.direct")
         self.started = False
+        self.is_judged_alone = False
+        """Whether what was decided about this request may be decided otherwise about the next: its address or the time counts."""
         self._unread = True
 
     @property
@@ -97,6 +99,17 @@ class Exchange:
     def base_url(self) -> str:
         """``http://host:port``, as the client addressed us."""
         return f"{self._scope['scheme']}://{self.header(b'host') or ''}"
+
+    @property
+    def client_address(self) -> str | None:
+        """The address that the connection comes from."""
+        client = self._scope.get("client")
+        return None if client is None else str(client[0])
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the connection is TLS's."""
+        return bool(self._scope["scheme"] == "https")
 
     @property
     def content_length(self) -> int | None:

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
+from careen.clock import system_now
 from careen.distribution.again import Again
 from careen.distribution.exchange import Exchange, Header
 from careen.ecr.arn import RepositoryArn
 from careen.oci import names
 from careen.oci.errors import OciError
 from careen.registry import access, repositories
-from careen.registry.access import Action, Principal
+from careen.registry.access import Action, Circumstances, Decision, Principal
 from careen.registry.fresh import MAX_WEIGHT, Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
@@ -36,24 +37,47 @@ class Surface:
     pulls: PullTimes
     again: Again
 
-    def require(self, principal: Principal, action: Action, name: str | None) -> None:
-        """Let the call pass, or raise ECR's refusal. ``name`` is the repository; None asks for the whole registry."""
-        if not access.may(principal, action):
-            resource = (
-                "*" if name is None else str(RepositoryArn(self.registry.region, self.registry.id, name))
-            )
-            access.require(principal, action, resource)
+    def require(self, exchange: Exchange, principal: Principal, action: Action, name: str) -> None:
+        """Let the call pass, or raise ECR's refusal.
 
-    def may(self, principal: Principal, action: Action, name: str) -> bool:
+        Args:
+            exchange: asks.
+            principal: who asks.
+            action: what for.
+            name: the repository, or ``access.EVERY_REPOSITORY``.
+        """
+        decision = self._decision(exchange, principal, action, name)
+        if not decision.allowed:
+            resource = str(RepositoryArn(self.registry.region, self.registry.id, name))
+            raise access.denied(principal, action, resource, decision)
+
+    def may(self, exchange: Exchange, principal: Principal, action: Action, name: str) -> bool:
         """Whether the call may pass, for a repository that the client only proposes."""
-        return names.is_repository_name(name) and access.may(principal, action)
+        return names.is_repository_name(name) and self._decision(exchange, principal, action, name).allowed
+
+    def _decision(self, exchange: Exchange, principal: Principal, action: Action, name: str) -> Decision:
+        """The decision, remembered while no row has changed, unless it is of this request alone."""
+        key = ("access", principal.access_key_id, action, name)
+        remembered: Decision | None = self.fresh.find(key)
+        if remembered is not None:
+            return remembered
+        circumstances = Circumstances(
+            system_now(), exchange.client_address, exchange.is_secure, exchange.header(b"user-agent")
+        )
+        resource = str(RepositoryArn(self.registry.region, self.registry.id, name))
+        decision = self.registry.read(access.judge, principal, action, resource, circumstances)
+        if decision.is_this_requests_alone:
+            exchange.is_judged_alone = True
+        else:
+            self.fresh.keep(key, decision, len(name))
+        return decision
 
     def repository(self, name: str) -> Repository:
         """The repository of that name, or NAME_INVALID or NAME_UNKNOWN."""
         check_name(name)
         return self.fresh.get(("repository", name), lambda: self.registry.read(repositories.require, name))
 
-    async def repository_for_push(self, principal: Principal, name: str) -> Repository:
+    async def repository_for_push(self, exchange: Exchange, principal: Principal, name: str) -> Repository:
         """The repository to push to; made now if the registry creates on push and the caller may create."""
         check_name(name)
         self.fresh.renew()  # a body may have come in since the request began
@@ -61,7 +85,7 @@ class Surface:
         if found is not None:
             return found
         if self.registry.limits.create_on_push:
-            self.require(principal, Action.CREATE_REPOSITORY, name)
+            self.require(exchange, principal, Action.CREATE_REPOSITORY, name)
         return await self.registry.write(repositories.require_for_push, name)
 
 

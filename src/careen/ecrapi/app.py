@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from careen.clock import system_now
 from careen.ecr import errors, model, query, wire
-from careen.ecr.arn import parse_repository_arn, registry_host
+from careen.ecr.arn import registry_host
 from careen.ecr.common_errors import RequestTimeout, Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
 from careen.ecrapi import (
@@ -27,6 +27,7 @@ from careen.ecrapi import (
     images,
     layers,
     lifecycle,
+    permissions,
     pins,
     plans,
     pulls,
@@ -36,11 +37,10 @@ from careen.ecrapi import (
 )
 from careen.ecrapi.call import Call
 from careen.iam import sigv4
-from careen.iam.actions import action_of
 from careen.registry import access
-from careen.registry.access import Principal
+from careen.registry.access import Circumstances, Principal
 from careen.registry.pulls import PullTimes
-from careen.registry.registry import Registry
+from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import trouble
 
 Operation = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -171,20 +171,25 @@ class EcrApiApp:
         operations = CAREEN_OPERATIONS if service is model.careen() else OPERATIONS
         principal = self._verify(request, body, service.signing_name)
         operation = service.targeted(target)
+        handler = operations.get(operation.name)
+        if handler is None:
+            raise errors.OperationNotServed(operation.name, [shape.name for shape in operation.error_shapes])
+        parameters = await self._parse(operation, body)
         call = Call(
             self._registry,
             self._pulls,
             principal,
             self._registry.public_url
             or f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
-            request.headers.get("user-agent"),
+            Circumstances(
+                system_now(),
+                None if request.client is None else request.client.host,
+                request.url.scheme == "https",
+                request.headers.get("user-agent"),
+                permissions.condition_keys(operation, parameters),
+            ),
         )
-        handler = operations.get(operation.name)
-        if handler is None:
-            raise errors.OperationNotServed(operation.name, [shape.name for shape in operation.error_shapes])
-        parameters = await self._parse(operation, body)
-        action = action_of(operation.name, service.signing_name)
-        access.require(principal, action, _resource(call, parameters))
+        self._registry.read(_authorise, call, operation, parameters)
         _check_registry_id(call, operation, parameters)
         result = await handler(call, parameters)
         return Response(wire.write(operation, result), media_type=wire.CONTENT_TYPE)
@@ -302,13 +307,10 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _resource(call: Call, parameters: dict[str, Any]) -> str:
-    """The ARN that a call is about, or ``*``."""
-    if "repositoryName" in parameters:
-        return call.arn(parameters["repositoryName"])
-    if "resourceArn" in parameters:
-        return str(parse_repository_arn(parameters["resourceArn"]))
-    return "*"
+def _authorise(tx: Transaction, call: Call, operation: OperationModel, parameters: dict[str, Any]) -> None:
+    """Let the call pass, or raise ECR's refusal."""
+    for action, resource in permissions.needed(call, operation, parameters):
+        access.require(tx, call.principal, action, resource, call.circumstances)
 
 
 def _check_registry_id(call: Call, operation: OperationModel, parameters: dict[str, Any]) -> None:
