@@ -13,7 +13,7 @@ from careen import faults, settings
 from careen.ecr import model
 from careen.ecrapi import app as ecr_api
 from careen.iam.actions import action_of
-from careen.iam.managed import ALLOWED, ManagedPolicy
+from careen.iam.managed import ManagedPolicy, documents
 
 HERE = Path(__file__).parent
 
@@ -103,10 +103,12 @@ def service_page() -> str:
     """Our own service: how to reach it, and its operations from the model."""
     service = model.careen()
     rows = []
+    [read_only] = documents(ManagedPolicy.READ_ONLY)
+    [statement] = read_only.document.statements
     for name in sorted(service.model.operation_names):
         operation = service.operation(name)
         errors = [shape.name for shape in operation.error_shapes if shape.name not in COMMON]
-        reads = action_of(name, "careen") in ALLOWED[ManagedPolicy.READ_ONLY]
+        reads = action_of(name, "careen") in statement.actions
         text = operation.documentation.removeprefix("<p>").removesuffix("</p>")
         listed = ", ".join(f"`{error}`" for error in errors)
         rows.append(f"| `{name}` | {text} | {'yes' if reads else 'no'} | {listed} |\n")

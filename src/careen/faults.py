@@ -34,6 +34,8 @@ class Point(Enum):
     """The repository is there with all its images."""
     POLICY_SET = "policy.set"
     """The old policy holds, or none."""
+    ACCESS_POLICY_SET = "access-policy.set"
+    """The old policy of the repository or of the registry holds, or none: who might, may, and who might not, may not."""
 
     UPLOAD_CREATED = "upload.created"
     """An empty upload that nobody knows of: the sweep abandons it."""

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from careen.circumstances import circumstances_of
 from careen.clock import SECOND, system_now
 from careen.ecr.common_errors import AccessDenied
 from careen.iam import basic
@@ -38,7 +39,8 @@ class MetricsApp:
                 challenge = {"www-authenticate": 'Basic realm="metrics"'}
                 return Response("a credential is needed: an access key's id and its secret\n", 401, challenge)
             try:
-                access.require(principal, Action.GET_METRICS, "*")
+                asked = (principal, Action.GET_METRICS, "*", circumstances_of(request, {}))
+                self._registry.read(access.require, *asked)
             except AccessDenied as refusal:
                 return Response(f"{refusal.message}\n", 403)
         measured = await self._registry.read_in_thread(metrics.measure)

@@ -19,6 +19,7 @@ READ_ONLY = PULL_ONLY | {
     "DescribeRepositories",
     "GetLifecyclePolicy",
     "GetLifecyclePolicyPreview",
+    "GetRepositoryPolicy",
     "ListImages",
     "ListTagsForResource",
 }
@@ -30,6 +31,7 @@ ALLOWED = {"PullOnly": PULL_ONLY, "ReadOnly": READ_ONLY, "PowerUser": POWER_USER
 ABSENCES = {
     "RepositoryNotFoundException",
     "LayersNotFoundException",
+    "RegistryPolicyNotFoundException",
     "ExclusionNotFoundException",
     "ExclusionAlreadyExistsException",
 }

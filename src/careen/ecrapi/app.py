@@ -16,6 +16,7 @@ from botocore.model import OperationModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from careen.circumstances import circumstances_of
 from careen.clock import system_now
 from careen.ecr import errors, model, query, wire
 from careen.ecr.arn import registry_host
@@ -30,6 +31,7 @@ from careen.ecrapi import (
     permissions,
     pins,
     plans,
+    policies,
     pulls,
     repositories,
     rules,
@@ -38,7 +40,7 @@ from careen.ecrapi import (
 from careen.ecrapi.call import Call
 from careen.iam import sigv4
 from careen.registry import access
-from careen.registry.access import Circumstances, Principal
+from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import trouble
@@ -52,7 +54,9 @@ OPERATIONS: dict[str, Operation] = {
     "CompleteLayerUpload": layers.complete_layer_upload,
     "CreateRepository": repositories.create_repository,
     "DeleteLifecyclePolicy": lifecycle.delete_lifecycle_policy,
+    "DeleteRegistryPolicy": policies.delete_registry_policy,
     "DeleteRepository": repositories.delete_repository,
+    "DeleteRepositoryPolicy": policies.delete_repository_policy,
     "DeregisterPullTimeUpdateExclusion": pulls.deregister_pull_time_update_exclusion,
     "DescribeImages": images.describe_images,
     "DescribeRepositories": repositories.describe_repositories,
@@ -60,6 +64,8 @@ OPERATIONS: dict[str, Operation] = {
     "GetDownloadUrlForLayer": layers.get_download_url_for_layer,
     "GetLifecyclePolicy": lifecycle.get_lifecycle_policy,
     "GetLifecyclePolicyPreview": lifecycle.get_lifecycle_policy_preview,
+    "GetRegistryPolicy": policies.get_registry_policy,
+    "GetRepositoryPolicy": policies.get_repository_policy,
     "InitiateLayerUpload": layers.initiate_layer_upload,
     "ListImageReferrers": images.list_image_referrers,
     "ListImages": images.list_images,
@@ -68,7 +74,9 @@ OPERATIONS: dict[str, Operation] = {
     "PutImage": images.put_image,
     "PutImageTagMutability": repositories.put_image_tag_mutability,
     "PutLifecyclePolicy": lifecycle.put_lifecycle_policy,
+    "PutRegistryPolicy": policies.put_registry_policy,
     "RegisterPullTimeUpdateExclusion": pulls.register_pull_time_update_exclusion,
+    "SetRepositoryPolicy": policies.set_repository_policy,
     "StartLifecyclePolicyPreview": lifecycle.start_lifecycle_policy_preview,
     "TagResource": repositories.tag_resource,
     "UntagResource": repositories.untag_resource,
@@ -89,6 +97,7 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "DescribePulls": pulls.describe_pulls,
     "DiffLifecyclePolicy": plans.diff_lifecycle_policy,
     "EmptyTrash": trash.empty_trash,
+    "ExplainAccess": policies.explain_access,
     "ExplainImage": explanations.explain_image,
     "ForecastLifecyclePolicy": plans.forecast_lifecycle_policy,
     "GetEffectiveLifecyclePolicy": rules.get_effective_lifecycle_policy,
@@ -181,13 +190,7 @@ class EcrApiApp:
             principal,
             self._registry.public_url
             or f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
-            Circumstances(
-                system_now(),
-                None if request.client is None else request.client.host,
-                request.url.scheme == "https",
-                request.headers.get("user-agent"),
-                permissions.condition_keys(operation, parameters),
-            ),
+            circumstances_of(request, permissions.condition_keys(operation, parameters)),
         )
         self._registry.read(_authorise, call, operation, parameters)
         _check_registry_id(call, operation, parameters)

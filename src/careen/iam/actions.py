@@ -87,6 +87,7 @@ class Action(StrEnum):
     DESCRIBE_PULLS = "careen:DescribePulls"
     DIFF_LIFECYCLE_POLICY = "careen:DiffLifecyclePolicy"
     EMPTY_TRASH = "careen:EmptyTrash"
+    EXPLAIN_ACCESS = "careen:ExplainAccess"
     EXPLAIN_IMAGE = "careen:ExplainImage"
     FORECAST_LIFECYCLE_POLICY = "careen:ForecastLifecyclePolicy"
     GET_EFFECTIVE_LIFECYCLE_POLICY = "careen:GetEffectiveLifecyclePolicy"

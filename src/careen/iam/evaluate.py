@@ -58,6 +58,8 @@ class Decision:
     """Of an implicit deny, the kind of policy that would have had to allow it; else the deciding one's."""
     asked: frozenset[str]
     """The condition keys that statements about this action ask, in small letters."""
+    absent: frozenset[str]
+    """Those of them that the request does not have."""
 
     @property
     def allowed(self) -> bool:
@@ -109,7 +111,8 @@ def decide(
         kind = source.document.kind
         if statement.effect is Effect.DENY:
             # What else is asked cannot change this, so only what this statement asks may.
-            return Decision(Verdict.EXPLICIT_DENY, Deciding(source, statement), kind, statement.keys)
+            absent = statement.keys - request.context.keys()
+            return Decision(Verdict.EXPLICIT_DENY, Deciding(source, statement), kind, statement.keys, absent)
         if not kind.on_a_resource:
             allowing.setdefault(kind, Deciding(source, statement))
         elif request.action not in IDENTITY_ONLY:
@@ -127,11 +130,13 @@ def _about(action: Action, sources: Iterable[NamedDocument]) -> Iterable[Decidin
 def _without_a_deny(
     request: Request, allowing: dict[Reach | Kind, Deciding], asked: frozenset[str], *, limited: bool
 ) -> Decision:
+    absent = asked - request.context.keys()
+
     def allow(deciding: Deciding) -> Decision:
-        return Decision(Verdict.ALLOWED, deciding, deciding.source.document.kind, asked)
+        return Decision(Verdict.ALLOWED, deciding, deciding.source.document.kind, asked, absent)
 
     def silence(kind: Kind) -> Decision:
-        return Decision(Verdict.IMPLICIT_DENY, None, kind, asked)
+        return Decision(Verdict.IMPLICIT_DENY, None, kind, asked, absent)
 
     identity = allowing.get(Kind.IDENTITY)
     itself, as_role, by_account = map(allowing.get, (Reach.SELF, Reach.ROLE, Reach.ACCOUNT))

@@ -45,6 +45,11 @@ class Scope(StrEnum):
 V1_ACTIONS = frozenset({Action.REPLICATE_IMAGE, Action.BATCH_IMPORT_UPSTREAM_IMAGE, Action.CREATE_REPOSITORY})
 
 
+def is_in_scope(action: Action, scope: Scope) -> bool:
+    """Whether the registry's policy is asked for an action."""
+    return scope is Scope.V2 or action in V1_ACTIONS
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """An authenticated caller."""
@@ -76,7 +81,7 @@ class Circumstances:
     """The system clock's: no policy trusts a clock that a test may set."""
     source_ip: str | None = None
     """The address that the connection comes from."""
-    secure: bool = False
+    secure: bool | None = None
     """Whether it came over TLS."""
     user_agent: str | None = None
     more: Context = field(default_factory=dict)
@@ -87,8 +92,9 @@ class Circumstances:
         known = {
             "aws:currenttime": (isoformat(self.at),),
             "aws:epochtime": (str(self.at // SECOND),),
-            "aws:securetransport": ("true" if self.secure else "false",),
         }
+        if self.secure is not None:
+            known["aws:securetransport"] = ("true" if self.secure else "false",)
         if self.source_ip is not None:
             known["aws:sourceip"] = (self.source_ip,)
         if self.user_agent is not None:
@@ -106,6 +112,15 @@ def holder_of(tx: Transaction, registry: Registry, access_key_id: str) -> Princi
         if held is None
         else Principal(registry.id, held.name, access_key_id, managed.documents(held.policy))
     )
+
+
+def principal_called(tx: Transaction, registry: Registry, called: str) -> Principal | None:
+    """The principal of that name or ARN, as whichever of its keys; None if there is none here."""
+    if called in {ROOT, arn.root_arn(registry.id)}:
+        return Principal(registry.id, ROOT, "", managed.documents(ManagedPolicy.FULL_ACCESS))
+    name = called.removeprefix(arn.user_arn(registry.id, ""))
+    found = principals.by_name(tx.rows, name)
+    return None if found is None else Principal(registry.id, name, "", managed.documents(found[1]))
 
 
 def secret_of(tx: Transaction, registry: Registry, access_key_id: str) -> str | None:
@@ -201,9 +216,10 @@ def judge(
     tx: Transaction, principal: Principal, action: Action, resource: str, circumstances: Circumstances
 ) -> Decision:
     """Decide as :func:`require` does, and say why."""
-    name = _named(tx, resource)
+    name = named(tx, resource)
     standing = policies.standing(tx.rows, name)
-    return judge_by(tx, principal, action, resource, circumstances, _standing_on(tx, action, name, standing))
+    documents = standing_on(tx, action, name, standing)
+    return judge_by(tx, principal, action, resource, circumstances, documents)
 
 
 def judge_by(
@@ -232,7 +248,7 @@ def judge_by(
     if keys_asked:  # most policies have no condition, and a request for a manifest has little time
         context = circumstances.context() | _facts(principal, tx.registry_id)
         if any(key.startswith(RESOURCE_TAGS) for key in keys_asked):
-            context |= _resource_tags(tx, _named(tx, resource))
+            context |= _resource_tags(tx, named(tx, resource))
     request = Request(caller, action, resource, tx.registry_id, context)
     return decide(request, identity=principal.policies, resource=standing)
 
@@ -257,21 +273,29 @@ def registry_policy_scope(tx: Transaction) -> Scope:  # noqa: ARG001 - the setti
     return Scope.V2
 
 
-def _named(tx: Transaction, resource: str) -> str:
-    """The name of the repository that an ARN of this registry means; empty if it means none."""
-    prefix = repository_arn(tx, "")
-    return resource[len(prefix) :] if resource.startswith(prefix) else ""
-
-
-def _standing_on(
+def standing_on(
     tx: Transaction, action: Action, name: str, standing: policies.Standing
 ) -> list[NamedDocument]:
+    """The policies of resources that a request meets.
+
+    Args:
+        tx: says which registry this is, and for what it asks its policy.
+        action: what is asked for.
+        name: the repository's.
+        standing: their texts.
+    """
     documents: list[NamedDocument] = []
     if standing.repository is not None:
         documents.append(NamedDocument(name, parse(standing.repository, Kind.REPOSITORY)))
-    if standing.registry is not None and (action in V1_ACTIONS or registry_policy_scope(tx) is Scope.V2):
+    if standing.registry is not None and is_in_scope(action, registry_policy_scope(tx)):
         documents.append(NamedDocument(tx.registry_id, parse(standing.registry, Kind.REGISTRY)))
     return documents
+
+
+def named(tx: Transaction, resource: str) -> str:
+    """The name of the repository that an ARN of this registry means; empty if it means none."""
+    prefix = repository_arn(tx, "")
+    return resource[len(prefix) :] if resource.startswith(prefix) else ""
 
 
 def _facts(principal: Principal, registry_id: str) -> dict[str, tuple[str, ...]]:
@@ -282,9 +306,12 @@ def _facts(principal: Principal, registry_id: str) -> dict[str, tuple[str, ...]]
         "aws:principalarn": (caller.role_arn or caller.arn,),
         "aws:principaltype": ("Account" if caller.is_root else "User",),
         "aws:resourceaccount": (registry_id,),
-        "aws:userid": (principal.access_key_id,),
     }
-    return facts if caller.is_root else {**facts, "aws:username": (principal.name,)}
+    if principal.access_key_id:
+        facts["aws:userid"] = (principal.access_key_id,)
+    if not caller.is_root:
+        facts["aws:username"] = (principal.name,)
+    return facts
 
 
 def _resource_tags(tx: Transaction, name: str) -> dict[str, tuple[str, ...]]:
