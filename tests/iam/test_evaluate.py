@@ -89,7 +89,7 @@ DENY_RESOURCE = "with an explicit deny in a resource-based policy"
 DENY_SESSION = "with an explicit deny in a session policy"
 
 PULL = "ecr:BatchGetImage"
-NEAR = {"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
+NEAR: dict[str, Any] = {"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
 
 LOGIC = {
     # "Policy evaluation logic": determining whether a request is allowed or denied within an account.
