@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
@@ -217,6 +218,7 @@ def _bytes(text: str) -> bytes:
 Address = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+@lru_cache(4096)  # a dozen microseconds, and the same clients come again
 def _network(text: str) -> Address:
     """An address is a network of one. IPv4 in IPv6's clothes, as a socket for both tells it, is IPv4."""
     network = ipaddress.ip_network(text, strict=False)
