@@ -273,6 +273,8 @@ def _statement(raw: Any, number: int, kind: Kind, *, variables: bool) -> Stateme
     sid, effect = raw.get("Sid", ""), raw.get("Effect")
     if not isinstance(sid, str) or str(effect) not in set(Effect):
         _refuse(_SYNTAX, f"the Effect of {where} is Allow or Deny, and its Sid a text")
+    principals = _principals(raw, where, kind, Effect(effect))
+    actions = _actions(raw, where, kind)
     resources = _resources(raw, where, kind, variables=variables)
     conditions = tuple(_conditions(raw.get("Condition", {}), where, variables=variables))
     asked = [*(pattern.keys for pattern in resources), *(condition.keys for condition in conditions)]
@@ -280,8 +282,8 @@ def _statement(raw: Any, number: int, kind: Kind, *, variables: bool) -> Stateme
         number=number,
         sid=sid,
         effect=Effect(effect),
-        principals=_principals(raw, where, kind, Effect(effect)),
-        actions=_actions(raw, where, kind),
+        principals=principals,
+        actions=actions,
         resources=resources,
         all_but="NotResource" in raw,
         conditions=conditions,
