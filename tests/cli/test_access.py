@@ -98,7 +98,7 @@ def test_what_is_wrong_with_a_policy(run: Run, tmp_path: Path) -> None:
     assert "Policy document should not specify a principal." in told
     assert "statement 1: leave Principal out" in told
     told = run("check", "-", "--kind", "registry", "--json", status=2, stdin=json.dumps(DENY))
-    assert json.loads(told)["error"]["message"] == "Policy statement must contain resources."
+    assert '"message": "Policy statement must contain resources."' in told
 
 
 def test_a_repository_is_opened_again(server: Server, run: Run, name: str) -> None:
