@@ -39,7 +39,12 @@ class MetricsApp:
                 challenge = {"www-authenticate": 'Basic realm="metrics"'}
                 return Response("a credential is needed: an access key's id and its secret\n", 401, challenge)
             try:
-                asked = (principal, Action.GET_METRICS, "*", circumstances_of(request, {}))
+                asked = (
+                    principal,
+                    Action.GET_METRICS,
+                    "*",
+                    circumstances_of(self._registry, request.scope, {}),
+                )
                 self._registry.read(access.require, *asked)
             except AccessDenied as refusal:
                 return Response(f"{refusal.message}\n", 403)

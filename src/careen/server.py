@@ -36,7 +36,7 @@ from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Registry, RootKey
-from careen.settings import Settings
+from careen.settings import Settings, networks
 
 THREADS = 8
 """How many hash and write at a time: more than the disks and processors of one machine take."""
@@ -141,6 +141,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         master_key=_read_master_key(data),
         root_key=root_key,
         public_url=settings.public_url.rstrip("/"),
+        proxies=networks(settings.proxies),
         limits=Limits(
             create_on_push=settings.create_on_push,
             grace=round(settings.blob_grace * SECOND),

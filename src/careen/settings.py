@@ -4,6 +4,7 @@ A setting comes from the environment (``CAREEN_PORT=5001``), else from a TOML fi
 one ``CAREEN_CONFIG`` names), else from its default. Command-line options go before all three.
 """
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -88,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The PEM file of its private key."""
     public_url: str = ""
     """What clients call the registry behind a web server, as `https://registry.example.com`; empty: as each client addressed it."""
+    proxies: str = ""
+    """Addresses and networks, separated by commas, of web servers that are believed their `X-Forwarded-For`; see access.md."""
     blobs: str = ""
     """A bucket for the blobs, as `s3://bucket/prefix?endpoint=https://…&region=…` (see s3.md); empty: the data folder."""
     s3_redirect: bool = True
@@ -135,6 +138,15 @@ def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | 
     return settings
 
 
+def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """Addresses and networks, separated by commas.
+
+    Raises:
+        ValueError: one is neither.
+    """
+    return tuple(ipaddress.ip_network(each.strip(), strict=False) for each in text.split(",") if each.strip())
+
+
 def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
     named = environ.get(f"{PREFIX}CONFIG")
     path = Path(named or "careen.toml")
@@ -161,6 +173,10 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting(
             f"public_url is http or https, a host and perhaps a port, not '{settings.public_url}'"
         )
+    try:
+        networks(settings.proxies)
+    except ValueError as error:
+        raise InvalidSetting(f"proxies is addresses and networks, separated by commas: {error}") from None
     if bool(settings.access_key_id) != bool(settings.secret_access_key):
         raise InvalidSetting("access_key_id and secret_access_key go together")
     if settings.access_key_id and len(settings.secret_access_key) < MIN_SECRET:

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
-from careen.clock import system_now
+from careen.circumstances import circumstances_of
 from careen.distribution.again import Again
 from careen.distribution.exchange import Exchange, Header
 from careen.ecr.arn import RepositoryArn
 from careen.oci import names
 from careen.oci.errors import OciError
 from careen.registry import access, repositories
-from careen.registry.access import Action, Circumstances, Decision, Principal
+from careen.registry.access import Action, Decision, Principal
 from careen.registry.fresh import MAX_WEIGHT, Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
@@ -61,16 +61,14 @@ class Surface:
         remembered: Decision | None = self.fresh.find(key)
         if remembered is not None:
             return remembered
-        circumstances = Circumstances(
-            system_now(), exchange.client_address, exchange.is_secure, exchange.header(b"user-agent")
-        )
+        circumstances = circumstances_of(self.registry, exchange.scope, {})
         resource = str(RepositoryArn(self.registry.region, self.registry.id, name))
-        decision = self.registry.read(access.judge, principal, action, resource, circumstances)
-        if decision.is_this_requests_alone:
+        judged = self.registry.read(access.judge, principal, action, resource, circumstances)
+        if judged.keeps:
+            self.fresh.keep(key, judged.decision, 0)
+        elif judged.decision.is_this_requests_alone:
             exchange.is_judged_alone = True
-        else:
-            self.fresh.keep(key, decision, len(name))
-        return decision
+        return judged.decision
 
     def repository(self, name: str) -> Repository:
         """The repository of that name, or NAME_INVALID or NAME_UNKNOWN."""

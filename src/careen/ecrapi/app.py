@@ -190,7 +190,9 @@ class EcrApiApp:
             principal,
             self._registry.public_url
             or f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
-            circumstances_of(request, permissions.condition_keys(operation, parameters)),
+            circumstances_of(
+                self._registry, request.scope, permissions.condition_keys(operation, parameters)
+            ),
         )
         self._registry.read(_authorise, call, operation, parameters)
         _check_registry_id(call, operation, parameters)

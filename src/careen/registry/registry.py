@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
@@ -12,6 +13,8 @@ from careen.blobs.store import BlobStore
 from careen.clock import DAY, HOUR, SECOND, Clock, Instant
 from careen.db.engine import Connection, Database
 from careen.lifecycle.cost import DOLLARS_PER_GIB_MONTH
+
+Network = IPv4Network | IPv6Network
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,6 +94,8 @@ class Registry:
     root_key: RootKey | None = None
     public_url: str = ""
     """Where clients reach the registry, if a web server stands in front; else they are believed (``Host``)."""
+    proxies: tuple[Network, ...] = ()
+    """Where the web servers are that are believed when they say for whom they ask (``X-Forwarded-For``)."""
 
     def single_read(self) -> Transaction:
         """For a use case that runs one statement: what it sees needs no snapshot. The hot reads use it."""
