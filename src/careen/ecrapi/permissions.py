@@ -30,7 +30,7 @@ def needed(call: Call, operation: OperationModel, parameters: Parameters) -> Ite
         yield action, call.arn(parameters["repositoryName"])
     elif "resourceArn" in parameters:
         yield action, str(parse_repository_arn(parameters["resourceArn"]))
-    elif "repositoryNames" in parameters:
+    elif parameters.get("repositoryNames"):
         for name in parameters["repositoryNames"]:
             yield action, call.arn(name)
     elif action is Action.DESCRIBE_REPOSITORIES:
