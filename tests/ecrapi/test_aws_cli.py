@@ -92,12 +92,12 @@ def test_the_cli_logs_in(server: Server) -> None:
             id="no repository",
         ),
         pytest.param(
-            ("get-registry-policy",),
+            ("put-registry-policy", "--policy-text", "{}"),
             (
-                "An error occurred (InvalidParameterException) when calling the GetRegistryPolicy operation:"
-                " The operation GetRegistryPolicy is not served by this registry yet"
+                "An error occurred (InvalidParameterException) when calling the PutRegistryPolicy operation: Invalid parameter at"
+                " 'PolicyText' failed to satisfy constraint: 'Invalid registry policy provided'"
             ),
-            id="not served",
+            id="no policy",
         ),
         pytest.param(
             ("create-repository", "--repository-name", "Not-A-Name"),

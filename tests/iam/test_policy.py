@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from careen.iam.actions import Action
@@ -35,6 +35,7 @@ TAKEN = {
     "a Sid with spaces": (Kind.REPOSITORY, document(but(STATEMENT, Sid="allow public pull"))),
     "a Sid twice on a repository": (Kind.REPOSITORY, document(*2 * [but(STATEMENT, Sid="a")])),
     "a resource that is everything": (Kind.REPOSITORY, document(but(STATEMENT, Resource="*"))),
+    "a list of it": (Kind.REPOSITORY, document(but(STATEMENT, Resource=["*"]))),
     "an account by its number": (
         Kind.REPOSITORY,
         document(but(STATEMENT, Principal={"AWS": "999999999999"})),
@@ -156,6 +157,11 @@ REFUSED: dict[str, tuple[Kind, str, str]] = {
         document(but(STATEMENT, "Principal", NotPrincipal="*")),
         SYNTAX,
     ),
+    "no text for a resource": (
+        Kind.REPOSITORY,
+        document(but(STATEMENT, Resource=[])),
+        "Has prohibited field Resource",
+    ),
     "a resource on a repository": (
         Kind.REPOSITORY,
         document(but(STATEMENT, Resource="arn:aws:ecr:eu-west-1:123456789012:repository/app")),
@@ -249,12 +255,14 @@ MEMBERS = st.sampled_from(
 )
 
 
+@settings(max_examples=300)
 @given(st.dictionaries(MEMBERS, JSON), st.sampled_from(Kind))
 def test_whatever_is_sent_is_read_or_refused(members: dict[str, Any], kind: Kind) -> None:
-    """Nothing else comes of a statement with any JSON in any of its members."""
+    """Nothing else comes of a statement with any JSON in any of its members; and what was read can be asked."""
     text = document(but(OF_THE_REGISTRY if kind.on_a_resource else OF_A_PRINCIPAL, **members))
     with suppress(InvalidPolicy):
-        assert len(parse(text, kind).statements) == 1
+        [statement] = parse(text, kind).statements
+        assert statement.reach(ALICE, "*", {"aws:username": ("alice",)}) in Reach
 
 
 def test_it_is_written_as_ecr_writes_it() -> None:

@@ -374,7 +374,7 @@ _ARN = re.compile(r"arn:[^:]*:[^:]+:[^:]*:[^:]*:.+", re.DOTALL)
 def _resources(raw: dict[str, Any], where: str, kind: Kind, *, variables: bool) -> tuple[Pattern, ...]:
     element = raw.get("NotResource", raw.get("Resource"))
     if kind in {Kind.REPOSITORY, Kind.TRUST}:
-        if "NotResource" in raw or element not in {None, "*"}:
+        if "NotResource" in raw or (element is not None and element not in ["*", ["*"]]):
             _refuse(
                 "Has prohibited field Resource", f"{where}: leave Resource out, the policy is where it is"
             )
