@@ -6,6 +6,7 @@ from tests.images import image
 from tests.server import REGION, REGISTRY_ID
 
 ABSENT = "never/created"
+ABSENT_PREFIX = "never-a-prefix"
 DIGEST = f"sha256:{0:064x}"
 UPLOAD_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -18,6 +19,8 @@ KEEP_ONE = (
 _THERE = {"repositoryName": ABSENT}
 _ARN = {"resourceArn": f"arn:aws:ecr:{REGION}:{REGISTRY_ID}:repository/{ABSENT}"}
 _PRINCIPAL = {"principalArn": f"arn:aws:iam::{REGISTRY_ID}:user/scanner"}
+_PREFIX = {"prefix": ABSENT_PREFIX}
+_SETTING = {"name": "REGISTRY_POLICY_SCOPE"}
 _BY_DIGEST = [{"imageDigest": DIGEST}]
 
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -29,11 +32,18 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         _THERE | {"uploadId": UPLOAD_ID, "layerDigests": [DIGEST]},
     ),
     "CreateRepository": ("create_repository", _THERE),
+    "CreateRepositoryCreationTemplate": (
+        "create_repository_creation_template",
+        _PREFIX | {"appliedFor": ["CREATE_ON_PUSH"]},
+    ),
     "DeleteLifecyclePolicy": ("delete_lifecycle_policy", _THERE),
     "DeleteRepository": ("delete_repository", _THERE),
+    "DeleteRepositoryCreationTemplate": ("delete_repository_creation_template", _PREFIX),
     "DeregisterPullTimeUpdateExclusion": ("deregister_pull_time_update_exclusion", _PRINCIPAL),
     "DescribeImages": ("describe_images", _THERE),
     "DescribeRepositories": ("describe_repositories", {"repositoryNames": [ABSENT]}),
+    "DescribeRepositoryCreationTemplates": ("describe_repository_creation_templates", {}),
+    "GetAccountSetting": ("get_account_setting", _SETTING),
     "GetAuthorizationToken": ("get_authorization_token", {}),
     "GetDownloadUrlForLayer": ("get_download_url_for_layer", _THERE | {"layerDigest": DIGEST}),
     "GetLifecyclePolicy": ("get_lifecycle_policy", _THERE),
@@ -43,6 +53,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "ListImages": ("list_images", _THERE),
     "ListPullTimeUpdateExclusions": ("list_pull_time_update_exclusions", {}),
     "ListTagsForResource": ("list_tags_for_resource", _ARN),
+    "PutAccountSetting": ("put_account_setting", _SETTING | {"value": "V2"}),
     "PutImage": ("put_image", _THERE | {"imageManifest": image("layer").manifest.decode()}),
     "PutImageTagMutability": ("put_image_tag_mutability", _THERE | {"imageTagMutability": "IMMUTABLE"}),
     "PutLifecyclePolicy": ("put_lifecycle_policy", _THERE | {"lifecyclePolicyText": KEEP_ONE}),
@@ -57,6 +68,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "update_image_storage_class",
         _THERE | {"imageId": _BY_DIGEST[0], "targetStorageClass": "ARCHIVE"},
     ),
+    "UpdateRepositoryCreationTemplate": ("update_repository_creation_template", _PREFIX),
     "UploadLayerPart": (
         "upload_layer_part",
         _THERE | {"uploadId": UPLOAD_ID, "partFirstByte": 0, "partLastByte": 4, "layerPartBlob": b"layer"},

@@ -14,10 +14,8 @@ from tests.server import REGISTRY_ID, Server
 NOT_SERVED = {
     "BatchGetRepositoryScanningConfiguration",
     "CreatePullThroughCacheRule",
-    "CreateRepositoryCreationTemplate",
     "DeletePullThroughCacheRule",
     "DeleteRegistryPolicy",
-    "DeleteRepositoryCreationTemplate",
     "DeleteRepositoryPolicy",
     "DeleteSigningConfiguration",
     "DescribeImageReplicationStatus",
@@ -26,14 +24,11 @@ NOT_SERVED = {
     "DescribePullThroughCacheRules",
     "DescribeRegistry",
     "DescribeReplicationBackfillResults",
-    "DescribeRepositoryCreationTemplates",
-    "GetAccountSetting",
     "GetRegistryPolicy",
     "GetRegistryScanningConfiguration",
     "GetRepositoryPolicy",
     "GetSigningConfiguration",
     "ListReplicationBackfills",
-    "PutAccountSetting",
     "PutImageScanningConfiguration",
     "PutRegistryPolicy",
     "PutRegistryScanningConfiguration",
@@ -44,7 +39,6 @@ NOT_SERVED = {
     "StartReplicationBackfill",
     "StopReplicationBackfill",
     "UpdatePullThroughCacheRule",
-    "UpdateRepositoryCreationTemplate",
     "ValidatePullThroughCacheRule",
 }
 """This list may only shrink."""

@@ -17,6 +17,8 @@
     pin_watch                    how much time passed in which reports could be heard
     deletions ── trash ──< trash_blobs ──> blobs         who deleted what, for ever; what can still come back
     default_lifecycle_policies   for repositories that have none, by name pattern
+    repository_creation_templates    settings of repositories that nobody creates by name
+    account_settings             the registry's own, where they differ from the default
     registry_documents           what holds for all repositories, such as protection rules
     pull_time_exclusions         principals whose pulls do not count
     condemned_blobs      bytes whose row is gone, until they are gone too
@@ -297,6 +299,13 @@ condemned_blobs = Table(
     Column("digest", Text, nullable=False),
     Column("generation", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column(
+        "delete_at",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="the bytes stay until this instant: somebody may be reading them",
+    ),
     PrimaryKeyConstraint("digest", "generation"),
     sqlite_with_rowid=False,
 )
@@ -371,6 +380,31 @@ registry_documents = Table(
     metadata,
     Column("kind", Text, primary_key=True),
     Column("content", Text, nullable=False),
+)
+
+repository_creation_templates = Table(
+    "repository_creation_templates",
+    metadata,
+    Column("prefix", Text, primary_key=True, comment="as it was sent; ROOT: what no other matches"),
+    Column("description", Text),
+    Column("encryption", Text, nullable=False, comment="JSON encryptionConfiguration"),
+    Column("resource_tags", Text, nullable=False, comment="JSON object"),
+    Column("tag_mutability", Text, nullable=False),
+    Column("tag_mutability_filters", Text, nullable=False, comment="JSON list of wildcard filters"),
+    Column("repository_policy", Text),
+    Column("lifecycle_policy", Text, comment="canonical JSON; NULL: none"),
+    Column("applied_for", Text, nullable=False, comment="JSON list"),
+    Column("custom_role_arn", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+account_settings = Table(
+    "account_settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 lifecycle_previews = Table(

@@ -54,13 +54,13 @@ class Surface:
         return self.fresh.get(("repository", name), lambda: self.registry.read(repositories.require, name))
 
     async def repository_for_push(self, principal: Principal, name: str) -> Repository:
-        """The repository to push to; made now if the registry creates on push and the caller may create."""
+        """The repository to push to; made now if pushes create and the caller may."""
         check_name(name)
         self.fresh.renew()  # a body may have come in since the request began
         found = self.fresh.get(("for push", name), lambda: self.registry.read(repositories.find, name))
         if found is not None:
             return found
-        if self.registry.limits.create_on_push:
+        if self.registry.read(repositories.creates_on_push, name):
             self.require(principal, Action.CREATE_REPOSITORY, name)
         return await self.registry.write(repositories.require_for_push, name)
 

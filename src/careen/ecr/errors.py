@@ -67,6 +67,29 @@ class RepositoryNotEmpty(EcrError):
         )
 
 
+# Repository creation templates.
+class TemplateAlreadyExists(EcrError):
+    """CreateRepositoryCreationTemplate on a prefix that has one. The second sentence is the service model's."""
+
+    code = "TemplateAlreadyExistsException"
+
+    def __init__(self, prefix: str, registry_id: str) -> None:
+        super().__init__(
+            f"{_template(prefix, registry_id)} already exists. Specify a unique prefix and try again."
+        )
+
+
+class TemplateNotFound(EcrError):
+    """No template of this prefix. The second sentence is the service model's."""
+
+    code = "TemplateNotFoundException"
+
+    def __init__(self, prefix: str, registry_id: str) -> None:
+        super().__init__(
+            f"{_template(prefix, registry_id)} can't be found. Verify the registry ID and prefix and try again."
+        )
+
+
 # Images.
 class ImageNotFound(EcrError):
     """No image of this digest or tag; an absent half of the identifier reads 'null'. Observed (moto)."""
@@ -429,6 +452,10 @@ class OperationNotServed(EcrError):
 
 def _repository(repository: str, predicate: str, registry_id: str) -> str:
     return f"The repository with name '{repository}' {predicate} with id '{registry_id}'"
+
+
+def _template(prefix: str, registry_id: str) -> str:
+    return f"The repository creation template with prefix '{prefix}' in the registry with id '{registry_id}'"
 
 
 def _in(repository: str, registry_id: str) -> str:

@@ -32,6 +32,7 @@ from careen.ecrapi import (
     pulls,
     repositories,
     rules,
+    templates,
     trash,
 )
 from careen.ecrapi.call import Call
@@ -51,11 +52,15 @@ OPERATIONS: dict[str, Operation] = {
     "BatchGetImage": images.batch_get_image,
     "CompleteLayerUpload": layers.complete_layer_upload,
     "CreateRepository": repositories.create_repository,
+    "CreateRepositoryCreationTemplate": templates.create_repository_creation_template,
     "DeleteLifecyclePolicy": lifecycle.delete_lifecycle_policy,
     "DeleteRepository": repositories.delete_repository,
+    "DeleteRepositoryCreationTemplate": templates.delete_repository_creation_template,
     "DeregisterPullTimeUpdateExclusion": pulls.deregister_pull_time_update_exclusion,
     "DescribeImages": images.describe_images,
     "DescribeRepositories": repositories.describe_repositories,
+    "DescribeRepositoryCreationTemplates": templates.describe_repository_creation_templates,
+    "GetAccountSetting": account.get_account_setting,
     "GetAuthorizationToken": account.get_authorization_token,
     "GetDownloadUrlForLayer": layers.get_download_url_for_layer,
     "GetLifecyclePolicy": lifecycle.get_lifecycle_policy,
@@ -65,6 +70,7 @@ OPERATIONS: dict[str, Operation] = {
     "ListImages": images.list_images,
     "ListPullTimeUpdateExclusions": pulls.list_pull_time_update_exclusions,
     "ListTagsForResource": repositories.list_tags_for_resource,
+    "PutAccountSetting": account.put_account_setting,
     "PutImage": images.put_image,
     "PutImageTagMutability": repositories.put_image_tag_mutability,
     "PutLifecyclePolicy": lifecycle.put_lifecycle_policy,
@@ -73,6 +79,7 @@ OPERATIONS: dict[str, Operation] = {
     "TagResource": repositories.tag_resource,
     "UntagResource": repositories.untag_resource,
     "UpdateImageStorageClass": images.update_image_storage_class,
+    "UpdateRepositoryCreationTemplate": templates.update_repository_creation_template,
     "UploadLayerPart": layers.upload_layer_part,
 }
 """The operations of ECR that are served; the others of the model answer a modelled error."""

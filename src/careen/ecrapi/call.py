@@ -6,7 +6,11 @@ from careen.ecr.arn import RepositoryArn
 from careen.registry import access, repositories
 from careen.registry.access import Action, Principal
 from careen.registry.pulls import PullTimes
-from careen.registry.registry import Registry
+from careen.registry.registry import Registry, Transaction
+
+
+def _would_create(tx: Transaction, name: str) -> bool:
+    return repositories.find(tx, name) is None and repositories.creates_on_push(tx, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +41,5 @@ class Call:
         Raises:
             careen.ecr.common_errors.AccessDenied: its policy does not allow CreateRepository.
         """
-        if self.registry.limits.create_on_push and not self.registry.read(repositories.find, repository):
+        if self.registry.read(_would_create, repository):
             access.require(self.principal, Action.CREATE_REPOSITORY, self.arn(repository))

@@ -28,6 +28,7 @@ from careen.db.repositories import Repository
 from careen.ecr import errors
 from careen.faults import Point, reach
 from careen.oci import digest as digests
+from careen.registry import account_settings
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import Trouble, trouble
@@ -301,8 +302,10 @@ def mount(tx: Transaction, repository: Repository, digest: str, source: str | No
         source: the name of the repository that has it; None: any may (distribution-spec 1.1, end-11 without ``from``).
 
     Returns:
-        False if there is no such blob there: then the client uploads.
+        False if there is no such blob there, or the account setting BLOB_MOUNTING forbids it: then the client uploads.
     """
+    if not account_settings.is_mounting_enabled(tx):
+        return False
     there = layers.exists(tx.rows, digest) if source is None else layers.linked(tx.rows, source, digest)
     if not there:
         return False
