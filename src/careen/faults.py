@@ -70,6 +70,10 @@ class Point(Enum):
     """The image is active."""
     IMAGE_RESTORED = "image.restored"
     """The image is still being restored; the job is done again when its lease ends."""
+    BLOB_COPIED = "move.copied"
+    """The blob lies where it lay; a durable copy that no row names is the sweep's. The job is done again when its lease ends."""
+    BLOB_MOVED = "move.moved"
+    """As after move.copied."""
     PULLS_WRITTEN = "pulls.written"
     """The pulls of the last five seconds are not counted."""
 

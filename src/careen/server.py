@@ -18,11 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from careen import clock
+from careen.blobs.archive import ArchivingBlobStore, at_home
 from careen.blobs.disk import DiskBlobStore
 from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, SECOND, Clock
-from careen.db import schema
+from careen.db import copies, layers, schema
 from careen.db.engine import Database
 from careen.distribution.again import Again
 from careen.distribution.app import DistributionApp
@@ -35,13 +36,17 @@ from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Registry, RootKey
-from careen.settings import Settings
+from careen.settings import Settings, is_bucket
 
 THREADS = 8
 """How many hash and write at a time: more than the disks and processors of one machine take."""
 
 REMOTE_THREADS = 48
 """The same where most of them wait for another server."""
+
+
+LOOKED_FOR = 3
+"""Blobs of the archive's home that a start looks for."""
 
 
 class CannotStart(Exception):
@@ -64,13 +69,43 @@ def prepare(settings: Settings) -> None:
         schema.migrate(data / "careen.db")
     except schema.SchemaTooNew as error:
         raise CannotStart(str(error)) from None
-    if settings.blobs:
-        try:
-            S3BlobStore(parse_place(settings.blobs), redirect=settings.s3_redirect).check()
-        except CannotUse as error:
-            raise CannotStart(str(error)) from None
+    for place in (settings.blobs, settings.archive_blobs):
+        _check_place(settings, place)
+    _check_archive(settings)
     for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
         draft.unlink(missing_ok=True)
+
+
+def _check_place(settings: Settings, place: str) -> None:
+    try:
+        if is_bucket(place):
+            S3BlobStore(parse_place(place), redirect=settings.s3_redirect).check()
+        elif place:
+            Path(place).mkdir(parents=True, exist_ok=True)
+    except CannotUse as error:
+        raise CannotStart(str(error)) from None
+    except OSError as error:
+        raise CannotStart(f"the folder {place} for archived blobs cannot be used: {error.strerror}") from None
+
+
+def _check_archive(settings: Settings) -> None:
+    """See that the blobs of which rows say so are in the archive's home: a disk that is not mounted is an empty folder, too.
+
+    Raises:
+        CannotStart: none of those that we looked for is.
+    """
+    with copies.opened(Path(settings.data) / "careen.db") as rows:
+        archived = layers.some_archived(rows, LOOKED_FOR)
+    if not archived:
+        return
+    if not settings.archive_blobs:
+        raise CannotStart("blobs of archived images lie elsewhere: set archive_blobs as it was")
+    archive = _blob_store(settings, settings.archive_blobs, clock.system_now)
+    if all(archive.size(digest, at_home(generation)) is None for digest, generation in archived):
+        raise CannotStart(
+            f"{settings.archive_blobs} has none of the blobs that were moved there:"
+            " is it mounted, and is archive_blobs as it was?"
+        )
 
 
 def _make_master_key(data: Path) -> None:
@@ -113,10 +148,19 @@ def _read_master_key(data: Path) -> bytes:
     return key
 
 
-def _blob_store(settings: Settings, system: Clock) -> BlobStore:
-    if settings.blobs:
-        return S3BlobStore(parse_place(settings.blobs), redirect=settings.s3_redirect)
-    return DiskBlobStore(Path(settings.data), system, settings.reserve, has_front=settings.accel == "nginx")
+def _blobs(settings: Settings, system: Clock) -> BlobStore:
+    """The home of the blobs, or the two of them."""
+    has_front = settings.accel == "nginx"
+    home = _blob_store(settings, settings.blobs or settings.data, system, has_front=has_front)
+    if not settings.archive_blobs:
+        return home
+    return ArchivingBlobStore(home, _blob_store(settings, settings.archive_blobs, system))
+
+
+def _blob_store(settings: Settings, place: str, system: Clock, *, has_front: bool = False) -> BlobStore:
+    if is_bucket(place):
+        return S3BlobStore(parse_place(place), redirect=settings.s3_redirect)
+    return DiskBlobStore(Path(place), system, settings.reserve, has_front=has_front)
 
 
 def open_registry(settings: Settings, system: Clock = clock.system_now) -> Registry:
@@ -127,7 +171,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         system: the system's clock, or a cautious reading of it: files are aged by it, and rows unless there is a clock file.
     """
     data = Path(settings.data)
-    blobs = _blob_store(settings, system)
+    blobs = _blobs(settings, system)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
     return Registry(
         id=settings.registry_id,
@@ -148,6 +192,8 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
             sweep_every=round(settings.sweep_interval * SECOND),
             trash=round(settings.trash_days * DAY),
             price=settings.storage_price,
+            archive_price=settings.archive_price,
+            has_archive=bool(settings.archive_blobs),
             restore_on_pull=settings.restore_on_pull,
             scrub_every=round(settings.scrub_interval * SECOND),
             scrub_rate=settings.scrub_rate,

@@ -28,6 +28,9 @@ Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 MIN_SECRET = 16
 
+_BUCKET_OPTIONS = {"class", "endpoint", "region", "sse"}
+"""What may stand after the ``?`` of a bucket."""
+
 
 class InvalidSetting(Exception):
     """A setting has a value that makes no sense. The message names the setting and what it takes."""
@@ -90,6 +93,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What clients call the registry behind a web server, as `https://registry.example.com`; empty: as each client addressed it."""
     blobs: str = ""
     """A bucket for the blobs, as `s3://bucket/prefix?endpoint=https://…&region=…` (see s3.md); empty: the data folder."""
+    archive_blobs: str = ""
+    """Where the blobs lie that only archived images need: a folder or a bucket (see archive.md); empty: with the others."""
     s3_redirect: bool = True
     """Whether clients are sent to the bucket for the bytes of a blob; else Careen passes them on."""
     accel: str = ""
@@ -102,6 +107,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For tests and demonstrations: a file with the ISO 8601 time that the registry takes for now. Security ignores it."""
     storage_price: Annotated[float, msgspec.Meta(ge=0)] = 0.10
     """What a GiB of storage costs in a month, in US dollars: Amazon ECR's price, unless you know your own."""
+    archive_price: Annotated[float, msgspec.Meta(ge=0)] = 0.10
+    """The same for what lies in `archive_blobs`: Amazon ECR's price for its first 150 TB."""
     log_level: str = "info"
     """debug, info, warning or error."""
 
@@ -154,7 +161,9 @@ def _check(settings: Settings) -> None:
     if settings.accel not in {"", "nginx"}:
         raise InvalidSetting(f"accel is nginx or empty, not '{settings.accel}'")
     if settings.blobs:
-        _check_bucket(settings.blobs)
+        _check_bucket("blobs", settings.blobs)
+    if settings.archive_blobs:
+        _check_archive(settings)
     if settings.public_url and re.fullmatch(r"https?://[^/?#@\s\"]+/?", settings.public_url) is None:
         raise InvalidSetting(
             f"public_url is http or https, a host and perhaps a port, not '{settings.public_url}'"
@@ -167,12 +176,38 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting(f"log_level is debug, info, warning or error, not '{settings.log_level}'")
 
 
-def _check_bucket(url: str) -> None:
+def _check_archive(settings: Settings) -> None:
+    if is_bucket(settings.archive_blobs):
+        _check_bucket("archive_blobs", settings.archive_blobs)
+        ours, archive = urlsplit(settings.blobs), urlsplit(settings.archive_blobs)
+        mine, its = (f"{each.path.strip('/')}/".lstrip("/") for each in (ours, archive))
+        if ours.netloc == archive.netloc and (mine.startswith(its) or its.startswith(mine)):
+            raise InvalidSetting("blobs and archive_blobs lie in one another: give each a prefix of its own")
+        return
+    data, folder = Path(settings.data).resolve(), Path(settings.archive_blobs).resolve()
+    if folder == data or folder.is_relative_to(data / "blobs") or data.is_relative_to(folder / "blobs"):
+        raise InvalidSetting("archive_blobs is a folder of its own, not the data folder")
+
+
+def is_bucket(place: str) -> bool:
+    """Whether a place for blobs is a bucket; else it is a folder."""
+    return "://" in place
+
+
+def _check_bucket(name: str, url: str) -> None:
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if parts.scheme != "s3" or re.fullmatch("[a-zA-Z0-9._-]{3,63}", parts.netloc) is None or parts.fragment:
-        raise InvalidSetting(f"blobs is s3://bucket/prefix, or empty, not '{url}'")
-    if unknown := sorted(set(options) - {"endpoint", "region"}):
-        raise InvalidSetting(f"blobs takes endpoint and region after its '?', not {unknown[0]}")
+        raise InvalidSetting(f"{name} is s3://bucket/prefix, or empty, not '{url}'")
+    if unknown := sorted(set(options) - _BUCKET_OPTIONS):
+        raise InvalidSetting(
+            f"{name} takes {', '.join(sorted(_BUCKET_OPTIONS))} after its '?', not {unknown[0]}"
+        )
+    if options.get("class") in {"GLACIER", "DEEP_ARCHIVE"}:
+        raise InvalidSetting(
+            f"the class of {name} is one that is read at once, such as GLACIER_IR or STANDARD_IA"
+        )
+    if options.get("sse", "AES256") != "AES256":
+        raise InvalidSetting(f"the sse of {name} is AES256: there is no key to encrypt with another")
     if not options.get("endpoint", "https://").startswith(("http://", "https://")):
-        raise InvalidSetting("the endpoint of blobs begins with http:// or https://")
+        raise InvalidSetting(f"the endpoint of {name} begins with http:// or https://")

@@ -16,7 +16,7 @@ from functools import partial
 import structlog
 
 from careen.clock import HOUR, SECOND, Cautious, Clock, Instant
-from careen.registry import archive, gc, jobs, lifecycle, pins, previews, scrub, storage
+from careen.registry import archive, gc, jobs, lifecycle, moves, pins, places, previews, scrub, storage
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
@@ -32,6 +32,12 @@ RETRY = 30 * SECOND
 SCRUB_LOOK_SECONDS = 5.0
 """How often the scrub's thread looks whether one is due."""
 
+MOVE_LOOK_SECONDS = 0.5
+"""How often the moves' thread looks whether one is asked for."""
+
+KEEP_SECONDS = 30.0
+"""How often a move says that it goes on."""
+
 MAX_ATTEMPTS = 5
 """After so many failures a preview is given up; recurring jobs never are."""
 
@@ -40,8 +46,11 @@ log = structlog.get_logger()
 
 def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
-    scrubbing = threading.Thread(target=_run_scrubs, args=(registry, stop, f"scrub-{os.getpid()}"))
-    scrubbing.start()
+    beside = [threading.Thread(target=_run_scrubs, args=(registry, stop, f"scrub-{os.getpid()}"))]
+    if registry.limits.has_archive:
+        beside.append(threading.Thread(target=_run_moves, args=(registry, stop, f"moves-{os.getpid()}")))
+    for thread in beside:
+        thread.start()
     while not stop.is_set():
         try:
             _work(registry, stop)
@@ -49,7 +58,8 @@ def run(registry: Registry, stop: threading.Event) -> None:
             # A full disk fails the claim of a job, too; a worker that ends for it would end the server.
             log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
-    scrubbing.join()
+    for thread in beside:
+        thread.join()
 
 
 def _work(registry: Registry, stop: threading.Event) -> None:
@@ -96,6 +106,21 @@ def _run_scrubs(registry: Registry, stop: threading.Event, worker: str) -> None:
             # The disk is full, say: the other jobs go on, and so will this.
             log.exception("the scrub could not be begun")
         stop.wait(SCRUB_LOOK_SECONDS)
+
+
+def _run_moves(registry: Registry, stop: threading.Event, worker: str) -> None:
+    """Make moves as they are asked for; and first look for those that nothing asked for, for the archive's home may be new."""
+    work, looked = moving(stop, worker), False
+    while not stop.is_set():
+        try:
+            if not looked:
+                moves.look_at_all(registry)
+                looked = True
+            if run_one(registry, worker, work):
+                continue
+        except Exception:
+            log.exception("moves to and from the archive's home could not be made")
+        stop.wait(MOVE_LOOK_SECONDS)
 
 
 def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None = None) -> bool:
@@ -176,6 +201,8 @@ def _pins(registry: Registry, job: Job) -> None:
 
 def _sweep(registry: Registry, job: Job) -> None:
     swept = gc.sweep(registry)
+    if registry.limits.has_archive:
+        moves.look_at_all(registry)
     if swept.blobs + swept.orphans + swept.uploads:
         log.info(
             "swept", blobs=swept.blobs, orphans=swept.orphans, uploads=swept.uploads, freed_bytes=swept.freed
@@ -186,6 +213,38 @@ def _sweep(registry: Registry, job: Job) -> None:
             digest=digest,
         )
     registry.write_now(jobs.again, job, registry.limits.sweep_every)
+
+
+def moving(stop: threading.Event, worker: str) -> dict[str, "Work"]:
+    """What the moves' own thread does: for :func:`run_one`. It ends soon after ``stop`` is set."""
+    return {places.MOVE: partial(_move, stop=stop, worker=worker)}
+
+
+class _Stopped(Exception):
+    """The worker stops, or another has the job."""
+
+
+def _move(registry: Registry, job: Job, *, stop: threading.Event, worker: str) -> None:
+    """Move a blob between the registry's home and the archive's; a large one takes longer than a lease."""
+    kept = time.monotonic()
+
+    def going() -> None:
+        nonlocal kept
+        if stop.is_set():
+            raise _Stopped
+        if time.monotonic() - kept > KEEP_SECONDS:
+            kept = time.monotonic()
+            if not registry.write_now(jobs.keep, job, worker):
+                raise _Stopped
+
+    try:
+        moved = moves.move(registry, job.key, going)
+    except _Stopped:
+        if stop.is_set():
+            registry.write_now(jobs.again, job, 0)
+        return
+    if moved is not None:
+        log.info("moved", **moved._asdict())
 
 
 def scrubs(stop: threading.Event, worker: str) -> dict[str, "Work"]:
@@ -230,7 +289,7 @@ JOBS: dict[str, Work] = {
     "preview": _preview,
     "lifecycle-round": _lifecycle_round,
     "lifecycle": _lifecycle,
-    "restore": _restore,
+    places.RESTORE: _restore,
     "collect": _collect,
     "pins": _pins,
     "sweep": _sweep,

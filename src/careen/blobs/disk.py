@@ -217,6 +217,10 @@ class DiskBlobStore:
         """Where an upload lies. ``upload_id`` is a UUID that the caller has checked: it becomes a file name."""
         return self._uploads / str(repository_id) / upload_id
 
+    def is_far(self, generation: str) -> bool:  # noqa: ARG002 whichever it is
+        """Never: a folder is here."""
+        return False
+
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
         self.check_room(0)

@@ -1,4 +1,7 @@
-"""What a home for bytes promises. ``careen.blobs.disk`` is the one for a data folder, ``careen.blobs.s3`` that for a bucket.
+"""What a home for bytes promises.
+
+``careen.blobs.disk`` is the one for a data folder, ``careen.blobs.s3`` that for a bucket; ``careen.blobs.archive`` makes one of
+two.
 
 * An **upload** is bytes on their way in: created, appended to, and at the end committed or aborted. Its size is its offset.
   Any worker process may continue it, also after a restart; one request at a time holds it.
@@ -108,6 +111,9 @@ class BlobStore(Protocol):
     @property
     def is_remote(self) -> bool:
         """Whether taking, beginning and ending an upload waits for another server, so that it belongs in a thread."""
+
+    def is_far(self, generation: str) -> bool:
+        """Whether that generation is with another server: asking for it belongs in a thread, and that it is whole is believed."""
 
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""

@@ -353,6 +353,16 @@ def set_status(
         repositories.mark_changed(rows, row[0])
 
 
+def activating(rows: Connection, digest: str) -> list[int]:
+    """The ids of the manifests that need a blob and are on their way out of the archive."""
+    found = rows.execute(
+        "SELECT m.id FROM repository_blobs l JOIN manifest_blobs n ON n.repository_id = l.repository_id AND n.digest = l.digest"
+        " JOIN manifests m ON m.id = n.manifest_id WHERE l.digest = :digest AND m.status = 'ACTIVATING'",
+        {"digest": digest},
+    )
+    return [row[0] for row in found]
+
+
 def record_pulls(rows: Connection, pulls: Iterable[tuple[int, Instant, int]]) -> None:
     """Add pulls, ``(manifest id, instant of the last, how many)``: counts grow, times move forward, never back."""
     rows.executemany(

@@ -178,6 +178,8 @@ manifest_children = Table(
     sqlite_with_rowid=False,
 )
 
+_ARCHIVED = "generation >= 'archive-' AND generation < 'archive.'"
+
 blobs = Table(
     "blobs",
     metadata,
@@ -187,9 +189,10 @@ blobs = Table(
         "generation",
         Text,
         nullable=False,
-        comment="names this life of the bytes; empty: they are in blob_contents",
+        comment="names this life of the bytes; empty: they are in blob_contents; archive-…: in the archive's home",
     ),
     Column("created_at", BigInteger, nullable=False),
+    Index("ix_blobs_archived", "generation", sqlite_where=text(_ARCHIVED), postgresql_where=text(_ARCHIVED)),
     sqlite_with_rowid=False,
 )
 

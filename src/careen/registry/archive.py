@@ -1,8 +1,13 @@
-"""The archive storage class: images that are kept but cannot be pulled until they are restored (ECR user guide, archive-image)."""
+"""The archive storage class: images that are kept but cannot be pulled until they are restored (ECR user guide, archive-image).
+
+Where the settings name a home for the blobs that only such images need, ``careen.registry.moves`` brings them there, and back
+before a restored image is active.
+"""
 
 from careen.db import images, jobs
 from careen.db.images import ImageRow
 from careen.faults import Point, reach
+from careen.registry import places
 from careen.registry.images import ACTIVE, ImageReferenced
 from careen.registry.registry import Transaction
 
@@ -22,6 +27,7 @@ class WrongStatus(Exception):
 def archive(tx: Transaction, row: ImageRow) -> None:
     """Move an image to the archive storage class: it cannot be pulled until it is restored."""
     images.set_status(tx.rows, row.id, ARCHIVED, archived_at=tx.now)
+    places.look_at_image(tx, row.id)
     reach(Point.IMAGE_ARCHIVED)
 
 
@@ -52,7 +58,7 @@ def begin_restore(tx: Transaction, row: ImageRow) -> ImageRow:
     if row.status != ARCHIVED:
         raise WrongStatus(row.status, ARCHIVED)
     images.set_status(tx.rows, row.id, ACTIVATING)
-    jobs.enqueue(tx.rows, "restore", str(row.id), tx.now)
+    jobs.enqueue(tx.rows, places.RESTORE, str(row.id), tx.now)
     for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
         if referrer.status == ARCHIVED:
             begin_restore(tx, referrer)
@@ -62,7 +68,12 @@ def begin_restore(tx: Transaction, row: ImageRow) -> ImageRow:
 def end_restore(tx: Transaction, manifest_id: int) -> None:
     """The image is pullable again, and counts as pushed now (``lastActivatedAt``).
 
+    While a blob of it is in the archive's home, it is asked for instead; its coming back lets this be tried again.
+
     One that was pushed meanwhile is active already, and may be archived again by now: it stays as it is.
     """
+    if away := places.away(tx, manifest_id):
+        places.look(tx, away)
+        return
     images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now, only_from=ACTIVATING)
     reach(Point.IMAGE_RESTORED)

@@ -120,7 +120,7 @@ def _delete_condemned(registry: Registry) -> None:
 
 
 def _condemned(tx: Transaction) -> list[tuple[str, str, int]]:
-    return [] if holds.any_held(tx.rows, system_now()) else layers.condemned(tx.rows, BATCH)
+    return [] if holds.any_held(tx.rows, system_now()) else layers.condemned(tx.rows, tx.now, BATCH)
 
 
 def _forget_condemned(tx: Transaction, gone: list[tuple[str, str]]) -> None:

@@ -18,6 +18,7 @@ from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.manifest import Manifest
+from careen.registry import places
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
@@ -168,6 +169,7 @@ def put(
         row.status != ACTIVE
     ):  # pushing an archived image again restores it at once (ECR user guide, "Restoring an image")
         images.set_status(tx.rows, row.id, ACTIVE, activated_at=tx.now)
+        places.look_at_image(tx, row.id)
         row = row._replace(status=ACTIVE, activated_at=tx.now)
     if not created:
         images.restore_content(tx.rows, row.id, data)
@@ -219,6 +221,7 @@ def _insert(
     row = row._replace(id=images.insert(tx.rows, row, data))
     images.refer_to_blobs(tx.rows, row.id, repository.id, sizes)
     images.refer_to_children(tx.rows, row.id, [child.id for child in children])
+    places.look(tx, sizes)
     reach(Point.MANIFEST_PUT)
     return row
 
@@ -289,6 +292,7 @@ def _delete_with_referrers(
     needed = images.blobs_of(tx.rows, row.id)
     images.delete(tx.rows, row.id)
     layers.review(tx.rows, row.repository_id, needed, tx.now)
+    places.look(tx, needed)
     reach(Point.IMAGE_DELETED)
     for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
         if not images.parents(tx.rows, referrer.id):

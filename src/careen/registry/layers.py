@@ -109,9 +109,19 @@ async def source(registry: Registry, blob: Blob, *, by_front: bool) -> Source:
     Raises:
         FileNotFoundError: the collector was faster.
     """
-    return await _asked(
-        registry, lambda: registry.blobs.open(blob.digest, blob.generation, by_front=by_front)
-    )
+    try:
+        return await _opened(registry, blob.digest, blob.generation, by_front=by_front)
+    except FileNotFoundError:
+        found = registry.read(_stored, blob.digest)
+        if found is None or found[1] in {"", blob.generation}:
+            raise
+        return await _opened(registry, blob.digest, found[1], by_front=by_front)  # it has just been moved
+
+
+async def _opened(registry: Registry, digest: str, generation: str, *, by_front: bool) -> Source:
+    if registry.blobs.is_far(generation):
+        return await registry.in_thread(lambda: registry.blobs.open(digest, generation, by_front=by_front))
+    return registry.blobs.open(digest, generation, by_front=by_front)
 
 
 async def abort(registry: Registry, upload: Upload) -> None:
@@ -247,8 +257,8 @@ def _is_whole(registry: Registry, digest: str) -> bool:
 
 
 def _is_damaged(blobs: BlobStore, digest: str, generation: str, size: int) -> bool:
-    """Whether a file is gone or has another size than its row says. A bucket, which answers from afar, is believed."""
-    return bool(generation) and not blobs.is_remote and blobs.size(digest, generation) != size
+    """Whether a file is gone or has another size than its row says. What is far away is believed."""
+    return bool(generation) and not blobs.is_far(generation) and blobs.size(digest, generation) != size
 
 
 def _stored(tx: Transaction, digest: str) -> tuple[int, str] | None:

@@ -33,6 +33,8 @@ class Limits:
     """How often files without a row and abandoned uploads are looked for."""
     trash: Instant = 7 * DAY
     """How long a deleted image can be brought back; 0: not at all."""
+    has_archive: bool = False
+    """Whether the blobs that only archived images need lie in a home of their own."""
     restore_on_pull: bool = False
     """Whether pulling a deleted image brings it back."""
     scrub_every: Instant = 30 * DAY
@@ -49,6 +51,8 @@ class Limits:
     """How the User-Agents of clients begin whose pulls do not count, in small letters."""
     price: float = DOLLARS_PER_GIB_MONTH
     """What a GiB of storage costs in a month, in US dollars."""
+    archive_price: float = DOLLARS_PER_GIB_MONTH
+    """The same in the archive's home."""
     max_blob_bytes: int = 52_000 * 1024 * 1024
     """The largest layer: Amazon ECR's quota."""
 

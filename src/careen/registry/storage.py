@@ -49,6 +49,8 @@ class Storage(NamedTuple):
     """Of all files that the store holds, as the store says. Beyond ``file_bytes`` are only bytes on their way out or in."""
     archive_bytes: int
     """The part of ``blob_bytes`` that only archived images need."""
+    archived_bytes: int
+    """The part of ``file_bytes`` that lies in the archive's home."""
     trash_images: int
     """Deleted images that can still come back."""
     trash_bytes: int
@@ -93,6 +95,7 @@ def account(registry: Registry) -> Storage:
         file_bytes=totals.blob_bytes - totals.inline_bytes,
         stored_bytes=stored,
         archive_bytes=totals.archive_bytes,
+        archived_bytes=totals.archived_bytes,
         trash_images=trash_images,
         trash_bytes=trash_bytes,
         unneeded_bytes=totals.blob_bytes - totals.referenced_bytes - trash_bytes,
@@ -127,14 +130,16 @@ def of_images(tx: Transaction, repository: str) -> list[ImageStorage]:
 
 def damaged(registry: Registry) -> list[str]:
     """The digests of blobs whose files are gone, or have another size than they should: a push of the same bytes mends them."""
-    if registry.blobs.is_remote:
-        return []
     suspects = registry.read(_suspects, registry.blobs)
     return registry.read(_still_there, suspects) if suspects else []
 
 
 def _suspects(tx: Transaction, blobs: BlobStore) -> list[tuple[str, str, int]]:
-    return [row for row in layers.files(tx.rows) if blobs.size(row[0], row[1]) != row[2]]
+    return [
+        row
+        for row in layers.files(tx.rows)
+        if not blobs.is_far(row[1]) and blobs.size(row[0], row[1]) != row[2]
+    ]
 
 
 def _still_there(tx: Transaction, suspects: list[tuple[str, str, int]]) -> list[str]:

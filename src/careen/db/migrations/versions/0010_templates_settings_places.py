@@ -1,4 +1,4 @@
-"""Repository creation templates and account settings; bytes that are to go, but not before an instant."""
+"""Repository creation templates and account settings; blobs in the archive's home, and bytes that stay a while after a move."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,6 +32,10 @@ def upgrade() -> None:
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_account_settings")),
         sqlite_with_rowid=False,
+    )
+    archived = sa.text("generation >= 'archive-' AND generation < 'archive.'")
+    op.create_index(
+        "ix_blobs_archived", "blobs", ["generation"], sqlite_where=archived, postgresql_where=archived
     )
     op.add_column(
         "condemned_blobs",
