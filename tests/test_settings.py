@@ -89,7 +89,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no such setting": ({"prot": 5000}, "`prot`"),
     "blobs in no bucket": ({"blobs": "s3:///prefix"}, "blobs is s3://bucket/prefix"),
     "blobs elsewhere": ({"blobs": "gs://bucket"}, "blobs is s3://bucket/prefix"),
-    "blobs with a secret": ({"blobs": "s3://bucket?key=k"}, "class, endpoint, region, sse after its '?', not key"),
+    "blobs with a secret": (
+        {"blobs": "s3://bucket?key=k"},
+        "class, endpoint, region, sse after its '?', not key",
+    ),
     "an endpoint without a scheme": ({"blobs": "s3://bucket?endpoint=s3.example.com"}, "begins with http"),
     "a web server that is none": ({"accel": "apache"}, "accel is nginx or empty, not 'apache'"),
     "a public URL with a path": (

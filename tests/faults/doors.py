@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
@@ -138,7 +139,8 @@ class Direct:
     def settle(self, repository: str, tags: set[str]) -> None:
         self._registry.write_now(jobs.schedule)
         lifecycle.enqueue_runs(self._registry)
-        while worker.run_one(self._registry, "worker"):
+        moving = worker.moving(threading.Event(), "mover")
+        while worker.run_one(self._registry, "worker") or worker.run_one(self._registry, "mover", moving):
             pass
         found = self._registry.read(images.tag_names, repository, "", 1000)
         assert set(found) == tags

@@ -19,6 +19,8 @@ ALONE = b"no image needs this"
 ONE = image("base", "one", size=70_000)
 TWO = image("base", "two", size=70_000)
 SIGNATURE = artifact("application/vnd.example.signature", TWO)
+PAST = image("past", size=70_000)
+"""Is archived, and restored after its layer was moved."""
 PASSING = [image(f"passing {number}") for number in range(5)]
 POLICY = (
     '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"tagged","tagPrefixList":["tmp-"],'
@@ -103,12 +105,12 @@ def _nothing(_: State) -> None:
     """Clients see what they saw."""
 
 
-def _pulled(door: Door) -> None:
+def _pulled(door: Door, built: Built) -> None:
     deadline = time.monotonic() + 30
-    while (found := door.pull(A, ONE.digest)) is None:  # a worker is restoring it
+    while (found := door.pull(A, built.digest)) is None:  # a worker is restoring it
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert found == ONE.manifest
+    assert found == built.manifest
 
 
 STEPS: Sequence[Step] = [
@@ -122,6 +124,7 @@ STEPS: Sequence[Step] = [
     *_push(A, ONE, "keep"),
     *_push(A, TWO, "keep-2"),
     *_push(A, SIGNATURE, None),
+    *_push(A, PAST, None),
     *_push(B, ONE, "b"),
     _put(A, TWO, "keep"),
     Step("untag", lambda door: door.untag(A, "keep-2"), lambda state: state.tags.pop((A, "keep-2"), None)),
@@ -132,6 +135,7 @@ STEPS: Sequence[Step] = [
     ),
     *(step for number, built in enumerate(PASSING) for step in _push(A, built, f"tmp-{number}")),
     Step("archive", lambda door: door.archive(A, ONE.digest), _nothing),
+    Step("archive for longer", lambda door: door.archive(A, PAST.digest), _nothing),
     Step("restore", lambda door: door.restore(A, ONE.digest), _nothing),
     Step(
         "work",
@@ -139,7 +143,8 @@ STEPS: Sequence[Step] = [
         _nothing,
         True,
     ),
-    Step("pull", _pulled, _nothing),
+    Step("pull", lambda door: _pulled(door, ONE), _nothing),
+    Step("restore later", lambda door: door.restore(A, PAST.digest), _nothing),
     Step(
         "delete an image",
         lambda door: door.delete(A, TWO.digest),
@@ -153,6 +158,7 @@ STEPS: Sequence[Step] = [
         lambda state: _forget(state, A, *(built.digest for built in PASSING[:4])),
         True,
     ),
+    Step("pull what was archived", lambda door: _pulled(door, PAST), _nothing),
     _delete_repository(B),
     Step("collect", lambda door: door.collect(), _nothing, True),
 ]

@@ -128,8 +128,10 @@ def is_whole(registry: Registry, repository: str, built: Built) -> bool:
 
 
 def files(registry: Registry) -> list[Path]:
-    """Every file with committed bytes."""
-    return [path for path in (registry.database.path.parent / "blobs").rglob("*") if path.is_file()]
+    """Every file with committed bytes; those in the archive's home, too, if that is the folder ``archive`` of the data folder."""
+    data = registry.database.path.parent
+    homes = (data / "blobs", data / "archive" / "blobs")
+    return [path for home in homes for path in home.rglob("*") if path.is_file()]
 
 
 def stored_bytes(registry: Registry) -> int:
