@@ -20,7 +20,9 @@ ONE = image("base", "one", size=70_000)
 TWO = image("base", "two", size=70_000)
 SIGNATURE = artifact("application/vnd.example.signature", TWO)
 PAST = image("past", size=70_000)
-"""Is archived, and restored after its layer was moved."""
+"""Is archived, and restored later."""
+KEPT = image("kept", size=70_000)
+"""Is archived for good."""
 PASSING = [image(f"passing {number}") for number in range(5)]
 POLICY = (
     '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"tagged","tagPrefixList":["tmp-"],'
@@ -125,6 +127,7 @@ STEPS: Sequence[Step] = [
     *_push(A, TWO, "keep-2"),
     *_push(A, SIGNATURE, None),
     *_push(A, PAST, None),
+    *_push(A, KEPT, None),
     *_push(B, ONE, "b"),
     _put(A, TWO, "keep"),
     Step("untag", lambda door: door.untag(A, "keep-2"), lambda state: state.tags.pop((A, "keep-2"), None)),
@@ -136,6 +139,7 @@ STEPS: Sequence[Step] = [
     *(step for number, built in enumerate(PASSING) for step in _push(A, built, f"tmp-{number}")),
     Step("archive", lambda door: door.archive(A, ONE.digest), _nothing),
     Step("archive for longer", lambda door: door.archive(A, PAST.digest), _nothing),
+    Step("archive for good", lambda door: door.archive(A, KEPT.digest), _nothing),
     Step("restore", lambda door: door.restore(A, ONE.digest), _nothing),
     Step(
         "work",

@@ -33,7 +33,7 @@ def served(template: Path, quick_path: Path) -> Iterator[ForkedServer]:
     often = {"collect_interval": 0.1, "lifecycle_interval": 0.1, "sweep_interval": 0.1}
     served = ForkedServer(
         folder,
-        archive_blobs=folder / "archive",
+        archive_blobs=str(folder / "archive"),
         blob_grace=0.2,
         reserve=0,
         trash_days=MOMENT,
