@@ -109,6 +109,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a GiB of storage costs in a month, in US dollars: Amazon ECR's price, unless you know your own."""
     archive_price: Annotated[float, msgspec.Meta(ge=0)] = 0.10
     """The same for what lies in `archive_blobs`: Amazon ECR's price for its first 150 TB."""
+    metrics_open: bool = False
+    """Whether `GET /metrics` is answered without a credential; else with any key that may `careen:GetMetrics`."""
     log_level: str = "info"
     """debug, info, warning or error."""
 

@@ -20,11 +20,12 @@ from tests.server import Server, running, serving
 
 
 class Home(NamedTuple):
-    """A server, and how many blobs lie in the archive's home."""
+    """A server, and a look at its archive."""
 
     server: Server
     ecr: Any
-    count: Callable[[], int]
+    blobs: Callable[[], int]
+    """How many blobs lie in the archive's home."""
 
 
 EVERY = pytest.mark.parametrize("home", ["folder", "bucket"], indirect=True)
@@ -82,19 +83,19 @@ def pull(server: Server, repository: str, built: Built) -> None:
 def test_bytes_go_and_come_back_while_clients_pull(home: Home, name: str) -> None:
     """404 for what is archived; what shares its layers is pulled at every moment; ACTIVE means that all bytes are back."""
     kept, past = image("base", "kept", size=100_000), image("base", "past", size=100_000)
-    before = home.count()
+    before = home.blobs()
     push(home.ecr, name, kept, "kept")
     push(home.ecr, name, past, "past")
     assert move(home.ecr, name, "ARCHIVE", imageTag="past")["imageStatus"] == "ARCHIVED"
     assert Client(home.server).send("GET", f"/v2/{name}/manifests/past").status == 404
-    until(lambda: home.count() == before + 1)
+    until(lambda: home.blobs() == before + 1)
     pull(home.server, name, kept)
     move(home.ecr, name, "ARCHIVE", imageTag="kept")
-    until(lambda: home.count() == before + 3)
+    until(lambda: home.blobs() == before + 3)
     assert move(home.ecr, name, "STANDARD", imageTag="kept")["imageStatus"] == "ACTIVATING"
     wait_until_active(home.ecr, name, kept)
     pull(home.server, name, kept)
-    until(lambda: home.count() == before + 1)
+    until(lambda: home.blobs() == before + 1)
     pull(home.server, name, kept)
     assert describe(home.ecr, name, past)["imageStatus"] == "ARCHIVED"
 
@@ -103,17 +104,17 @@ def test_bytes_go_and_come_back_while_clients_pull(home: Home, name: str) -> Non
 def test_a_push_finds_archived_layers_and_restores_at_once(home: Home, name: str) -> None:
     """Nothing is sent again, and the image can be pulled before its bytes are back, and after."""
     built = image("again", size=100_000)
-    before = home.count()
+    before = home.blobs()
     push(home.ecr, name, built, "1")
     move(home.ecr, name, "ARCHIVE", imageTag="1")
-    until(lambda: home.count() == before + 1)
+    until(lambda: home.blobs() == before + 1)
     client = Client(home.server)
     for digest in built.digests:
         assert client.send("HEAD", f"/v2/{name}/blobs/{digest}").status == 200
     put = client.send("PUT", f"/v2/{name}/manifests/1", built.manifest, {"Content-Type": built.media_type})
     assert put.status == 201
     pull(home.server, name, built)
-    until(lambda: home.count() == before)
+    until(lambda: home.blobs() == before)
     pull(home.server, name, built)
     assert describe(home.ecr, name, built)["imageStatus"] == "ACTIVE"
 
@@ -123,10 +124,10 @@ def test_the_accounts_say_what_lies_where(home: Home, name: str) -> None:
     """``careen storage``: bytes and dollars of the archive's home; and the AWS CLI sees the image with the filter."""
     built = image("counted", size=200_000)
     push(home.ecr, name, built, "1")
-    before, count = json.loads(careen(home.server, "storage", "--json")), home.count()
+    before, count = json.loads(careen(home.server, "storage", "--json")), home.blobs()
     told(home.server, "ecr", "update-image-storage-class", "--repository-name", name,
          "--image-id", "imageTag=1", "--target-storage-class", "ARCHIVE")  # fmt: skip
-    until(lambda: home.count() == count + 1)
+    until(lambda: home.blobs() == count + 1)
     after = json.loads(careen(home.server, "storage", "--json"))
     assert after["archived_bytes"] - before["archived_bytes"] == len(built.blobs[1])
     assert after["stored_bytes"] == after["file_bytes"] + after["condemned_bytes"]

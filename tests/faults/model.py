@@ -169,7 +169,7 @@ MOMENT = 1e-8
 
 def settings_of(folder: Path, **others: Any) -> Settings:
     """With a home for the archive and a trash that lets go at the next collection; no grace period; pushes create."""
-    given = {
+    given: dict[str, Any] = {
         "archive_blobs": str(folder / "archive"),
         "blob_grace": 0,
         "reserve": 0,
