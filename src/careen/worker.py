@@ -4,7 +4,8 @@ Recurring work is a job that asks for itself again. Several workers may run on o
 and a job whose worker died is another's when the lease ends. A job may therefore run twice; every one is written so that the
 second time finds nothing left to do.
 
-The scrub takes hours, most of which it waits, so it has a thread of its own.
+The scrub takes hours, most of which it waits, and a move to or from the archive's home as long as its bytes; they have threads of
+their own.
 """
 
 import os
