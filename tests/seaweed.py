@@ -105,9 +105,10 @@ class S3:
             *(f"-{name}={free_port()}" for name in PORTS),
         ]
         with (self._folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self._folder, env=clean_environment()
-            )
+            environment = clean_environment() | {
+                "WEED_S3_SSE_KEY": "what the objects' keys are encrypted with"
+            }
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder, env=environment)
         try:
             self._await(process)
             yield self
