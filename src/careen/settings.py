@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str = "us-east-1"
     """The AWS Region that clients must sign for."""
     create_on_push: bool = False
-    """Whether a push to a repository that does not exist creates it. Amazon ECR answers NAME_UNKNOWN."""
+    """Whether every push creates its repository. Else, as on Amazon ECR, a template must say so (see templates.md)."""
     blob_grace: Seconds = 86_400
     """How long an unneeded blob is kept after a client last saw it."""
     lifecycle_interval: Interval = 3_600

@@ -129,7 +129,7 @@ def test_the_accounts_say_what_lies_where(home: Home, name: str) -> None:
          "--image-id", "imageTag=1", "--target-storage-class", "ARCHIVE")  # fmt: skip
     until(lambda: home.blobs() == count + 1)
     after = json.loads(careen(home.server, "storage", "--json"))
-    assert after["archived_bytes"] - before["archived_bytes"] == len(built.blobs[1])
+    assert after["archive_home_bytes"] - before["archive_home_bytes"] == len(built.blobs[1])
     assert after["stored_bytes"] == after["file_bytes"] + after["condemned_bytes"]
     assert "in the archive's home: $" in careen(home.server, "storage")
     listed = told(

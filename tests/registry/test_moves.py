@@ -189,8 +189,10 @@ def test_a_deleted_archived_image_is_collected_there(registry: Registry) -> None
     push(registry, APP, ONE)
     to_archive(registry, ONE)
     account = storage.account(registry)
-    assert account.archived_bytes == account.file_bytes == account.condemned_bytes > 140_000
+    assert account.archive_home_bytes == account.file_bytes == account.condemned_bytes > 140_000
     assert account.stored_bytes == account.file_bytes + account.condemned_bytes
+    dear, cheap = account.disk_bytes - account.archive_home_bytes, account.archive_home_bytes
+    assert account.monthly_dollars(2, 1) == pytest.approx((2 * dear + cheap) / 2**30)
     delete(registry, APP, ONE)
     assert gc.collect(registry, grace=0).freed == ONE.size
     assert list(registry.blobs.stored()) == []

@@ -160,19 +160,23 @@ def describe(found: "Storage", price: float, archive_price: float) -> list[str]:
     def cost(size: int, price: float = price) -> str:
         return f"${monthly_dollars(size, price):,.2f} a month at ${price:.2f} per GiB"
 
+    total = cost(found.disk_bytes)
+    if found.archive_home_bytes:
+        total = f"${found.monthly_dollars(price, archive_price):,.2f} a month, the archive's part at its own price"
+
     return [
         f"{found.blob_bytes:>18,} bytes in {found.blobs:,} blobs",
         f"{found.row_bytes:>18,}   of these in the database (blobs of up to 64 KiB)",
         f"{found.file_bytes:>18,}   of these in files",
         f"{found.archive_bytes:>18,}   of these that only archived images need",
-        f"{found.archived_bytes:>18,}   of these in the archive's home: {cost(found.archived_bytes, archive_price)}",
+        f"{found.archive_home_bytes:>18,}   of these in the archive's home: {cost(found.archive_home_bytes, archive_price)}",
         f"{found.trash_bytes:>18,}   of these that only deleted images need: {found.trash_images:,} in the trash",
         f"{found.unneeded_bytes:>18,}   of these that no image needs: the collector's",
         f"{found.manifest_bytes:>18,} bytes in {found.manifests:,} manifests",
         f"{found.upload_bytes:>18,} bytes in uploads under way",
         f"{found.stored_bytes:>18,} bytes in blob files that are there" + _difference(found),
         f"{found.orphan_bytes:>18,}   of these that no row names: left by a crash, for the sweep",
-        f"{found.disk_bytes:>18,} bytes taken in all, with {found.database_bytes:,} of the database: {cost(found.disk_bytes)}",
+        f"{found.disk_bytes:>18,} bytes taken in all, with {found.database_bytes:,} of the database: {total}",
         f"{found.billed_bytes:>18,} bytes that Amazon ECR would bill, layers once per repository: {cost(found.billed_bytes)}",
     ]
 

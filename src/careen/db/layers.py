@@ -399,7 +399,7 @@ class Totals(NamedTuple):
     """Of blobs that some manifest needs."""
     archive_bytes: int
     """Of blobs that manifests need, all of which are archived."""
-    archived_bytes: int
+    archive_home_bytes: int
     """Of blobs in the archive's home."""
     manifests: int
     manifest_bytes: int

@@ -179,6 +179,7 @@ manifest_children = Table(
     sqlite_with_rowid=False,
 )
 
+# Few of them, and every start looks for one.
 _ARCHIVED = "generation >= 'archive-' AND generation < 'archive.'"
 
 blobs = Table(
