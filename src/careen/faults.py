@@ -20,6 +20,10 @@ class Point(Enum):
     """A step of the schema is done and not committed. The next start finds the schema as it was, and does all steps again."""
     MIGRATION_DONE = "migration.done"
     """The schema is up to date."""
+    CLAIM_DRAFTED = "archive.claim-drafted"
+    """The archive's home is nobody's, and has a draft of a claim. The next start claims it and removes the draft."""
+    CLAIMED = "archive.claimed"
+    """The archive's home is this data folder's; the draft is a second name of the claim. The next start removes it."""
     KEY_CREATED = "key.created"
     """An access key nobody has seen is not there; the next start makes one."""
 

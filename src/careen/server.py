@@ -73,6 +73,8 @@ def prepare(settings: Settings) -> None:
     for place in (settings.blobs, settings.archive_blobs):
         _check_place(settings, place)
     _check_archive(settings)
+    if settings.archive_blobs:
+        _claim_archive(settings)
     for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
         draft.unlink(missing_ok=True)
 
@@ -106,6 +108,24 @@ def _check_archive(settings: Settings) -> None:
         raise CannotStart(
             f"{settings.archive_blobs} has none of the blobs that were moved there:"
             " is it mounted, and is archive_blobs as it was?"
+        )
+
+
+def _claim_archive(settings: Settings) -> None:
+    """Make sure that the archive's home is this data folder's alone. A restored one is another: its sweep knows other blobs.
+
+    Raises:
+        CannotStart: it is another's.
+    """
+    ours = DiskBlobStore(Path(settings.data)).claim(secrets.token_hex(16))
+    try:
+        owner = _blob_store(settings, settings.archive_blobs, clock.system_now).claim(ours)
+    except OSError as error:
+        raise CannotStart(f"the folder {settings.archive_blobs} cannot be used: {error.strerror}") from None
+    if owner != ours:
+        raise CannotStart(
+            f"{settings.archive_blobs} is the archive of another registry, and each would delete the other's blobs:"
+            " give this one a place of its own, or remove `owner` there if the other is no more"
         )
 
 

@@ -159,7 +159,7 @@ def _path(registry: Registry, digest: str, generation: str) -> Path:
     return home.path(digest, at_home(generation))
 
 
-KNOWN = {"careen.db", "careen.db-wal", "careen.db-shm", "master.key"}
+KNOWN = {"owner", "careen.db", "careen.db-wal", "careen.db-shm", "master.key"}
 """The files of a data folder, beside the folders with bytes."""
 
 

@@ -356,6 +356,17 @@ def test_a_registry_does_not_start_without_its_archive(
         server.prepare(Settings(data=settings.data, archive_blobs=str(tmp_path / "empty")))
 
 
+def test_an_archive_is_one_registrys(settings: Settings, registry: Registry, tmp_path: Path) -> None:
+    """A restored registry that is given the same place would delete what it does not know: it does not start."""
+    server.prepare(settings)
+    backup.make(registry, Path(settings.data), tmp_path / "backup")
+    drill = Settings(data=str(tmp_path / "drill"), archive_blobs=settings.archive_blobs)
+    server.restore(tmp_path / "backup", drill)
+    with pytest.raises(CannotStart, match="the archive of another registry"):
+        server.prepare(drill)
+    server.prepare(settings)
+
+
 @pytest.mark.parametrize(
     ("blobs", "archive_blobs", "words"),
     [

@@ -53,8 +53,8 @@ class ArchivingBlobStore:
         return self.home.is_remote
 
     def is_far(self, generation: str) -> bool:
-        """Whether that generation is with another server."""
-        return self._of(generation).is_far(generation)
+        """Whether asking for it may take long: the archive's home is slow, and when it does not answer it must hold up nobody."""
+        return is_archived(generation) or self.home.is_far(generation)
 
     def copy_across(self, digest: str, generation: str, size: int, going: Callable[[], None]) -> str:
         """Make a durable copy of one generation in the other home; the bytes are compared with their digest on the way.
@@ -138,6 +138,10 @@ class ArchivingBlobStore:
     def uploads(self) -> Iterator[tuple[int, str, int, float]]:
         """Every open upload, in both homes."""
         return itertools.chain(self.home.uploads(), self.archive.uploads())
+
+    def claim(self, owner: str) -> str:
+        """Whose the archive's home is: whoever claims it first has it."""
+        return self.archive.claim(owner)
 
     def abandon_strays(self, age: float) -> int:
         """Delete what belongs to no upload and no blob, in both homes."""

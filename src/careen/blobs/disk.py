@@ -4,6 +4,7 @@
 
     blobs/<algorithm>/<first two hex digits>/<hex>.<generation>    committed bytes
     uploads/<repository id>/<upload id>                            an upload; the file's size is its offset
+    owner                                                          whose the folder is, if it is an archive's home
     quarantine/<algorithm>-<hex>.<generation>                      damaged bytes, for people to look at; nobody deletes them
 
 A commit is: fdatasync, rename into ``blobs/``, fsync of that directory; a crash between leaves a file that no row names, which
@@ -345,6 +346,24 @@ class DiskBlobStore:
                 with contextlib.suppress(FileNotFoundError):
                     stat = entry.stat()
                     yield int(folder.name), entry.name, stat.st_size, now - stat.st_mtime
+
+    def claim(self, owner: str) -> str:
+        """Say that this folder is ``owner``'s, unless it is somebody's. The file that says so appears whole or not at all."""
+        path, draft = self._root / "owner", self._root / f"owner.{secrets.token_hex(4)}"
+        if not path.exists():
+            with draft.open("w") as file:
+                file.write(owner)
+                file.flush()
+                os.fsync(file.fileno())
+            reach(Point.CLAIM_DRAFTED)
+            # Another process was first: it has the folder, or has removed our draft already.
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
+                os.link(draft, path)
+            _sync_directory(self._root)
+            reach(Point.CLAIMED)
+        for old in self._root.glob("owner.*"):
+            old.unlink(missing_ok=True)
+        return path.read_text()
 
     def abandon_strays(self, age: float) -> int:  # noqa: ARG002 of whatever age
         """A folder has none: an upload is one file."""

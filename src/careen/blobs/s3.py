@@ -587,6 +587,18 @@ class S3BlobStore:
         for (repository_id, upload_id), state, age in self._states():
             yield repository_id, upload_id, state.offset, age
 
+    def claim(self, owner: str) -> str:
+        """Say that this place is ``owner``'s, unless it is somebody's; in the object ``owner``."""
+        key = f"{self._prefix}owner"
+        try:
+            self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=owner.encode(), IfNoneMatch="*", **self._encrypted
+            )
+        except ClientError as error:
+            if _code(error) not in _LOST:
+                raise
+        return self.get(key).decode()
+
     def abandon_strays(self, age: float) -> int:
         """Abort multipart uploads and delete last bytes that no upload names, left by a crash, if they are older than ``age``."""
         multiparts = {state.multipart for _, state, _ in self._states()}

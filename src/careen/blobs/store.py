@@ -113,7 +113,7 @@ class BlobStore(Protocol):
         """Whether taking, beginning and ending an upload waits for another server, so that it belongs in a thread."""
 
     def is_far(self, generation: str) -> bool:
-        """Whether that generation is with another server: asking for it belongs in a thread, and that it is whole is believed."""
+        """Whether asking for that generation may take long: then it belongs in a thread, and that it is whole is believed."""
 
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
@@ -175,6 +175,9 @@ class BlobStore(Protocol):
 
     def uploads(self) -> Iterator[tuple[int, str, int, float]]:
         """Every open upload: repository id, upload id, bytes, seconds since it last grew."""
+
+    def claim(self, owner: str) -> str:
+        """Say that this place is ``owner``'s, unless it is somebody's. Returns whose it is: two would delete each other's blobs."""
 
     def abandon_strays(self, age: float) -> int:
         """Delete what belongs to no upload and no blob and is older than ``age`` seconds. Returns how much there was of it."""
