@@ -14,11 +14,24 @@ from careen.blobs.archive import MARK, ArchivingBlobStore, Corrupt
 from careen.clock import DAY, HOUR
 from careen.db import layers as layer_rows
 from careen.oci.digest import digest_of
-from careen.registry import archive, backup, gc, jobs, layers, moves, places, repositories, scrub, storage
+from careen.registry import (
+    archive,
+    backup,
+    gc,
+    jobs,
+    layers,
+    lifecycle,
+    moves,
+    places,
+    repositories,
+    scrub,
+    storage,
+)
 from careen.registry.registry import Registry
 from careen.registry.scrub import Pace
 from careen.server import CannotStart
 from careen.settings import InvalidSetting, Settings, load
+from tests.ecrapi.samples import KEEP_ONE
 from tests.images import Built, artifact, image
 from tests.registry.steps import Hands, cause, delete, is_whole, push, put, row, upload, with_limits
 
@@ -170,6 +183,19 @@ def test_signatures_go_and_come_with_their_subject(registry: Registry) -> None:
     work(registry)
     assert is_whole(registry, APP, ONE)
     assert is_whole(registry, APP, signature)
+
+
+def test_a_rule_that_archives_moves_bytes(registry: Registry) -> None:
+    """A transition of a lifecycle policy is an archiving like any other."""
+    push(registry, APP, ONE, "1")
+    push(registry, APP, TWO, "2")
+    registry.write_now(
+        lifecycle.put_policy, APP, KEEP_ONE.replace('"expire"', '"transition","targetStorageClass":"archive"')
+    )
+    lifecycle.enqueue_runs(registry)
+    work(registry)
+    assert (status(registry, ONE), status(registry, TWO)) == ("ARCHIVED", "ACTIVE")
+    assert homes(registry) == {BASE: "home", LAYER: "archive", TWO.digests[2]: "home"}
 
 
 def test_a_deleted_repository_is_found_by_looking_at_all(registry: Registry) -> None:
