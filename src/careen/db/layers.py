@@ -138,18 +138,19 @@ class Need(NamedTuple):
     digest: str
     size: int
     generation: str
-    archived: int
-    """Whether an archived image needs it."""
+    needed: int
+    """Whether an image needs it."""
     active: int
-    """Whether an image needs it that is not archived: it can be pulled, or is on its way."""
+    """Whether one does that is not archived: it can be pulled, or is on its way."""
 
 
+# Asked within pushes and deletions, of layers that thousands of images share: each EXISTS ends at the first that it meets.
 _NEEDING = (
     "SELECT 1 FROM repository_blobs l JOIN manifest_blobs n ON n.repository_id = l.repository_id AND n.digest = l.digest"
-    " JOIN manifests m ON m.id = n.manifest_id WHERE l.digest = b.digest AND m.status"
+    " JOIN manifests m ON m.id = n.manifest_id WHERE l.digest = b.digest"
 )
 _NEED = (
-    f"SELECT b.digest, b.size, b.generation, EXISTS ({_NEEDING} = 'ARCHIVED'), EXISTS ({_NEEDING} <> 'ARCHIVED')"
+    f"SELECT b.digest, b.size, b.generation, EXISTS ({_NEEDING}), EXISTS ({_NEEDING} AND m.status <> 'ARCHIVED')"
     " FROM blobs b WHERE b.generation <> ''"
 )
 

@@ -23,7 +23,7 @@ def is_misplaced(need: Need) -> bool:
     """Whether a blob belongs in the other home."""
     if is_archived(need.generation):
         return bool(need.active)
-    return bool(need.archived and not need.active)
+    return bool(need.needed and not need.active)
 
 
 def look(tx: Transaction, digests: Iterable[str]) -> None:
