@@ -82,6 +82,13 @@ class Point(Enum):
     PREVIEW_KEPT = "preview.kept"
     """The preview is in progress; the job is done again when its lease ends."""
 
+    EVENT_RECORDED = "event.recorded"
+    """Neither the event is there nor what it tells of."""
+    EVENTS_PRUNED = "events.pruned"
+    """Events whose time is over are there still, or those of this batch; the next pruning takes them."""
+    WEBHOOK_DELIVERED = "webhook.delivered"
+    """A receiver has taken an event, and gets it once more with the same id."""
+
     TRASH_PURGED = "trash.purged"
     """Images whose time in the trash is over lie there still, and their blobs are held. The next collection purges them."""
     REVIEWED = "collector.reviewed"

@@ -29,6 +29,7 @@ from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
 from careen.faults import Point, reach
+from careen.feed import Feed
 from careen.iam import keys
 from careen.registry import backup
 from careen.registry.backup import Restored
@@ -152,6 +153,10 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
             scrub_every=round(settings.scrub_interval * SECOND),
             scrub_rate=settings.scrub_rate,
             upload_ttl=round(settings.upload_ttl * SECOND),
+            events=round(settings.events_days * DAY),
+            pull_events=settings.pull_events,
+            webhook_timeout=settings.webhook_timeout,
+            webhook_attempts=settings.webhook_attempts,
             pin_grace=round(settings.pin_grace * SECOND),
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),
         ),
@@ -159,7 +164,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
 
 
 class Application:
-    """The ASGI application: ``/v2`` to the distribution API, everything else to the small router."""
+    """The ASGI application: ``/v2`` to the distribution API, ``/events`` to the feed, everything else to the small router."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -169,6 +174,7 @@ class Application:
         self.answer_again = again.answer
         """For a protocol that can write a whole response at once; see ``careen.protocol``."""
         self._distribution = DistributionApp(Surface(registry, fresh, self._pulls, again))
+        self.feed = Feed(registry, fresh)
         ecr_api = EcrApiApp(registry, self._pulls)
         self._router = Starlette(
             lifespan=self._lifespan,
@@ -183,6 +189,8 @@ class Application:
         """Answer one request."""
         if scope["type"] == "http" and scope["path"].startswith("/v2"):
             await self._distribution(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/events":
+            await self.feed(scope, receive, send)
         else:
             await self._router(scope, receive, send)
 

@@ -60,6 +60,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the User-Agent headers of scanners begin, separated by commas: their pulls do not count as use of an image."""
     pin_grace: Seconds = 2_592_000
     """How long images in use stay pinned after the feed that reported them fell silent; see docs/pins.md."""
+    events_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)] = 7
+    """How many days events are kept, and those that could not be delivered; see docs/events.md."""
+    pull_events: bool = False
+    """Whether pulls are events though no webhook asks for them: one per image, principal and five seconds."""
+    webhook_timeout: Interval = 10
+    """How long a webhook's receiver may take for an event."""
+    webhook_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
+    """How often an event is sent before it is a dead letter: after 1, 2, 4, … seconds, an hour at most."""
     sweep_interval: Interval = 86_400
     """How often the whole store is looked through for files without a row and abandoned uploads."""
     trash_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 7

@@ -4,7 +4,7 @@ Recurring work is a job that asks for itself again. Several workers may run on o
 and a job whose worker died is another's when the lease ends. A job may therefore run twice; every one is written so that the
 second time finds nothing left to do.
 
-The scrub takes hours, most of which it waits, so it has a thread of its own.
+The scrub takes hours, most of which it waits, so it has a thread of its own. So have deliveries to webhooks, which wait for others.
 """
 
 import os
@@ -15,8 +15,9 @@ from functools import partial
 
 import structlog
 
+from careen import deliveries
 from careen.clock import HOUR, SECOND, Cautious, Clock, Instant
-from careen.registry import archive, gc, jobs, lifecycle, pins, previews, scrub, storage
+from careen.registry import archive, events, gc, jobs, lifecycle, pins, previews, scrub, storage, webhooks
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
@@ -41,7 +42,9 @@ log = structlog.get_logger()
 def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
     scrubbing = threading.Thread(target=_run_scrubs, args=(registry, stop, f"scrub-{os.getpid()}"))
+    delivering = threading.Thread(target=deliveries.run, args=(registry, stop))
     scrubbing.start()
+    delivering.start()
     while not stop.is_set():
         try:
             _work(registry, stop)
@@ -50,6 +53,7 @@ def run(registry: Registry, stop: threading.Event) -> None:
             log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
     scrubbing.join()
+    delivering.join()
 
 
 def _work(registry: Registry, stop: threading.Event) -> None:
@@ -158,6 +162,14 @@ def _collect(registry: Registry, job: Job) -> None:
     registry.write_now(jobs.again, job, registry.limits.collect_every)
 
 
+def _events(registry: Registry, job: Job) -> None:
+    """Forget old events, after those that could not be delivered for too long were made dead letters."""
+    if buried := webhooks.prune(registry):
+        log.error("events waited too long for a webhook and are dead letters now", events=buried)
+    events.prune(registry)
+    registry.write_now(jobs.again, job, HOUR)
+
+
 def _pins(registry: Registry, job: Job) -> None:
     lapsed = registry.write_now(pins.lapse)
     if lapsed.ended:
@@ -232,6 +244,7 @@ JOBS: dict[str, Work] = {
     "lifecycle": _lifecycle,
     "restore": _restore,
     "collect": _collect,
+    "events": _events,
     "pins": _pins,
     "sweep": _sweep,
 }

@@ -107,6 +107,21 @@ def by_digest(rows: Connection, repository_id: int, digest: str) -> ImageRow | N
     return None if row is None else ImageRow._make(row)
 
 
+def by_id(rows: Connection, manifest_id: int) -> ImageRow | None:
+    """The manifest of that id."""
+    row = rows.execute(f"SELECT {_COLUMNS} FROM manifests m WHERE m.id = :id", {"id": manifest_id}).fetchone()
+    return None if row is None else ImageRow._make(row)
+
+
+def named(rows: Connection, manifest_id: int) -> tuple[str, str] | None:
+    """The repository's name and the digest of the manifest of that id."""
+    row: tuple[str, str] | None = rows.execute(
+        "SELECT r.name, m.digest FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE m.id = :id",
+        {"id": manifest_id},
+    ).fetchone()
+    return row
+
+
 def by_tag(rows: Connection, repository_id: int, tag: str) -> ImageRow | None:
     """The manifest that a tag names, whatever its status."""
     row = rows.execute(
@@ -246,12 +261,11 @@ def put_tag(rows: Connection, repository_id: int, name: str, manifest_id: int, n
     repositories.mark_changed(rows, repository_id)
 
 
-def delete_tag(rows: Connection, repository_id: int, name: str) -> bool:
-    """Remove a tag. Returns whether it was there."""
+def delete_tag(rows: Connection, repository_id: int, name: str) -> None:
+    """Remove a tag."""
     statement = "DELETE FROM tags WHERE repository_id = :repository_id AND name = :name"
-    found = rows.execute(statement, {"repository_id": repository_id, "name": name}).rowcount > 0
+    rows.execute(statement, {"repository_id": repository_id, "name": name})
     repositories.mark_changed(rows, repository_id)
-    return found
 
 
 def refer_to_blobs(rows: Connection, manifest_id: int, repository_id: int, digests: Iterable[str]) -> None:
@@ -334,19 +348,17 @@ def set_status(
     *,
     archived_at: Instant | None = None,
     activated_at: Instant | None = None,
-    only_from: str | None = None,
 ) -> None:
-    """Move a manifest between storage classes, noting when; ``only_from`` leaves those of another status as they are."""
+    """Move a manifest between storage classes, noting when."""
     row = rows.execute(
         "UPDATE manifests SET status = :status, archived_at = coalesce(:archived_at, archived_at),"
-        " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id AND status = coalesce(:only_from, status)"
+        " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id"
         " RETURNING repository_id",
         {
             "id": manifest_id,
             "status": status,
             "archived_at": archived_at,
             "activated_at": activated_at,
-            "only_from": only_from,
         },
     ).fetchone()
     if row is not None:

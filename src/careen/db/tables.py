@@ -23,6 +23,8 @@
     blobs ── damaged_blobs, manifests ── damaged_manifests     what a scrub found; a push of the same digest repairs it
     scrubs               how far each scrub is
     holds                while one is there, no blob's file is deleted: a backup copies them
+    events               what happened, told in the transaction in which it did: appended to, pruned by age
+    webhooks ──< dead_letters >── events                 who is told, how far each is, and what could not be delivered
     jobs                 what a worker does: one row per thing to do, with a lease
 
 Instants are BIGINT microseconds since the epoch (``careen.clock``), sizes BIGINT bytes, JSON is text. The foreign keys keep
@@ -484,6 +486,54 @@ pin_watch = Table(
         "looked_at", BigInteger, nullable=False, comment="the registry's clock when it was last looked at"
     ),
     Column("passed", BigInteger, nullable=False, comment="time that has passed, jumps and silences left out"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _id(),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("detail_type", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="its action-type; empty: it has none"),
+    Column("repository", Text, comment="its name: the event outlives the repository"),
+    Column("detail", Text, nullable=False, comment="JSON"),
+    sqlite_autoincrement=True,  # readers go on behind the last id that they saw
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("detail_types", Text, nullable=False, comment="JSON list; empty: all"),
+    Column("actions", Text, nullable=False, comment="JSON list; empty: all"),
+    Column("repositories", Text, nullable=False, comment="a pattern of names; empty: all events"),
+    Column("enabled", Integer, nullable=False),
+    Column("generation", Integer, nullable=False, comment="of its secret, which is derived and not kept"),
+    Column(
+        "rotated_at", BigInteger, nullable=False, comment="when the generation began, by the system's clock"
+    ),
+    Column("created_at", BigInteger, nullable=False),
+    Column("cursor", BigInteger, nullable=False, comment="the last event that is dealt with"),
+    Column("attempts", Integer, nullable=False, comment="how often the next one was tried in vain"),
+    Column("error", Text, comment="of the last attempt; NULL: it was delivered"),
+    Column("attempted_at", BigInteger),
+    Column("delivered_at", BigInteger),
+    sqlite_autoincrement=True,  # the id is what the secret is derived from
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("webhook_id", _Id, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", _Id, ForeignKey("events.id"), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+    Column("wanted", Integer, nullable=False, comment="1: somebody asked for it after all"),
+    PrimaryKeyConstraint("webhook_id", "event_id"),
+    sqlite_with_rowid=False,
 )
 
 jobs = Table(

@@ -215,6 +215,24 @@ class Exchange:
                 piece = await in_thread(next, pieces, b"")
             await self._send({"type": "http.response.body", "body": b""})
 
+    async def respond_stream(self, status: int, headers: list[Header], pieces: AsyncIterator[bytes]) -> None:
+        """Answer with a body that comes into being while it is sent, until it ends or the client is gone.
+
+        Args:
+            status: the status.
+            headers: without a length.
+            pieces: the body. An empty piece is not sent, but tells that this is a good time to look after the client.
+        """
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        async with contextlib.aclosing(pieces) as body:  # type: ignore[type-var]  # a generator, as all that we have
+            async for piece in body:
+                if self._direct is not None and self._direct.is_gone:
+                    return
+                if piece:
+                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
     async def respond_file(self, status: int, headers: list[Header], fd: int, start: int, count: int) -> None:
         """Answer with ``count`` bytes of an open file, beginning at ``start``.
 

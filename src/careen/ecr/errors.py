@@ -399,6 +399,17 @@ class LimitExceeded(EcrError):
     code = "LimitExceededException"
 
 
+class WebhookNotFound(EcrError):
+    """No such webhook. Ours."""
+
+    code = "WebhookNotFoundException"
+
+    def __init__(self, name: str, registry_id: str) -> None:
+        super().__init__(
+            f"The webhook with name '{name}' does not exist in the registry with id '{registry_id}'"
+        )
+
+
 class ServerFault(EcrError):
     """Our failure, not the client's: the only exception of the model that is a fault, and is retried."""
 

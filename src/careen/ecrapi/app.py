@@ -23,6 +23,7 @@ from careen.ecr.common_errors import RequestTimeout, Serialization, UnknownOpera
 from careen.ecr.errors import EcrError
 from careen.ecrapi import (
     account,
+    events,
     explanations,
     images,
     layers,
@@ -33,6 +34,7 @@ from careen.ecrapi import (
     repositories,
     rules,
     trash,
+    webhooks,
 )
 from careen.ecrapi.call import Call
 from careen.iam import sigv4
@@ -83,6 +85,7 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "DeleteExtensionRules": rules.delete_extension_rules,
     "DeleteImagePins": pins.delete_image_pins,
     "DeleteProtectionRules": rules.delete_protection_rules,
+    "DeleteWebhook": webhooks.delete_webhook,
     "DescribeDefaultLifecyclePolicies": rules.describe_default_lifecycle_policies,
     "DescribeDeletions": trash.describe_deletions,
     "DescribePinFeeds": pins.describe_pin_feeds,
@@ -95,15 +98,21 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "GetExtensionRules": rules.get_extension_rules,
     "GetProtectionRules": rules.get_protection_rules,
     "LintLifecyclePolicy": explanations.lint_lifecycle_policy,
+    "ListDeadLetters": webhooks.list_dead_letters,
+    "ListEvents": events.list_events,
     "ListTrash": trash.list_trash,
     "ListImagePins": pins.list_image_pins,
+    "ListWebhooks": webhooks.list_webhooks,
     "PutDefaultLifecyclePolicy": rules.put_default_lifecycle_policy,
     "PutExtensionRules": rules.put_extension_rules,
     "PutImagePins": pins.put_image_pins,
     "PutProtectionRules": rules.put_protection_rules,
+    "PutWebhook": webhooks.put_webhook,
+    "RedeliverDeadLetters": webhooks.redeliver_dead_letters,
     "ReportImagesInUse": pins.report_images_in_use,
     "RestoreImages": trash.restore_images,
     "SimulateLifecyclePolicy": plans.simulate_lifecycle_policy,
+    "TestWebhook": webhooks.test_webhook,
 }
 """The operations of our own service: all of its model."""
 

@@ -47,6 +47,7 @@ _READ_ONLY = frozenset(
         Action.GET_EXTENSION_RULES,
         Action.GET_PROTECTION_RULES,
         Action.LINT_LIFECYCLE_POLICY,
+        Action.LIST_EVENTS,
         Action.LIST_TRASH,
         Action.LIST_IMAGE_PINS,
         Action.SIMULATE_LIFECYCLE_POLICY,

@@ -3,6 +3,7 @@
 from careen.db import images, jobs
 from careen.db.images import ImageRow
 from careen.faults import Point, reach
+from careen.registry import events
 from careen.registry.images import ACTIVE, ImageReferenced
 from careen.registry.registry import Transaction
 
@@ -22,6 +23,7 @@ class WrongStatus(Exception):
 def archive(tx: Transaction, row: ImageRow) -> None:
     """Move an image to the archive storage class: it cannot be pulled until it is restored."""
     images.set_status(tx.rows, row.id, ARCHIVED, archived_at=tx.now)
+    events.record_storage_class(tx, row._replace(status=ARCHIVED))
     reach(Point.IMAGE_ARCHIVED)
 
 
@@ -64,5 +66,8 @@ def end_restore(tx: Transaction, manifest_id: int) -> None:
 
     One that was pushed meanwhile is active already, and may be archived again by now: it stays as it is.
     """
-    images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now, only_from=ACTIVATING)
+    row = images.by_id(tx.rows, manifest_id)
+    if row is not None and row.status == ACTIVATING:
+        images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now)
+        events.record_storage_class(tx, row._replace(status=ACTIVE, activated_at=tx.now))
     reach(Point.IMAGE_RESTORED)

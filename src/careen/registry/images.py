@@ -12,12 +12,14 @@ from careen.db.images import ImageRow as ImageRow
 from careen.db.images import Pullable as Pullable
 from careen.db.repositories import Repository
 from careen.ecr import errors, mutability
+from careen.ecr import events as ecr_events
 from careen.ecr.mutability import Mutability
 from careen.faults import Point, reach
 from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.manifest import Manifest
+from careen.registry import events
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
@@ -169,11 +171,13 @@ def put(
     ):  # pushing an archived image again restores it at once (ECR user guide, "Restoring an image")
         images.set_status(tx.rows, row.id, ACTIVE, activated_at=tx.now)
         row = row._replace(status=ACTIVE, activated_at=tx.now)
+        events.record_storage_class(tx, row)
     if not created:
         images.restore_content(tx.rows, row.id, data)
     if tag is not None:
         images.put_tag(tx.rows, repository.id, tag, row.id, tx.now)
         reach(Point.TAG_PUT)
+    events.record(tx, ecr_events.pushed(repository.name, actual, tag))
     return Put(with_tags(tx, row), created)
 
 
@@ -253,9 +257,12 @@ def _children(
 
 def untag(tx: Transaction, repository: Repository, tag: str) -> bool:
     """Remove a tag; the image stays, untagged if it was its last. Returns whether the tag was there."""
-    deleted = images.delete_tag(tx.rows, repository.id, tag)
+    row = images.by_tag(tx.rows, repository.id, tag)
+    if row is not None:
+        images.delete_tag(tx.rows, repository.id, tag)
+        events.record_deletion(tx, repository.name, row.digest, [tag])
     reach(Point.TAG_DELETED)
-    return deleted
+    return row is not None
 
 
 def delete_by_digest(tx: Transaction, repository: Repository, digest: str, cause: Cause) -> list[Image]:
@@ -312,7 +319,7 @@ def delete_by_tag(tx: Transaction, repository: Repository, tag: str, cause: Caus
     if image.tags == [tag]:
         delete(tx, repository, row, cause)
     else:
-        images.delete_tag(tx.rows, repository.id, tag)
+        untag(tx, repository, tag)
     return image
 
 

@@ -11,7 +11,7 @@ from careen.registry.registry import Transaction
 MAX_RETRY = HOUR
 """The longest wait after a failure."""
 
-RECURRING = ("collect", "lifecycle-round", "pins", "scrub", "sweep")
+RECURRING = ("collect", "events", "lifecycle-round", "pins", "scrub", "sweep")
 
 
 def schedule(tx: Transaction) -> None:

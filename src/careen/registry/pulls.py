@@ -21,7 +21,7 @@ from careen.db import pulls as pull_rows
 from careen.db import trash as trash_rows
 from careen.db.pulls import Exclusion as Exclusion
 from careen.ecr import errors
-from careen.registry import images, repositories
+from careen.registry import events, images, repositories
 from careen.registry.registry import Registry, Transaction
 
 K = TypeVar("K")
@@ -118,12 +118,11 @@ class MissedPull(NamedTuple):
 
 def _write(tx: Transaction, tallies: Mapping[Pull, Tally], missed: Mapping[MissedPull, Tally]) -> None:
     excluded = {exclusion.principal_arn for exclusion in exclusions(tx)}
-    counting = [
-        (pull.manifest_id, tally.latest, tally.pulls)
-        for pull, tally in tallies.items()
-        if pull.principal_arn not in excluded
-    ]
-    images.record_pulls(tx, counting)
+    counting = {pull: tally for pull, tally in tallies.items() if pull.principal_arn not in excluded}
+    images.record_pulls(
+        tx, [(pull.manifest_id, tally.latest, tally.pulls) for pull, tally in counting.items()]
+    )
+    events.record_pulls(tx, {pull: tally.pulls for pull, tally in counting.items()})
     trash_rows.record_missed(
         tx.rows, [(each.deletion_id, tally.latest, tally.pulls) for each, tally in missed.items()]
     )

@@ -41,6 +41,14 @@ class Limits:
     """How many bytes a second that reads; 0: as many as the disk gives."""
     upload_ttl: Instant = DAY
     """How long an upload may stand still before it is abandoned."""
+    events: Instant = 7 * DAY
+    """How long events are kept, and what could not be delivered to a webhook."""
+    pull_events: bool = False
+    """Whether pulls are events though no webhook asks for them."""
+    webhook_timeout: float = 10.0
+    """How many seconds a webhook's receiver may take for an event."""
+    webhook_attempts: int = 12
+    """How often an event is tried before it is a dead letter."""
     pin_grace: Instant = 30 * DAY
     """How long the pins of a feed that stopped reporting are kept."""
     token_ttl: Instant = 12 * HOUR

@@ -8,9 +8,11 @@ from careen.db import images, layers, repositories
 from careen.db.repositories import Repository as Repository
 from careen.db.repositories import filters_of as filters_of
 from careen.ecr import errors, mutability
+from careen.ecr import events as ecr_events
 from careen.ecr.mutability import Mutability
 from careen.faults import Point, reach
 from careen.oci import names
+from careen.registry import events
 from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
 
@@ -84,6 +86,7 @@ def create(
     if repository_id is None:
         raise errors.RepositoryAlreadyExists(name, tx.registry_id)
     repositories.put_resource_tags(tx.rows, repository_id, tags or {})
+    events.record(tx, ecr_events.repository_created(name))
     reach(Point.REPOSITORY_CREATED)
     return repository._replace(id=repository_id)
 
@@ -120,6 +123,7 @@ def delete(tx: Transaction, name: str, cause: Cause, *, force: bool = False) -> 
         discard(tx, name, row, cause)
     digests = layers.digests_in(tx.rows, repository.id)
     repositories.delete(tx.rows, repository.id)
+    events.record(tx, ecr_events.repository_deleted(name))
     for digest in digests:
         layers.condemn_if_unlinked(tx.rows, digest)
     reach(Point.REPOSITORY_DELETED)
