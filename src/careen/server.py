@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from careen import clock
+from careen.audit import AuditLog
 from careen.blobs.disk import DiskBlobStore
 from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
 from careen.blobs.store import BlobStore
@@ -140,6 +141,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
         master_key=_read_master_key(data),
         root_key=root_key,
+        audit=AuditLog(Path(settings.audit_log), settings.audit_size) if settings.audit_log else None,
         public_url=settings.public_url.rstrip("/"),
         limits=Limits(
             create_on_push=settings.create_on_push,

@@ -68,6 +68,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a webhook's receiver may take for an event."""
     webhook_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
     """How often an event is sent before it is a dead letter: after 1, 2, 4, … seconds, an hour at most."""
+    audit_log: str = ""
+    """A file for an audit log in CloudTrail's shape, one JSON document a line; see docs/events.md. Empty: none is written."""
+    audit_size: Annotated[int, msgspec.Meta(ge=1024)] = 104_857_600
+    """From how many bytes on the audit log is put aside under a name with the time, and a new one begun."""
     sweep_interval: Interval = 86_400
     """How often the whole store is looked through for files without a row and abandoned uploads."""
     trash_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 7

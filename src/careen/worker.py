@@ -17,7 +17,19 @@ import structlog
 
 from careen import deliveries
 from careen.clock import HOUR, SECOND, Cautious, Clock, Instant
-from careen.registry import archive, events, gc, jobs, lifecycle, pins, previews, scrub, storage, webhooks
+from careen.registry import (
+    archive,
+    events,
+    gc,
+    jobs,
+    lifecycle,
+    pins,
+    previews,
+    scrub,
+    storage,
+    trail,
+    webhooks,
+)
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
 
@@ -152,7 +164,9 @@ def _lifecycle(registry: Registry, job: Job) -> None:
 
 
 def _restore(registry: Registry, job: Job) -> None:
-    registry.write_now(archive.end_restore, int(job.key))
+    restored = registry.write_now(archive.end_restore, int(job.key))
+    if restored is not None:
+        trail.activated(registry, *restored)
 
 
 def _collect(registry: Registry, job: Job) -> None:

@@ -29,6 +29,7 @@ import structlog
 from careen.distribution import auth, blobs, manifests, uploads
 from careen.distribution.exchange import ClientGone, Exchange, Header, json_header
 from careen.distribution.surface import Surface
+from careen.distribution.trail import Trail
 from careen.ecr.errors import EcrError
 from careen.oci.errors import OciError
 from careen.oci.manifest import InvalidManifest
@@ -97,9 +98,9 @@ class DistributionApp:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
-        exchange = Exchange(scope, receive, send)
+        exchange, trail, refusal = Exchange(scope, receive, send), Trail(), None
         try:
-            await self._dispatch(exchange)
+            await self._dispatch(exchange, trail)
         except ClientGone:
             pass
         except auth.Unauthenticated:
@@ -107,13 +108,16 @@ class DistributionApp:
         except Exception as error:
             if exchange.started:
                 raise  # the server closes the connection: the client must not take what it has for the whole
-            await _refuse(exchange, error)
+            refusal = await _refuse(exchange, error)
+        trail.end(self._surface.registry, exchange, refusal)
 
-    async def _dispatch(self, exchange: Exchange) -> None:
+    async def _dispatch(self, exchange: Exchange, trail: Trail) -> None:
         surface = self._surface
         surface.fresh.renew()
         match = _PATH.fullmatch(exchange.path)
         kind, argument = ("", "") if match is None else _kind(match)
+        if match is not None:
+            trail.kind, trail.name, trail.argument = kind, match["name"], argument
         if (
             kind == "blobs"
             and match is not None
@@ -122,7 +126,7 @@ class DistributionApp:
         ):
             await blobs.get_granted_blob(surface, exchange, match["name"], argument)
             return
-        principal = auth.authenticate(surface.registry, surface.fresh, exchange)
+        principal = trail.principal = auth.authenticate(surface.registry, surface.fresh, exchange)
         if match is not None:
             handler = HANDLERS.get((kind, exchange.method))
             if handler is None:
@@ -162,8 +166,8 @@ def _kind(match: re.Match[str]) -> tuple[str, str]:
     return "tags", ""
 
 
-async def _refuse(exchange: Exchange, error: Exception) -> None:
-    """Write a refusal in the specification's envelope."""
+async def _refuse(exchange: Exchange, error: Exception) -> OciError:
+    """Write a refusal in the specification's envelope. Returns it."""
     refusal, wrong = _in_oci_words(error), trouble(error)
     headers: list[Header] = [json_header(), *refusal.headers]
     if wrong is not None:
@@ -181,6 +185,7 @@ async def _refuse(exchange: Exchange, error: Exception) -> None:
     if refusal.status in {408, 413} or refusal.status >= 500:
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     await exchange.respond(refusal.status, headers, refusal.body())
+    return refusal
 
 
 def _in_oci_words(error: Exception) -> OciError:

@@ -37,6 +37,7 @@ from careen.ecrapi import (
     webhooks,
 )
 from careen.ecrapi.call import Call
+from careen.ecrapi.trail import Trail
 from careen.iam import sigv4
 from careen.iam.actions import action_of
 from careen.registry import access
@@ -142,13 +143,14 @@ class EcrApiApp:
     async def answer(self, request: Request) -> Response:
         """Answer one call."""
         request_id = str(uuid.uuid4())
+        trail, refusal = Trail(self._registry, request, request_id), None
         is_query = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         try:
             async with self._body(request, "sts" if is_query else _service(request).signing_name) as body:
                 response = await (
-                    self._answer_sts(request, body, request_id)
+                    self._answer_sts(request, body, request_id, trail)
                     if is_query
-                    else self._answer_ecr(request, body)
+                    else self._answer_ecr(request, body, trail)
                 )
         except (ClientDisconnect, ConnectionError):
             return Response(status_code=400)
@@ -170,15 +172,17 @@ class EcrApiApp:
                 query.write_error(refusal, request_id) if is_query else wire.write_error(refusal)
             )
             response = Response(text, status, headers)
+        trail.end(bytes(response.body), refusal)
         response.headers["x-amzn-requestid"] = request_id
         if response.status_code == 408:
             response.headers["connection"] = "close"
         return response
 
-    async def _answer_ecr(self, request: Request, body: bytes) -> Response:
+    async def _answer_ecr(self, request: Request, body: bytes, trail: Trail) -> Response:
         target, service = request.headers.get("x-amz-target", ""), _service(request)
         operations = CAREEN_OPERATIONS if service is model.careen() else OPERATIONS
-        principal = self._verify(request, body, service.signing_name)
+        trail.service = service.signing_name
+        principal = trail.principal = self._verify(request, body, service.signing_name)
         operation = service.targeted(target)
         call = Call(
             self._registry,
@@ -191,7 +195,7 @@ class EcrApiApp:
         handler = operations.get(operation.name)
         if handler is None:
             raise errors.OperationNotServed(operation.name, [shape.name for shape in operation.error_shapes])
-        parameters = await self._parse(operation, body)
+        parameters = trail.parameters = await self._parse(operation, body)
         action = action_of(operation.name, service.signing_name)
         access.require(principal, action, _resource(call, parameters))
         _check_registry_id(call, operation, parameters)
@@ -251,9 +255,11 @@ class EcrApiApp:
             return wire.parse(operation, body)
         return await self._registry.in_thread(wire.parse, operation, body)
 
-    async def _answer_sts(self, request: Request, body: bytes, request_id: str) -> Response:
-        principal = self._verify(request, body, "sts")
+    async def _answer_sts(self, request: Request, body: bytes, request_id: str, trail: Trail) -> Response:
+        trail.service = "sts"
+        principal = trail.principal = self._verify(request, body, "sts")
         sent = query.parse(body)
+        trail.operation = sent.action
         if sent.action != "GetCallerIdentity":
             raise UnknownOperation(sent.action)
         identity = account.get_caller_identity(principal)

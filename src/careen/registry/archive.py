@@ -1,5 +1,6 @@
 """The archive storage class: images that are kept but cannot be pulled until they are restored (ECR user guide, archive-image)."""
 
+from careen.clock import Instant
 from careen.db import images, jobs
 from careen.db.images import ImageRow
 from careen.faults import Point, reach
@@ -61,13 +62,20 @@ def begin_restore(tx: Transaction, row: ImageRow) -> ImageRow:
     return row._replace(status=ACTIVATING)
 
 
-def end_restore(tx: Transaction, manifest_id: int) -> None:
+def end_restore(tx: Transaction, manifest_id: int) -> tuple[str, str, Instant] | None:
     """The image is pullable again, and counts as pushed now (``lastActivatedAt``).
 
     One that was pushed meanwhile is active already, and may be archived again by now: it stays as it is.
+
+    Returns:
+        The repository's name, the digest and the instant, if the image was still on its way.
     """
+    restored = None
     row = images.by_id(tx.rows, manifest_id)
     if row is not None and row.status == ACTIVATING:
         images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now)
         events.record_storage_class(tx, row._replace(status=ACTIVE, activated_at=tx.now))
+        named = images.named(tx.rows, manifest_id)
+        restored = None if named is None else (*named, tx.now)
     reach(Point.IMAGE_RESTORED)
+    return restored

@@ -38,7 +38,7 @@ from careen.lifecycle.plan_hash import plan_hash
 from careen.lifecycle.protection import Protection
 from careen.lifecycle.reason import reason
 from careen.lifecycle.rule import ActionType
-from careen.registry import archive, events, images, inventory, pins, rules
+from careen.registry import archive, events, images, inventory, pins, rules, trail
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import LIFECYCLE, Cause
 from careen.registry.registry import Registry, Transaction
@@ -241,7 +241,15 @@ def carry_out(registry: Registry, to_do: Planned) -> Ran:
         outcomes = registry.write_now(_carry_out, to_do, run_id, batch)
         if outcomes is None:
             break
-        counts.update(outcomes)
+        counts.update(outcome for _, outcome in outcomes)
+        trail.policy_executed(
+            registry,
+            to_do.repository.name,
+            to_do.holds.policy,
+            to_do.holds.text,
+            to_do.repository.lifecycle_evaluated_at,
+            outcomes,
+        )
     registry.write_now(_finish_run, to_do, run_id, counts)
     return Ran(
         repository=to_do.repository.name,
@@ -326,8 +334,11 @@ def _still_holds(tx: Transaction, to_do: Planned) -> bool:
 
 def _carry_out(
     tx: Transaction, to_do: Planned, run_id: int, batch: list[tuple[int, Decision]]
-) -> list[str] | None:
-    """Carry out part of a plan and note it. Returns the outcomes, or None if the rules hold no longer."""
+) -> list[tuple[Decision, str]] | None:
+    """Carry out part of a plan and note it. Returns what was decided in the end, and the outcomes.
+
+    None: the rules hold no longer, and nothing was done.
+    """
     if not _still_holds(tx, to_do):
         return None
     done = [(position, *_act(tx, to_do, run_id, decision)) for position, decision in batch]
@@ -346,7 +357,7 @@ def _carry_out(
     ]
     lifecycle_rows.record_actions(tx.rows, run_id, actions)
     reach(Point.RUN_BATCH)
-    return [action.outcome for action in actions]
+    return [(decision, outcome) for _, decision, outcome in done]
 
 
 def _act(tx: Transaction, to_do: Planned, run_id: int, decision: Decision) -> tuple[Decision, str]:

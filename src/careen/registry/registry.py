@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
+from careen.audit import AuditLog
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, HOUR, SECOND, Clock, Instant
 from careen.db.engine import Connection, Database
@@ -97,6 +98,8 @@ class Registry:
     """For files without a name: on the disk, not in ``/tmp``, which may be memory."""
     limits: Limits = Limits()
     root_key: RootKey | None = None
+    audit: AuditLog | None = None
+    """Where API calls and what the registry does by itself are written down; None: nowhere."""
     public_url: str = ""
     """Where clients reach the registry, if a web server stands in front; else they are believed (``Host``)."""
 
@@ -142,6 +145,8 @@ class Registry:
     def close(self) -> None:
         """Finish what is under way and close the database."""
         self.threads.shutdown()
+        if self.audit is not None:
+            self.audit.close()
         self.database.close()
 
     def _transaction(self, rows: Connection) -> Transaction:
