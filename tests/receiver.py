@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -51,10 +52,15 @@ class Receiver:
         self.deliveries: list[Delivery] = []
         self.answer: Callable[[Delivery], int] = lambda _: 204
         self._came = threading.Condition()
+        self._connections: list[socket.socket] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                receiver._connections.append(self.connection)
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
@@ -96,4 +102,7 @@ class Receiver:
         finally:
             self._server.shutdown()
             thread.join()
+            for connection in self._connections:  # a client may keep one open
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
             self._server.server_close()

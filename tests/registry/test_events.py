@@ -17,7 +17,7 @@ from careen.registry.events import Filter
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry, Transaction
 from tests.images import artifact, image, index
-from tests.registry.steps import TESTER, Hands, cause, put, push, row, with_limits
+from tests.registry.steps import TESTER, Hands, cause, push, put, row, with_limits
 
 APP = "team/app"
 ONE, TWO = image("one"), image("two")
@@ -76,6 +76,11 @@ def _restore_from_archive(registry: Registry) -> None:
         registry.write_now(archive.end_restore, each.id)  # a job may be done twice
 
 
+def _push_what_is_archived(registry: Registry) -> None:
+    _archive(registry)
+    put(registry, APP, ONE, "1")
+
+
 def _restore_from_trash(registry: Registry) -> None:
     registry.write_now(images.delete_by_digest, _found(registry), ONE.digest, cause())
     registry.write_now(trash.restore, APP, ONE.digest, TESTER)
@@ -132,7 +137,7 @@ DEEDS: dict[str, tuple[Deed, list[tuple[str, ...]]]] = {
         ],
     ),
     "push what is archived": (
-        lambda registry: (_archive(registry), put(registry, APP, ONE, "1")),
+        _push_what_is_archived,
         [("ARCHIVE", "one"), ("STANDARD", "one"), ("PUSH", "one", "1")],
     ),
     "restore from the trash": (

@@ -147,7 +147,7 @@ def test_what_nobody_takes_becomes_a_dead_letter_and_can_be_sent_again(
 
     assert registry.write_now(webhooks.redeliver, "hook", [letter.letter.event_id]) == 1
     receiver.wait_for(5)  # it is refused once more
-    until(registry, lambda each: registry.read(webhooks.letters, "hook", (0, 0), 10)[0].letter.attempts == 4)
+    until(registry, lambda _: registry.read(webhooks.letters, "hook", (0, 0), 10)[0].letter.attempts == 4)
     receiver.answer = lambda _: 200
     assert registry.write_now(webhooks.redeliver, "hook", None) == 1
     until(registry, lambda each: each.dead_letters == 0)

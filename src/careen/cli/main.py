@@ -47,6 +47,14 @@ app.command(
     name="pin",
     help="Images in use, which no policy takes: pin them, see who uses which, report what runs in clusters.",
 )
+app.command(
+    "careen.cli.events:events", help="Say what happened on a registry, and with --follow what happens."
+)
+app.command(
+    "careen.cli.webhook:app",
+    name="webhook",
+    help="Who is told of events by HTTP: add, list, test, remove; what could not be delivered.",
+)
 app.command("careen.cli.key:app", name="key", help="Access keys: create, list, show, delete.")
 
 

@@ -98,7 +98,8 @@ class DistributionApp:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
-        exchange, trail, refusal = Exchange(scope, receive, send), Trail(), None
+        exchange = Exchange(scope, receive, send)
+        trail = Trail(self._surface.registry, exchange)
         try:
             await self._dispatch(exchange, trail)
         except ClientGone:
@@ -108,8 +109,7 @@ class DistributionApp:
         except Exception as error:
             if exchange.started:
                 raise  # the server closes the connection: the client must not take what it has for the whole
-            refusal = await _refuse(exchange, error)
-        trail.end(self._surface.registry, exchange, refusal)
+            await _refuse(exchange, error, trail)
 
     async def _dispatch(self, exchange: Exchange, trail: Trail) -> None:
         surface = self._surface
@@ -166,9 +166,10 @@ def _kind(match: re.Match[str]) -> tuple[str, str]:
     return "tags", ""
 
 
-async def _refuse(exchange: Exchange, error: Exception) -> OciError:
-    """Write a refusal in the specification's envelope. Returns it."""
+async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
+    """Write a refusal in the specification's envelope."""
     refusal, wrong = _in_oci_words(error), trouble(error)
+    trail.refusal = refusal
     headers: list[Header] = [json_header(), *refusal.headers]
     if wrong is not None:
         log.error(
@@ -185,7 +186,6 @@ async def _refuse(exchange: Exchange, error: Exception) -> OciError:
     if refusal.status in {408, 413} or refusal.status >= 500:
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     await exchange.respond(refusal.status, headers, refusal.body())
-    return refusal
 
 
 def _in_oci_words(error: Exception) -> OciError:

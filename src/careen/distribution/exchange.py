@@ -47,10 +47,8 @@ class Exchange:
         self.path: str = scope["path"]
         self._direct = scope.get("extensions", {}).get("careen.direct")
         self.started = False
-        self.status = 0
-        """What it was answered; 0: nothing yet."""
-        self.answered: dict[bytes, bytes] = {}
-        """The headers of the answer, where it was no stream."""
+        self.on_answer: Callable[[int, Sequence[Header]], None] | None = None
+        """Called with the status and the headers of an answer that is no stream, before it is sent."""
         self._unread = True
 
     @property
@@ -189,7 +187,9 @@ class Exchange:
             The whole response as it went out, where it would do for another connection too; else None.
         """
         headers = [API_VERSION, *headers]
-        self.started, self.status, self.answered = True, status, dict(headers)
+        self.started = True
+        if self.on_answer is not None:
+            self.on_answer(status, headers)
         if self._direct is not None:
             response: bytes | None = await self._direct.respond(status, headers, body)
             return response
@@ -218,7 +218,7 @@ class Exchange:
         with contextlib.closing(pieces):
             piece = await in_thread(next, pieces, b"")
             headers = [API_VERSION, *headers]
-            self.started, self.status = True, status
+            self.started = True
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
             while piece and not (self._direct is not None and self._direct.is_gone):
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -233,7 +233,7 @@ class Exchange:
             headers: without a length.
             pieces: the body. An empty piece is not sent, but tells that this is a good time to look after the client.
         """
-        self.started, self.status = True, status
+        self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         async with contextlib.aclosing(pieces) as body:  # type: ignore[type-var]  # a generator, as all that we have
             async for piece in body:
@@ -250,7 +250,7 @@ class Exchange:
             EOFError: the file ends before that; the answer was begun already.
         """
         headers = [API_VERSION, *headers]
-        self.started, self.status = True, status
+        self.started = True
         if self._direct is not None and self._direct.sends_files:
             await self._direct.send_file(status, headers, fd, start, count)
             return

@@ -5,10 +5,11 @@ operation for has a name of ours: CancelLayerUpload, DeleteLayer, Login.
 """
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from careen.clock import system_now
-from careen.distribution.exchange import Exchange
+from careen.distribution.exchange import Exchange, Header
 from careen.ecr import trail
 from careen.oci.errors import OciError
 from careen.registry.access import Principal
@@ -38,22 +39,30 @@ _REFUSED = (401, 403)
 
 
 class Trail:
-    """What is known of a request, as it becomes known."""
+    """What is known of a request, as it becomes known; written down when it is answered, before the answer is sent."""
 
-    __slots__ = ("argument", "kind", "name", "principal")
+    __slots__ = ("_exchange", "_registry", "argument", "kind", "name", "principal", "refusal")
 
-    def __init__(self) -> None:
+    def __init__(self, registry: Registry, exchange: Exchange) -> None:
+        self._registry = registry
+        self._exchange = exchange
         self.principal: Principal | None = None
+        self.refusal: OciError | None = None
         self.kind = self.name = self.argument = ""
+        if registry.audit is not None:
+            exchange.on_answer = self._end
 
-    def end(self, registry: Registry, exchange: Exchange, refusal: OciError | None) -> None:
-        """The request was answered. A client that sends no credential is only asked for one, and not refused."""
-        refused = exchange.status in _REFUSED and exchange.credential is not None
-        if registry.audit is None or not (exchange.method not in _READING or refused) or not exchange.status:
+    def _end(self, status: int, headers: Sequence[Header]) -> None:
+        """A client that sends no credential is only asked for one, and not refused."""
+        registry, exchange, who = self._registry, self._exchange, self.principal
+        reads, is_refused = exchange.method in _READING, status in _REFUSED
+        if (
+            registry.audit is None
+            or (reads and not is_refused)
+            or (status == 401 and not exchange.credential)
+        ):
             return
-        if exchange.status == 401 and not refused:
-            return
-        who = self.principal
+        error = None if self.refusal is None else (self.refusal.code, self.refusal.message)
         registry.audit.write(
             trail.api_call(
                 account=registry.id,
@@ -62,29 +71,28 @@ class Trail:
                 request_id=str(uuid.uuid4()),
                 time=system_now(),
                 service="ecr",
-                name=self._operation(exchange),
-                user=trail.identity(
-                    registry.id, None if who is None else who.arn, None if who is None else who.access_key_id
-                ),
+                name=self._operation(),
+                user=trail.identity(registry.id, None, None)
+                if who is None
+                else trail.identity(registry.id, who.arn, who.access_key_id),
                 address=exchange.client,
                 user_agent=exchange.header(b"user-agent"),
-                parameters=self._parameters(exchange),
-                response=_response(exchange),
+                parameters=self._parameters(),
+                response=None if reads or status >= 300 else _response(headers),
                 repository=self.name or None,
-                error=_error(exchange, refusal),
+                error=("UNAUTHORIZED", "Not Authorized") if status == 401 else error,
             )
         )
 
-    def _operation(self, exchange: Exchange) -> str:
-        if self.kind == "uploads" and exchange.parameter("mount") is not None:
+    def _operation(self) -> str:
+        if self.kind == "uploads" and self._exchange.parameter("mount") is not None:
             return "MountLayer"
-        return NAMES.get((self.kind, exchange.method), "Login")
+        return NAMES.get((self.kind, self._exchange.method), "Login")
 
-    def _parameters(self, exchange: Exchange) -> dict[str, Any] | None:
+    def _parameters(self) -> dict[str, Any] | None:
         if not self.name:
             return None
         given: dict[str, Any] = {"repositoryName": self.name}
-        digest = exchange.parameter("digest") or exchange.parameter("mount")
         match self.kind:
             case "manifests":
                 kind = "imageDigest" if ":" in self.argument else "imageTag"
@@ -93,21 +101,15 @@ class Trail:
                 given["layerDigests"] = [self.argument]
             case "upload":
                 given["uploadId"] = self.argument
-        if digest is not None:
+        parameter = self._exchange.parameter
+        if (digest := parameter("digest") or parameter("mount")) is not None:
             given["layerDigests"] = [digest]
-        if (source := exchange.parameter("from")) is not None:
+        if (source := parameter("from")) is not None:
             given["sourceRepositoryName"] = source
         return given
 
 
-def _response(exchange: Exchange) -> dict[str, str] | None:
+def _response(headers: Sequence[Header]) -> dict[str, str] | None:
     """What came of it: of a manifest its digest, which its tag does not tell."""
-    digest = exchange.answered.get(b"docker-content-digest")
-    changed = exchange.status < 300 and exchange.method not in _READING
-    return {"imageDigest": str(digest, "ascii")} if changed and digest is not None else None
-
-
-def _error(exchange: Exchange, refusal: OciError | None) -> tuple[str, str] | None:
-    if refusal is not None:
-        return refusal.code, refusal.message
-    return ("UNAUTHORIZED", "Not Authorized") if exchange.status == 401 else None
+    digest = next((value for name, value in headers if name == b"docker-content-digest"), None)
+    return None if digest is None else {"imageDigest": str(digest, "ascii")}
