@@ -32,6 +32,7 @@ from careen.ecrapi.app import EcrApiApp
 from careen.faults import Point, reach
 from careen.feed import Feed
 from careen.iam import keys
+from careen.metrics import MetricsApp
 from careen.registry import backup
 from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
@@ -168,7 +169,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
 class Application:
     """The ASGI application: ``/v2`` to the distribution API, ``/events`` to the feed, everything else to the small router."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, metrics_open: bool = False) -> None:
         self._registry = registry
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
@@ -184,6 +185,7 @@ class Application:
                 Route("/", ecr_api.answer, methods=["POST"]),
                 Route("/", _welcome, methods=["GET"]),
                 Route("/healthz", self._health, methods=["GET"]),
+                Route("/metrics", MetricsApp(registry, is_open=metrics_open).answer, methods=["GET"]),
             ],
         )
 
@@ -213,7 +215,13 @@ class Application:
 async def _welcome(request: Request) -> Response:
     """What somebody sees who opens the address in a browser."""
     return JSONResponse(
-        {"name": "careen", "registry": f"{request.url.netloc}", "health": "/healthz", "api": "/v2/"}
+        {
+            "name": "careen",
+            "registry": f"{request.url.netloc}",
+            "health": "/healthz",
+            "metrics": "/metrics",
+            "api": "/v2/",
+        }
     )
 
 
@@ -237,4 +245,4 @@ def restore(source: Path, settings: Settings) -> Restored:
 
 def application(settings: Settings) -> Application:
     """One HTTP worker process's application."""
-    return Application(open_registry(settings))
+    return Application(open_registry(settings), metrics_open=settings.metrics_open)
