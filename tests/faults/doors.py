@@ -2,24 +2,41 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from careen import worker
+from careen import deliveries, worker
 from careen.ecr import errors
 from careen.oci.digest import digest_of
-from careen.registry import archive, gc, images, jobs, layers, lifecycle, previews, repositories, trash
+from careen.registry import (
+    archive,
+    gc,
+    images,
+    jobs,
+    layers,
+    lifecycle,
+    previews,
+    repositories,
+    trash,
+    webhooks,
+)
+from careen.registry.events import Filter
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
 from tests.distribution.client import Answer, Client
 from tests.images import Built
+from tests.receiver import Receiver
 from tests.registry import steps
 from tests.registry.steps import TESTER, cause
 
 PART = 60_000
 """Bytes per chunk of an upload."""
+
+HOOK = "script"
+"""The webhook of the script."""
 
 PIECE = 20_000
 """Bytes in which a chunk arrives."""
@@ -49,6 +66,7 @@ class Door(Protocol):
     def pull(self, repository: str, reference: str) -> bytes | None: ...
     def blob(self, repository: str, digest: str) -> bytes | None: ...
     def settle(self, repository: str, tags: set[str]) -> None: ...
+    def deliver(self) -> None: ...
     def collect(self) -> None: ...
 
 
@@ -150,6 +168,21 @@ class Direct:
             pass
         found = self._registry.read(images.tag_names, repository, "", 1000)
         assert set(found) == tags
+
+    def deliver(self) -> None:
+        stop = threading.Event()
+        delivering = threading.Thread(target=deliveries.run, args=(self._registry, stop))
+        with Receiver().running() as receiver:
+            self._registry.write_now(webhooks.put, HOOK, receiver.url, Filter(actions=["PUSH"]))
+            number = self._registry.write_now(webhooks.test, HOOK)
+            delivering.start()
+            deadline = time.monotonic() + 60
+            while self._registry.read(webhooks.require, HOOK).cursor < number:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            stop.set()
+            delivering.join()
+        assert receiver.deliveries
 
     def collect(self) -> None:
         gc.collect(self._registry, grace=0)
@@ -256,6 +289,17 @@ class Http:
                 return
             time.sleep(0.05)
         raise AssertionError(f"{found} is not {tags}")
+
+    def deliver(self) -> None:
+        careen = self._client.server.boto("careen")
+        with Receiver().running() as receiver:
+            careen.put_webhook(webhookName=HOOK, url=receiver.url, actionTypes=["PUSH"])
+            number = careen.test_webhook(webhookName=HOOK)["sequenceNumber"]
+            deadline = time.monotonic() + 60
+            while careen.list_webhooks()["webhooks"][0]["sequenceNumber"] < number:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert receiver.deliveries
 
     def collect(self) -> None:
         """The worker does it all the time: give it some of that."""

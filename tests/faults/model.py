@@ -85,7 +85,11 @@ def seen(registry: Registry) -> State:
 
 
 def assert_whole(registry: Registry) -> None:
-    """Nothing is half there: the database is sound, and whatever can be read has all its bytes, with the right digests."""
+    """Nothing is half there: the database is sound, and whatever can be read has all its bytes, with the right digests.
+
+    And what happened was told of: the log of events alone says which digest every tag has.
+    """
+    assert steps.told_tags(registry) == seen(registry).tags
 
     def look(tx: Transaction) -> None:
         # SQLite 3.40 sees NULLs where a WITHOUT ROWID table's key is not its first columns; we look for ourselves.

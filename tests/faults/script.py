@@ -165,6 +165,7 @@ STEPS: Sequence[Step] = [
         True,
     ),
     Step("pull", _pulled, _nothing),
+    Step("deliver to a webhook", lambda door: door.deliver(), _nothing),
     _delete_two(),
     Step("put a policy", lambda door: door.put_policy(A, POLICY), _nothing),
     Step("preview", lambda door: door.preview(A), _nothing),

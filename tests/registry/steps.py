@@ -10,7 +10,7 @@ from careen import server
 from careen.clock import DAY, Instant, parse_instant
 from careen.db.images import ImageRow
 from careen.oci.digest import digest_of
-from careen.registry import images, layers, repositories
+from careen.registry import events, images, layers, repositories
 from careen.registry.deletions import Cause
 from careen.registry.images import Put
 from careen.registry.registry import Registry, Transaction
@@ -97,6 +97,22 @@ def digests(registry: Registry, repository: str) -> set[str]:
     """The images of a repository."""
     found = registry.read(repositories.require, repository)
     return {image.row.digest for image in registry.read(images.page, found, "", 1000)}
+
+
+def told_tags(registry: Registry) -> dict[tuple[str, str], str]:
+    """Which digest each tag has by the log of events alone, as long as nothing of it was pruned."""
+    tags: dict[tuple[str, str], str] = {}
+    for stamped in registry.read(events.following, 0, 1_000_000):
+        detail = stamped.event.detail
+        name, digest = detail.get("repository-name", ""), detail.get("image-digest", "")
+        match stamped.event.action:
+            case "PUSH" if "image-tag" in detail:
+                tags[name, detail["image-tag"]] = digest
+            case "DELETE" if "image-tag" in detail:
+                assert tags.pop((name, detail["image-tag"])) == digest
+            case "RESTORE":
+                tags |= {(name, tag): digest for tag in detail["image-tags"]}
+    return tags
 
 
 def delete(registry: Registry, repository: str, built: Built) -> list[str]:

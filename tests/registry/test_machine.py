@@ -351,6 +351,11 @@ class RegistryMachine(RuleBasedStateMachine):
             assert found.digest == digest
 
     @invariant()
+    def the_events_tell_the_tags(self) -> None:
+        """Whoever reads the log alone knows every tag: nothing happened that was not told, or was told and did not."""
+        assert steps.told_tags(self.registry) == self.tags
+
+    @invariant()
     def the_sums_agree(self) -> None:
         """Every blob is counted once; nothing but the collector's last leavings is stored beyond them."""
         for (repository, digest), data in self.blobs.items():
