@@ -28,18 +28,16 @@ def insert(
     rows: Connection, recorded_at: Instant, detail_type: str, action: str, repository: str | None, detail: str
 ) -> int:
     """Append an event. Returns its id, higher than any before."""
-    found = rows.execute(
-        "INSERT INTO events (recorded_at, detail_type, action, repository, detail)"
-        " VALUES (?, ?, ?, ?, ?) RETURNING id",
+    added = rows.execute(
+        "INSERT INTO events (recorded_at, detail_type, action, repository, detail) VALUES (?, ?, ?, ?, ?)",
         (recorded_at, detail_type, action, repository, detail),
     )
-    return int(found.fetchone()[0])
+    return added.lastrowid or 0
 
 
 def latest(rows: Connection) -> int:
     """The id of the last event that was ever recorded; 0: none."""
-    row = rows.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-    return 0 if row is None else int(row[0])
+    return int(rows.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
 
 
 def oldest(rows: Connection) -> int | None:
@@ -89,9 +87,13 @@ def one(rows: Connection, event_id: int) -> EventRow | None:
 
 
 def prune(rows: Connection, until: Instant, limit: int) -> int:
-    """Delete up to ``limit`` events from before ``until`` that no dead letter names. Returns how many."""
+    """Delete up to ``limit`` events from before ``until`` that no dead letter names. Returns how many.
+
+    The last event stays, however old: the next id is the one after it, and no id is given twice.
+    """
     return rows.execute(
         "DELETE FROM events WHERE id IN (SELECT id FROM events e WHERE recorded_at < :until"
+        " AND id < (SELECT max(id) FROM events)"
         " AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.event_id = e.id) ORDER BY id LIMIT :limit)",
         {"until": until, "limit": limit},
     ).rowcount

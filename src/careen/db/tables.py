@@ -530,7 +530,6 @@ events = Table(
     Column("action", Text, nullable=False, comment="its action-type; empty: it has none"),
     Column("repository", Text, comment="its name: the event outlives the repository"),
     Column("detail", Text, nullable=False, comment="JSON"),
-    sqlite_autoincrement=True,  # readers go on behind the last id that they saw
 )
 
 webhooks = Table(

@@ -21,7 +21,6 @@ def upgrade() -> None:
         ),
         sa.Column("detail", sa.Text(), nullable=False, comment="JSON"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
-        sqlite_autoincrement=True,
     )
     op.create_table(
         "webhooks",
