@@ -14,14 +14,14 @@ A process reads the rows only when something was committed, and writes none. A f
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
 from careen.distribution import auth
-from careen.distribution.exchange import ClientGone, Exchange, json_header
+from careen.distribution.exchange import ClientGone, Exchange, Header, json_header
 from careen.ecr import events as ecr_events
 from careen.ecr.arn import RepositoryArn
 from careen.ecr.errors import EcrError
@@ -72,7 +72,7 @@ class Feed:
         except auth.Unauthenticated:
             await auth.challenge(self._registry, exchange)
         except OciError as error:
-            await _refuse(exchange, error.status, error.message)
+            await _refuse(exchange, error.status, error.message, error.headers)
         except EcrError as error:
             await _refuse(exchange, 403, error.message)
 
@@ -87,9 +87,8 @@ class Feed:
         after = _number(exchange.header(b"last-event-id") or exchange.parameter("after"))
         self._authorize(exchange, wanted)
         if self.open >= MAX_FEEDS or self._is_ending:
-            raise OciError(
-                "UNSUPPORTED", "this registry has as many feeds as it takes; try again", status=503
-            )
+            message = "this registry has as many feeds as it takes; try again"
+            raise OciError("UNSUPPORTED", message, status=503, headers=[(b"retry-after", b"1")])
         self.open += 1
         try:
             headers = [
@@ -160,7 +159,5 @@ def _number(text: str | None) -> int | None:
     return int(text)
 
 
-async def _refuse(exchange: Exchange, status: int, message: str) -> None:
-    if exchange.started:
-        return
-    await exchange.respond(status, [json_header()], msgspec.json.encode({"message": message}))
+async def _refuse(exchange: Exchange, status: int, message: str, headers: Sequence[Header] = ()) -> None:
+    await exchange.respond(status, [json_header(), *headers], msgspec.json.encode({"message": message}))
