@@ -14,7 +14,7 @@ A process reads the rows only when something was committed, and writes none. A f
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import msgspec
@@ -112,7 +112,9 @@ class Feed:
             str(RepositoryArn(registry.region, registry.id, name)) if is_one else "*",
         )
 
-    async def _read(self, exchange: Exchange, wanted: Filter, after: int | None) -> AsyncIterator[bytes]:
+    async def _read(
+        self, exchange: Exchange, wanted: Filter, after: int | None
+    ) -> AsyncGenerator[bytes, None]:
         """What the reader is sent, piece by piece; an empty piece: nothing for now."""
         registry, loop = self._registry, asyncio.get_running_loop()
         latest, oldest = registry.read(events.latest), registry.read(events.oldest)

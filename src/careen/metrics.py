@@ -69,7 +69,7 @@ class _Measured(Collector):
 def _families(measured: Metrics) -> CollectorRegistry:
     """The figures with their names, in the base units that Prometheus asks for: seconds, bytes."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Measured([*_collector(measured), *_jobs(measured)]))
+    registry.register(_Measured([*_collector(measured), *_jobs(measured), *_webhooks(measured)]))
     return registry
 
 
@@ -143,3 +143,12 @@ def _jobs(measured: Metrics) -> Iterator[Metric]:
         waiting.add_metric([each.kind], each.count)
         overdue.add_metric([each.kind], each.overdue / SECOND)
     yield from (waiting, overdue)
+
+
+def _webhooks(measured: Metrics) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "careen_webhooks_failing", "Webhooks whose last attempt was in vain.", measured.failing_webhooks
+    )
+    yield GaugeMetricFamily(
+        "careen_webhook_dead_letters", "Events that could not be delivered.", measured.dead_letters
+    )

@@ -7,7 +7,7 @@ which a general request and response object would take half.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
@@ -225,7 +225,9 @@ class Exchange:
                 piece = await in_thread(next, pieces, b"")
             await self._send({"type": "http.response.body", "body": b""})
 
-    async def respond_stream(self, status: int, headers: list[Header], pieces: AsyncIterator[bytes]) -> None:
+    async def respond_stream(
+        self, status: int, headers: list[Header], pieces: AsyncGenerator[bytes, None]
+    ) -> None:
         """Answer with a body that comes into being while it is sent, until it ends or the client is gone.
 
         Args:
@@ -235,7 +237,7 @@ class Exchange:
         """
         self.started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        async with contextlib.aclosing(pieces) as body:  # type: ignore[type-var]  # a generator, as all that we have
+        async with contextlib.aclosing(pieces) as body:
             async for piece in body:
                 if self._direct is not None and self._direct.is_gone:
                     return
