@@ -95,7 +95,7 @@ def compute(registry: Registry, repository_id: int) -> None:
         for position, decision in enumerate(acted_on, start=1)
     ]
     registry.write_now(_keep_preview, started, COMPLETE, results)
-    blocked = [decision for decision in outcome.decisions if decision.action is Action.BLOCKED]
+    blocked = (decision for decision in outcome.decisions if decision.action is Action.BLOCKED)
     evaluated_at = repository.lifecycle_evaluated_at
     trail.previewed(
         registry, repository.name, outcome.policy, started.policy, evaluated_at, acted_on, blocked

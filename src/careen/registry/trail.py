@@ -5,7 +5,8 @@ lost is in the log of events (``careen.registry.events``).
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from careen.clock import Instant, isoformat
 from careen.ecr import trail
@@ -27,7 +28,7 @@ def policy_executed(
     policy: LifecyclePolicy,
     text: str | None,
     last_evaluated_at: Instant,
-    outcomes: Iterable[tuple[Decision, str]],
+    outcomes: Sequence[tuple[Decision, str]],
 ) -> None:
     """PolicyExecutionEvent: part of a policy was carried out.
 
@@ -39,6 +40,8 @@ def policy_executed(
         last_evaluated_at: when it was evaluated before this; 0: never.
         outcomes: what was decided, and what came of it.
     """
+    if registry.audit is None:
+        return
     deeds = [_deed(decision) for decision, outcome in outcomes if outcome in ACTED]
     deeds += [_blocked(decision) for decision, outcome in outcomes if outcome == "BLOCKED"]
     if deeds:
@@ -55,7 +58,7 @@ def previewed(
     blocked: Iterable[Decision],
 ) -> None:
     """DryRunEvent: what a policy would do was computed."""
-    deeds = [*map(_deed, acted_on), *map(_blocked, blocked)]
+    deeds = chain(map(_deed, acted_on), map(_blocked, blocked))
     _write(registry, "DryRunEvent", repository, policy, text, last_evaluated_at, deeds)
 
 
