@@ -25,6 +25,7 @@ from careen.clock import DAY, SECOND, Clock
 from careen.db import schema
 from careen.db.engine import Database
 from careen.distribution.again import Again
+from careen.distribution.allowance import Allowance
 from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
@@ -140,6 +141,8 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         master_key=_read_master_key(data),
         root_key=root_key,
         public_url=settings.public_url.rstrip("/"),
+        public_alias=settings.public_alias,
+        public_host=settings.public_host,
         limits=Limits(
             create_on_push=settings.create_on_push,
             grace=round(settings.blob_grace * SECOND),
@@ -153,6 +156,9 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
             scrub_rate=settings.scrub_rate,
             upload_ttl=round(settings.upload_ttl * SECOND),
             pin_grace=round(settings.pin_grace * SECOND),
+            anonymous_rate=settings.anonymous_rate,
+            anonymous_burst=settings.anonymous_burst,
+            proxies=settings.proxies,
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),
         ),
     )
@@ -168,7 +174,8 @@ class Application:
         again = Again(registry, fresh, self._pulls)
         self.answer_again = again.answer
         """For a protocol that can write a whole response at once; see ``careen.protocol``."""
-        self._distribution = DistributionApp(Surface(registry, fresh, self._pulls, again))
+        allowance = Allowance(registry.limits.anonymous_rate, registry.limits.anonymous_burst)
+        self._distribution = DistributionApp(Surface(registry, fresh, self._pulls, again, allowance))
         ecr_api = EcrApiApp(registry, self._pulls)
         self._router = Starlette(
             lifespan=self._lifespan,

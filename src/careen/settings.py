@@ -28,6 +28,9 @@ Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 MIN_SECRET = 16
 
+_ALIAS = re.compile(r"[a-z][a-z0-9]+(?:[._-][a-z0-9]+)*")
+"""ECR Public's grammar of registry aliases (service model, RegistryAliasName)."""
+
 
 class InvalidSetting(Exception):
     """A setting has a value that makes no sense. The message names the setting and what it takes."""
@@ -88,6 +91,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The PEM file of its private key."""
     public_url: str = ""
     """What clients call the registry behind a web server, as `https://registry.example.com`; empty: as each client addressed it."""
+    public_alias: str = "public"
+    """The first part of the names of public repositories: `public/NAME` is what `aws ecr-public` calls `NAME` (see public.md)."""
+    public_host: str = ""
+    """A second host name of this registry, with its port if it has one, for clients that pull only with a token; see public.md."""
+    anonymous_rate: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 10
+    """How many requests a second one address may make of public repositories without a credential; 0: any number."""
+    anonymous_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
+    """How many of them it may make at once after a rest."""
+    proxies: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0
+    """How many web servers in front add an address to X-Forwarded-For; 0: the header is not believed."""
     blobs: str = ""
     """A bucket for the blobs, as `s3://bucket/prefix?endpoint=https://…&region=…` (see s3.md); empty: the data folder."""
     s3_redirect: bool = True
@@ -158,6 +171,15 @@ def _check(settings: Settings) -> None:
     if settings.public_url and re.fullmatch(r"https?://[^/?#@\s\"]+/?", settings.public_url) is None:
         raise InvalidSetting(
             f"public_url is http or https, a host and perhaps a port, not '{settings.public_url}'"
+        )
+    if not 2 <= len(settings.public_alias) <= 50 or not _ALIAS.fullmatch(settings.public_alias):
+        raise InvalidSetting(
+            "public_alias is 2 to 50 small letters and digits, begins with a letter and may have single . _ - between them,"
+            f" not '{settings.public_alias}'"
+        )
+    if settings.public_host and re.fullmatch(r"[a-z0-9.-]+(?::[0-9]+)?", settings.public_host) is None:
+        raise InvalidSetting(
+            f"public_host is a host in small letters and perhaps a port, not '{settings.public_host}'"
         )
     if bool(settings.access_key_id) != bool(settings.secret_access_key):
         raise InvalidSetting("access_key_id and secret_access_key go together")

@@ -10,6 +10,7 @@ import pytest
 
 from careen.distribution import exchange as exchanges
 from careen.distribution.again import Again
+from careen.distribution.allowance import Allowance
 from careen.distribution.app import DistributionApp
 from careen.distribution.exchange import ClientGone, Exchange
 from careen.distribution.surface import Surface
@@ -163,7 +164,7 @@ def drive(registry: Registry, caller: Caller, fresh: Fresh | None = None) -> Non
     caller.fields.append((b"authorization", basic(ACCESS_KEY_ID, SECRET_ACCESS_KEY).encode()))
     opened = dataclasses.replace(registry, root_key=RootKey(ACCESS_KEY_ID, SECRET_ACCESS_KEY))
     fresh, pulls = fresh or Fresh(opened.database), PullTimes(opened)
-    app = DistributionApp(Surface(opened, fresh, pulls, Again(opened, fresh, pulls)))
+    app = DistributionApp(Surface(opened, fresh, pulls, Again(opened, fresh, pulls), Allowance(0, 1)))
     asyncio.run(app(caller.scope, caller.receive, caller.send))
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from careen.ecr import common_errors, errors
 from careen.ecr.errors import EcrError
-from careen.ecr.model import careen, ecr
+from careen.ecr.model import careen, ecr, ecr_public
 
 A, R = "123456789012", "team/app"
 
@@ -63,8 +63,9 @@ COMMON = [
 
 @pytest.mark.parametrize("error", MODELLED)
 def test_an_error_is_of_the_model(error: type[EcrError]) -> None:
-    """Its code is an exception of ECR's model or of ours, and its status says whether that is a fault."""
-    description = (ecr().description["shapes"] | careen().description["shapes"])[error.code]
+    """Its code is an exception of ECR's model, of ECR Public's or of ours, and its status says whether that is a fault."""
+    shapes = ecr().description["shapes"] | ecr_public().description["shapes"] | careen().description["shapes"]
+    description = shapes[error.code]
     assert description["exception"]
     assert error.status == (500 if description.get("fault") else 400)
 

@@ -20,6 +20,12 @@ def ecr(server: Server) -> Any:
 
 
 @pytest.fixture(scope="session")
+def ecr_public(server: Server) -> Any:
+    """boto3's client of ECR Public, as strict; it signs for us-east-1, as those do that ask Amazon for the endpoint."""
+    return strict(server.boto("ecr-public", region_name="us-east-1"))
+
+
+@pytest.fixture(scope="session")
 def careen(server: Server) -> Any:
     """boto3's client of our own service, as strict."""
     return strict(server.boto("careen"))

@@ -40,6 +40,14 @@ class Pullable(NamedTuple):
     content: bytes
 
 
+class TaggedImage(NamedTuple):
+    """A tag with the image that it names."""
+
+    tag: str
+    tagged_at: Instant
+    row: ImageRow
+
+
 _COLUMNS = ", ".join(f"m.{field}" for field in ImageRow._fields)
 
 _BY_TAG = (
@@ -234,6 +242,16 @@ def tag_names(rows: Connection, repository_id: int, after: str, limit: int) -> l
         {"id": repository_id, "after": after, "limit": limit},
     )
     return [row[0] for row in found]
+
+
+def tagged(rows: Connection, repository_id: int, after: str, limit: int) -> list[TaggedImage]:
+    """Up to ``limit`` tags of active manifests that follow ``after``, in order, with their manifests."""
+    found = rows.execute(
+        f"SELECT t.name, t.tagged_at, {_COLUMNS} FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+        " WHERE t.repository_id = :id AND t.name > :after AND m.status = 'ACTIVE' ORDER BY t.name LIMIT :limit",
+        {"id": repository_id, "after": after, "limit": limit},
+    )
+    return [TaggedImage(name, tagged_at, ImageRow._make(row)) for name, tagged_at, *row in found]
 
 
 def put_tag(rows: Connection, repository_id: int, name: str, manifest_id: int, now: Instant) -> None:

@@ -12,7 +12,8 @@
          ├──< reviews                                      links that may have become unreferenced, and when to look
          ├──< lifecycle_previews ──< lifecycle_preview_results
          ├──< lifecycle_runs ──< lifecycle_actions
-         └──< pins                                       an image is in use: what is pinned is not expired
+         ├──< pins                                       an image is in use: what is pinned is not expired
+         └─── public_repositories                        anybody may pull from it; its catalogue and logo
     pin_feeds                    those who report everything they see, and when they did
     pin_watch                    how much time passed in which reports could be heard
     deletions ── trash ──< trash_blobs ──> blobs         who deleted what, for ever; what can still come back
@@ -107,6 +108,20 @@ repositories = Table(
         comment="evaluating before this instant does nothing; 0: something changed; NULL: never as things are",
     ),
     sqlite_autoincrement=True,  # the ids name upload folders and jobs: never again the id of a deleted one
+)
+
+public_repositories = Table(
+    "public_repositories",
+    metadata,
+    Column(
+        "repository_id",
+        _Id,
+        ForeignKey("repositories.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("catalogue", Text, comment="JSON; NULL: nobody described the repository"),
+    Column("logo", LargeBinary),
 )
 
 repository_tags = Table(

@@ -17,7 +17,8 @@ end-12      GET, HEAD /v2/<name>/referrers/<digest> ``manifests.list_referrers``
 end-13      GET /v2/<name>/blobs/uploads/<id>       ``uploads.upload_status``
 ==========  ======================================  ==========================================
 
-Beside them: DELETE of an upload, and GET, HEAD of ``/v2/_catalog``.
+Beside them: DELETE of an upload, GET, HEAD of ``/v2/_catalog``, and of what public repositories take: ``/v2/token`` (``auth.py``)
+and ``/v2/_logos/<name>`` (``anonymous.py``). Their names are none of repositories.
 """
 
 import re
@@ -26,13 +27,13 @@ from typing import Any
 
 import structlog
 
-from careen.distribution import auth, blobs, manifests, uploads
+from careen.distribution import anonymous, auth, blobs, manifests, uploads
 from careen.distribution.exchange import ClientGone, Exchange, Header, json_header
 from careen.distribution.surface import Surface
 from careen.ecr.errors import EcrError
 from careen.oci.errors import OciError
 from careen.oci.manifest import InvalidManifest
-from careen.registry import layers
+from careen.registry import layers, public
 from careen.registry.access import Principal
 from careen.registry.images import ImageReferenced
 from careen.registry.layers import UploadBusy, UploadUnknown
@@ -122,7 +123,16 @@ class DistributionApp:
         ):
             await blobs.get_granted_blob(surface, exchange, match["name"], argument)
             return
-        principal = auth.authenticate(surface.registry, surface.fresh, exchange)
+        if exchange.path == auth.TOKEN_PATH:
+            await auth.hand_out_token(surface.registry, surface.fresh, exchange)
+            return
+        if exchange.path.startswith(public.LOGOS):
+            await anonymous.send_logo(surface, exchange)
+            return
+        try:
+            principal = auth.authenticate(surface.registry, surface.fresh, exchange)
+        except auth.Unauthenticated:
+            principal = anonymous.admit(surface, exchange, kind, "" if match is None else match["name"])
         if match is not None:
             handler = HANDLERS.get((kind, exchange.method))
             if handler is None:

@@ -21,7 +21,7 @@ from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.errors import OciError
 from careen.registry import images, repositories, trash
-from careen.registry.access import Action, Principal
+from careen.registry.access import ANONYMOUS, Action, Principal
 from careen.registry.deletions import Cause
 from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY
 from careen.registry.images import Pullable
@@ -73,7 +73,8 @@ async def _from_trash(surface: Surface, principal: Principal, name: str, referen
         OciError: MANIFEST_UNKNOWN; its detail says who or which rule deleted the image, when, and how it comes back.
     """
     _check_reference(reference)
-    trashed = surface.registry.read(trash.find, name, reference)
+    # Who deleted what and how it comes back is nothing for strangers.
+    trashed = None if principal is ANONYMOUS else surface.registry.read(trash.find, name, reference)
     if trashed is None:
         surface.repository(name)
         raise OciError("MANIFEST_UNKNOWN", "Requested image not found")

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import IO
 
 from careen.distribution.again import Again
+from careen.distribution.allowance import Allowance
 from careen.distribution.exchange import Exchange, Header
 from careen.ecr.arn import RepositoryArn
 from careen.oci import names
 from careen.oci.errors import OciError
-from careen.registry import access, repositories
+from careen.registry import access, public, repositories
 from careen.registry.access import Action, Principal
-from careen.registry.fresh import MAX_WEIGHT, Fresh
+from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY, Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
@@ -35,9 +36,20 @@ class Surface:
     fresh: Fresh
     pulls: PullTimes
     again: Again
+    allowance: Allowance
+    """Of those who do not say who they are."""
+
+    def is_public(self, name: str) -> bool:
+        """Whether anybody may pull from the repository."""
+        return name.startswith(self.registry.public_prefix) and self.fresh.get(
+            ("public", name), lambda: public.is_public(self.registry.single_read(), name), _weight_of_public
+        )
 
     def require(self, principal: Principal, action: Action, name: str | None) -> None:
         """Let the call pass, or raise ECR's refusal. ``name`` is the repository; None asks for the whole registry."""
+        if name is not None and self.is_public(name):
+            public.allow(self.registry, principal, action, name)
+            return
         if not access.may(principal, action):
             resource = (
                 "*" if name is None else str(RepositoryArn(self.registry.region, self.registry.id, name))
@@ -46,7 +58,9 @@ class Surface:
 
     def may(self, principal: Principal, action: Action, name: str) -> bool:
         """Whether the call may pass, for a repository that the client only proposes."""
-        return names.is_repository_name(name) and access.may(principal, action)
+        if not names.is_repository_name(name):
+            return False
+        return public.may(principal, action) if self.is_public(name) else access.may(principal, action)
 
     def repository(self, name: str) -> Repository:
         """The repository of that name, or NAME_INVALID or NAME_UNKNOWN."""
@@ -63,6 +77,11 @@ class Surface:
         if self.registry.limits.create_on_push:
             self.require(principal, Action.CREATE_REPOSITORY, name)
         return await self.registry.write(repositories.require_for_push, name)
+
+
+def _weight_of_public(is_public: bool) -> int:
+    """What is not public is not remembered: a stranger could fill the memory with names."""
+    return 0 if is_public else TOO_HEAVY
 
 
 def check_name(name: str) -> None:

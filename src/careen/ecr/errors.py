@@ -67,6 +67,25 @@ class RepositoryNotEmpty(EcrError):
         )
 
 
+# ECR Public.
+class RegistryNotFound(EcrError):
+    """No public registry has this id or alias."""
+
+    code = "RegistryNotFoundException"
+
+    def __init__(self, registry: str) -> None:
+        super().__init__(f"The registry with id or alias '{registry}' does not exist")
+
+
+class RepositoryCatalogDataNotFound(EcrError):
+    """Nobody has described the public repository."""
+
+    code = "RepositoryCatalogDataNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(f"Catalog data does not exist for {_in(repository, registry_id)}")
+
+
 # Images.
 class ImageNotFound(EcrError):
     """No image of this digest or tag; an absent half of the identifier reads 'null'. Observed (moto)."""

@@ -1,4 +1,6 @@
-"""The ECR API, and beside it our own: one POST. Verify, parse, authorise, run, write; and the one place that writes errors.
+"""The ECR API, and beside it ECR Public's and our own: one POST. Verify, parse, authorise, run, write.
+
+And the one place that writes errors.
 
 The operation's service is the one whose prefix X-Amz-Target has; signatures are bound to it.
 
@@ -18,7 +20,7 @@ from starlette.responses import Response
 
 from careen.clock import system_now
 from careen.ecr import errors, model, query, wire
-from careen.ecr.arn import parse_repository_arn, registry_host
+from careen.ecr.arn import ECR_PUBLIC, parse_repository_arn, registry_host
 from careen.ecr.common_errors import RequestTimeout, Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
 from careen.ecrapi import (
@@ -35,6 +37,10 @@ from careen.ecrapi import (
     trash,
 )
 from careen.ecrapi.call import Call
+from careen.ecrapi.public import images as public_images
+from careen.ecrapi.public import registries
+from careen.ecrapi.public import repositories as public_repositories
+from careen.ecrapi.public.shared import public_operation
 from careen.iam import sigv4
 from careen.iam.actions import action_of
 from careen.registry import access
@@ -107,11 +113,41 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
 }
 """The operations of our own service: all of its model."""
 
+PUBLIC_OPERATIONS: dict[str, Operation] = {
+    "BatchCheckLayerAvailability": public_operation(public_images.batch_check_layer_availability),
+    "BatchDeleteImage": public_operation(images.batch_delete_image),
+    "CompleteLayerUpload": public_operation(layers.complete_layer_upload),
+    "CreateRepository": public_operation(public_repositories.create_repository, creates=True),
+    "DeleteRepository": public_operation(public_repositories.delete_repository),
+    "DescribeImages": public_operation(public_images.describe_images),
+    "DescribeImageTags": public_operation(public_images.describe_image_tags),
+    "DescribeRegistries": registries.describe_registries,
+    "DescribeRepositories": public_operation(public_repositories.describe_repositories),
+    "GetAuthorizationToken": registries.get_authorization_token,
+    "GetRegistryCatalogData": registries.get_registry_catalog_data,
+    "GetRepositoryCatalogData": public_operation(public_repositories.get_repository_catalog_data),
+    "InitiateLayerUpload": public_operation(layers.initiate_layer_upload),
+    "ListTagsForResource": public_operation(repositories.list_tags_for_resource),
+    "PutImage": public_operation(images.put_image),
+    "PutRegistryCatalogData": registries.put_registry_catalog_data,
+    "PutRepositoryCatalogData": public_operation(public_repositories.put_repository_catalog_data),
+    "TagResource": public_operation(repositories.tag_resource),
+    "UntagResource": public_operation(repositories.untag_resource),
+    "UploadLayerPart": public_operation(layers.upload_layer_part),
+}
+"""The operations of ECR Public."""
+
+SERVED = {"ecr": OPERATIONS, "ecr-public": PUBLIC_OPERATIONS, "careen": CAREEN_OPERATIONS}
+"""Each service's operations, by its signing name."""
+
 MAX_BODY = 8 * 1024 * 1024
 """The largest request of most operations: a manifest of 4 MiB as a JSON string, with every other character escaped."""
 
 MAX_BODIES = {"UploadLayerPart": 28 * 1024 * 1024}
 """And of those that carry more: a layer part, by the model 20,971,520 bytes, in base64."""
+
+GLOBAL = frozenset({"ecr-public"})
+"""Services that AWS has in one Region, for which its clients sign wherever they are."""
 
 LARGE_BODY = 64 * 1024
 """A larger request waits on the disk until it is whole, and is parsed in a thread: 10 MiB take some fifty milliseconds."""
@@ -168,7 +204,7 @@ class EcrApiApp:
 
     async def _answer_ecr(self, request: Request, body: bytes) -> Response:
         target, service = request.headers.get("x-amz-target", ""), _service(request)
-        operations = CAREEN_OPERATIONS if service is model.careen() else OPERATIONS
+        operations = SERVED[service.signing_name]
         principal = self._verify(request, body, service.signing_name)
         operation = service.targeted(target)
         call = Call(
@@ -184,7 +220,7 @@ class EcrApiApp:
             raise errors.OperationNotServed(operation.name, [shape.name for shape in operation.error_shapes])
         parameters = await self._parse(operation, body)
         action = action_of(operation.name, service.signing_name)
-        access.require(principal, action, _resource(call, parameters))
+        access.require(principal, action, _resource(call, service, parameters))
         _check_registry_id(call, operation, parameters)
         result = await handler(call, parameters)
         return Response(wire.write(operation, result), media_type=wire.CONTENT_TYPE)
@@ -232,7 +268,11 @@ class EcrApiApp:
     def _check_claim(self, request: Request, service: str) -> None:
         registry = self._registry
         key = sigv4.claimed(
-            request.scope["headers"], service=service, region=registry.region, now=system_now()
+            request.scope["headers"],
+            service=service,
+            region=registry.region,
+            now=system_now(),
+            is_global=service in GLOBAL,
         )
         if registry.read(access.secret_of, registry, key) is None:
             raise UnrecognizedClient
@@ -261,6 +301,7 @@ class EcrApiApp:
             region=registry.region,
             secret_for=lambda key: registry.read(access.secret_of, registry, key),
             now=system_now(),
+            is_global=service in GLOBAL,
         )
         principal = registry.read(access.holder_of, registry, signer.access_key_id)
         if principal is None:  # deleted between the two reads
@@ -269,9 +310,10 @@ class EcrApiApp:
 
 
 def _service(request: Request) -> model.Service:
-    """Ours if the target has its prefix, else ECR's."""
-    is_ours = request.headers.get("x-amz-target", "").startswith(f"{model.careen().target_prefix}.")
-    return model.careen() if is_ours else model.ecr()
+    """The one whose prefix the target has; ECR if none has."""
+    prefix, _, _ = request.headers.get("x-amz-target", "").partition(".")
+    others = (model.careen(), model.ecr_public())
+    return next((service for service in others if service.target_prefix == prefix), model.ecr())
 
 
 def _too_large(limit: int) -> Serialization:
@@ -302,8 +344,14 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _resource(call: Call, parameters: dict[str, Any]) -> str:
+def _resource(call: Call, service: model.Service, parameters: dict[str, Any]) -> str:
     """The ARN that a call is about, or ``*``."""
+    if service is model.ecr_public():
+        if "repositoryName" in parameters:
+            return str(call.public_arn(parameters["repositoryName"]))
+        if "resourceArn" in parameters:
+            return str(parse_repository_arn(parameters["resourceArn"], ECR_PUBLIC))
+        return "*"
     if "repositoryName" in parameters:
         return call.arn(parameters["repositoryName"])
     if "resourceArn" in parameters:
@@ -314,8 +362,14 @@ def _resource(call: Call, parameters: dict[str, Any]) -> str:
 def _check_registry_id(call: Call, operation: OperationModel, parameters: dict[str, Any]) -> None:
     """There is one registry here; a repository of another does not exist, and cannot be created."""
     wanted = parameters.get("registryId", call.registry.id)
-    if wanted == call.registry.id:
+    if wanted in {
+        call.registry.id,
+        call.registry.public_alias,
+    }:  # the models let ECR Public's clients say the alias
         return
-    if errors.RepositoryNotFound.code in {shape.name for shape in operation.error_shapes}:
+    declared = {shape.name for shape in operation.error_shapes}
+    if errors.RegistryNotFound.code in declared:
+        raise errors.RegistryNotFound(wanted)
+    if errors.RepositoryNotFound.code in declared:
         raise errors.RepositoryNotFound(parameters.get("repositoryName", "*"), wanted)
     raise errors.InvalidParameter("registryId", f"This is registry {call.registry.id}")

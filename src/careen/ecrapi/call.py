@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from careen.ecr.arn import RepositoryArn
+from careen.ecr.arn import RepositoryArn, public_repository_arn
 from careen.registry import access, repositories
 from careen.registry.access import Action, Principal
 from careen.registry.pulls import PullTimes
@@ -30,6 +30,15 @@ class Call:
     def arn(self, repository: str) -> str:
         """The ARN of a repository of this registry."""
         return str(RepositoryArn(self.registry.region, self.registry.id, repository))
+
+    def public_arn(self, name: str) -> RepositoryArn:
+        """The ARN of a public repository of this registry; ``name`` as ECR Public calls it."""
+        return public_repository_arn(self.registry.id, name)
+
+    @property
+    def public_host(self) -> str:
+        """Where clients find public repositories: the settings' own host for them, or else :attr:`host`."""
+        return self.registry.public_host or self.host
 
     def require_push(self, repository: str) -> None:
         """Refuse a push that would have to create the repository, if the caller may not create one.

@@ -35,7 +35,7 @@ async def create_repository(call: Call, parameters: Parameters) -> Result:
         filters=_filters(parameters),
         scan_on_push=parameters.get("imageScanningConfiguration", {}).get("scanOnPush", False),
         encryption=parameters.get("encryptionConfiguration"),
-        tags=_tags(parameters.get("tags", [])),
+        tags=resource_tags_of(parameters.get("tags", [])),
     )
     return {"repository": _repository(call, created)}
 
@@ -88,7 +88,9 @@ async def put_image_tag_mutability(call: Call, parameters: Parameters) -> Result
 
 async def tag_resource(call: Call, parameters: Parameters) -> Result:
     """TagResource."""
-    await call.registry.write(repositories.tag_resource, _named(call, parameters), _tags(parameters["tags"]))
+    await call.registry.write(
+        repositories.tag_resource, _named(call, parameters), resource_tags_of(parameters["tags"])
+    )
     return {}
 
 
@@ -123,7 +125,12 @@ def _written_filters(repository: Repository) -> list[dict[str, str]] | None:
     ] or None
 
 
-def _tags(sent: list[dict[str, str]]) -> dict[str, str]:
+def resource_tags_of(sent: list[dict[str, str]]) -> dict[str, str]:
+    """Resource tags as they are sent, key to value.
+
+    Raises:
+        careen.ecr.errors.InvalidTagParameter: a key that is given twice or reserved, or one of a length that is not taken.
+    """
     tags = {tag["Key"]: tag.get("Value", "") for tag in sent}
     if len(tags) < len(sent):
         raise errors.InvalidTagParameter("A tag key is given more than once")

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """An action of ECR or of our own service; the name is the operation's, the value is what stands in a policy."""
+    """An action of ECR, ECR Public or our own service; the name is the operation's, the value is what stands in a policy."""
 
     BATCH_CHECK_LAYER_AVAILABILITY = "ecr:BatchCheckLayerAvailability"
     BATCH_DELETE_IMAGE = "ecr:BatchDeleteImage"
@@ -76,6 +76,30 @@ class Action(StrEnum):
     UPLOAD_LAYER_PART = "ecr:UploadLayerPart"
     VALIDATE_PULL_THROUGH_CACHE_RULE = "ecr:ValidatePullThroughCacheRule"
 
+    PUBLIC_BATCH_CHECK_LAYER_AVAILABILITY = "ecr-public:BatchCheckLayerAvailability"
+    PUBLIC_BATCH_DELETE_IMAGE = "ecr-public:BatchDeleteImage"
+    PUBLIC_COMPLETE_LAYER_UPLOAD = "ecr-public:CompleteLayerUpload"
+    PUBLIC_CREATE_REPOSITORY = "ecr-public:CreateRepository"
+    PUBLIC_DELETE_REPOSITORY = "ecr-public:DeleteRepository"
+    PUBLIC_DELETE_REPOSITORY_POLICY = "ecr-public:DeleteRepositoryPolicy"
+    PUBLIC_DESCRIBE_IMAGE_TAGS = "ecr-public:DescribeImageTags"
+    PUBLIC_DESCRIBE_IMAGES = "ecr-public:DescribeImages"
+    PUBLIC_DESCRIBE_REGISTRIES = "ecr-public:DescribeRegistries"
+    PUBLIC_DESCRIBE_REPOSITORIES = "ecr-public:DescribeRepositories"
+    PUBLIC_GET_AUTHORIZATION_TOKEN = "ecr-public:GetAuthorizationToken"  # noqa: S105 - the name of an action
+    PUBLIC_GET_REGISTRY_CATALOG_DATA = "ecr-public:GetRegistryCatalogData"
+    PUBLIC_GET_REPOSITORY_CATALOG_DATA = "ecr-public:GetRepositoryCatalogData"
+    PUBLIC_GET_REPOSITORY_POLICY = "ecr-public:GetRepositoryPolicy"
+    PUBLIC_INITIATE_LAYER_UPLOAD = "ecr-public:InitiateLayerUpload"
+    PUBLIC_LIST_TAGS_FOR_RESOURCE = "ecr-public:ListTagsForResource"
+    PUBLIC_PUT_IMAGE = "ecr-public:PutImage"
+    PUBLIC_PUT_REGISTRY_CATALOG_DATA = "ecr-public:PutRegistryCatalogData"
+    PUBLIC_PUT_REPOSITORY_CATALOG_DATA = "ecr-public:PutRepositoryCatalogData"
+    PUBLIC_SET_REPOSITORY_POLICY = "ecr-public:SetRepositoryPolicy"
+    PUBLIC_TAG_RESOURCE = "ecr-public:TagResource"
+    PUBLIC_UNTAG_RESOURCE = "ecr-public:UntagResource"
+    PUBLIC_UPLOAD_LAYER_PART = "ecr-public:UploadLayerPart"
+
     APPLY_LIFECYCLE_POLICY = "careen:ApplyLifecyclePolicy"
     DELETE_DEFAULT_LIFECYCLE_POLICY = "careen:DeleteDefaultLifecyclePolicy"
     DELETE_EXTENSION_RULES = "careen:DeleteExtensionRules"
@@ -112,8 +136,18 @@ def action_of(operation: str, service: str = "ecr") -> Action:
 
     Args:
         operation: its name.
-        service: the service's signing name, ``ecr`` or ``careen``.
+        service: the service's signing name: ``ecr``, ``ecr-public`` or ``careen``.
     """
     if operation == "ListImageReferrers":
         return Action.BATCH_GET_IMAGE
     return Action(f"{service}:{operation}")
+
+
+def public_twin(action: Action) -> Action | None:
+    """ECR Public's action of the same name as one of ECR's; None if it has none."""
+    return _TWINS.get(action)
+
+
+_TWINS = {
+    each: twin for each in Action if (twin := Action.__members__.get(f"PUBLIC_{each.name}")) is not None
+}

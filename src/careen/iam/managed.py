@@ -1,9 +1,10 @@
-"""AWS's managed policies for ECR, and what they allow; and one of our own.
+"""AWS's managed policies for ECR and ECR Public, and what they allow; and one of our own.
 
-Four policies cover the ways a registry is used: pull, look, push, own. Their actions are AWS's (AWS managed
-policy reference, AmazonEC2ContainerRegistry…), so that an access key means here what it means on Amazon.
-Note that a power user can push but neither delete images nor write lifecycle policies. The fifth, of which Amazon knows
-nothing, is for the feeds that report images in use, and lets them do nothing else.
+Four policies cover the ways a registry is used: pull, look, push, own; three are the last three for public
+repositories, which anybody may pull from. Their actions are AWS's (AWS managed policy reference,
+AmazonEC2ContainerRegistry… and AmazonElasticContainerRegistryPublic…), so that an access key means here what it
+means on Amazon. Note that a power user can push but neither delete images nor write lifecycle policies. One, of which
+Amazon knows nothing, is for the feeds that report images in use, and lets them do nothing else.
 
 Policies that users write are another matter, and another module's.
 """
@@ -60,6 +61,27 @@ _POWER_USER = _READ_ONLY | {
 }
 
 
+_PUBLIC_READ_ONLY = frozenset(
+    {
+        Action.PUBLIC_GET_AUTHORIZATION_TOKEN,
+        Action.PUBLIC_BATCH_CHECK_LAYER_AVAILABILITY,
+        Action.PUBLIC_GET_REPOSITORY_POLICY,
+        Action.PUBLIC_DESCRIBE_REPOSITORIES,
+        Action.PUBLIC_DESCRIBE_REGISTRIES,
+        Action.PUBLIC_DESCRIBE_IMAGES,
+        Action.PUBLIC_DESCRIBE_IMAGE_TAGS,
+        Action.PUBLIC_GET_REPOSITORY_CATALOG_DATA,
+        Action.PUBLIC_GET_REGISTRY_CATALOG_DATA,
+    }
+)
+_PUBLIC_POWER_USER = _PUBLIC_READ_ONLY | {
+    Action.PUBLIC_INITIATE_LAYER_UPLOAD,
+    Action.PUBLIC_UPLOAD_LAYER_PART,
+    Action.PUBLIC_COMPLETE_LAYER_UPLOAD,
+    Action.PUBLIC_PUT_IMAGE,
+}
+
+
 _PIN_REPORTER = frozenset(
     {
         Action.REPORT_IMAGES_IN_USE,
@@ -77,6 +99,9 @@ class ManagedPolicy(StrEnum):
     POWER_USER = "AmazonEC2ContainerRegistryPowerUser"
     FULL_ACCESS = "AmazonEC2ContainerRegistryFullAccess"
     PIN_REPORTER = "CareenPinReporter"
+    PUBLIC_READ_ONLY = "AmazonElasticContainerRegistryPublicReadOnly"
+    PUBLIC_POWER_USER = "AmazonElasticContainerRegistryPublicPowerUser"
+    PUBLIC_FULL_ACCESS = "AmazonElasticContainerRegistryPublicFullAccess"
 
     @property
     def arn(self) -> str:
@@ -89,16 +114,21 @@ ALLOWED: dict[str, frozenset[Action]] = {
     ManagedPolicy.READ_ONLY: _READ_ONLY,
     ManagedPolicy.POWER_USER: _POWER_USER,
     ManagedPolicy.PIN_REPORTER: _PIN_REPORTER,
-    ManagedPolicy.FULL_ACCESS: frozenset(Action),  # its statement says ecr:*; here careen:* goes with it
+    ManagedPolicy.FULL_ACCESS: frozenset(
+        Action
+    ),  # its statement says ecr:*; here careen:* and ecr-public:* go with it
+    ManagedPolicy.PUBLIC_READ_ONLY: _PUBLIC_READ_ONLY,
+    ManagedPolicy.PUBLIC_POWER_USER: _PUBLIC_POWER_USER,
+    ManagedPolicy.PUBLIC_FULL_ACCESS: frozenset(each for each in Action if each.startswith("ecr-public:")),
 }
-"""The actions of ECR that each policy allows, on every resource."""
+"""The actions that each policy allows, on every resource."""
 
 
 def allows(policy: str, action: Action) -> bool:
     """Whether a managed policy allows an action.
 
     Args:
-        policy: the policy's name; a name that is none of AWS's four allows nothing.
+        policy: the policy's name; a name that is none of these allows nothing.
         action: what is asked for.
     """
     return action in ALLOWED.get(policy, frozenset())

@@ -32,6 +32,10 @@ class Principal:
         )
 
 
+ANONYMOUS = Principal("anonymous", "anonymous", "", "")
+"""Whoever brings no credential: no account's, so that nothing that is said of this registry's users is said of it."""
+
+
 def holder_of(tx: Transaction, registry: Registry, access_key_id: str) -> Principal | None:
     """The principal that holds an access key."""
     if registry.root_key is not None and access_key_id == registry.root_key.access_key_id:

@@ -45,6 +45,12 @@ class Limits:
     """How long the pins of a feed that stopped reporting are kept."""
     token_ttl: Instant = 12 * HOUR
     """How long an authorization token is valid, as on Amazon ECR."""
+    anonymous_rate: float = 10.0
+    """How many requests a second an address may make without a credential; 0: any number."""
+    anonymous_burst: int = 200
+    """How many of them it may make at once after a rest."""
+    proxies: int = 0
+    """How many web servers in front add the address of who asked them to X-Forwarded-For."""
     scanners: tuple[str, ...] = ()
     """How the User-Agents of clients begin whose pulls do not count, in small letters."""
     price: float = DOLLARS_PER_GIB_MONTH
@@ -91,6 +97,15 @@ class Registry:
     root_key: RootKey | None = None
     public_url: str = ""
     """Where clients reach the registry, if a web server stands in front; else they are believed (``Host``)."""
+    public_alias: str = "public"
+    """What ECR Public calls this registry: the first part of the names of public repositories."""
+    public_host: str = ""
+    """A host name under which clients are offered tokens without a credential; empty: there is none."""
+
+    @property
+    def public_prefix(self) -> str:
+        """How the names of public repositories begin: ``public/``."""
+        return f"{self.public_alias}/"
 
     def single_read(self) -> Transaction:
         """For a use case that runs one statement: what it sees needs no snapshot. The hot reads use it."""
