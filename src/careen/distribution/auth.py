@@ -73,7 +73,7 @@ def may_download(registry: Registry, exchange: Exchange, name: str, digest: str)
 def is_empty(exchange: Exchange) -> bool:
     """Whether the caller does not say who it is."""
     header = exchange.header(b"authorization")
-    return header is None or _credential(header) == ("", "")
+    return not header or _credential(header) == ("", "")
 
 
 def _credential(header: str) -> tuple[str, str] | None:
