@@ -15,6 +15,16 @@ KEEP_ONE = (
 )
 """A policy that keeps the newest image."""
 
+REPOSITORY_POLICY = (
+    '{"Version":"2012-10-17","Statement":[{"Sid":"pull","Effect":"Allow","Principal":{"AWS":"999999999999"},'
+    '"Action":["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"]}]}'
+)
+REGISTRY_POLICY = (
+    '{"Version":"2012-10-17","Statement":[{"Sid":"replicate","Effect":"Allow","Principal":{"AWS":"999999999999"},'
+    '"Action":"ecr:ReplicateImage","Resource":"*"}]}'
+)
+"""Policies for another account, so that they change nothing for the callers of tests."""
+
 _THERE = {"repositoryName": ABSENT}
 _ARN = {"resourceArn": f"arn:aws:ecr:{REGION}:{REGISTRY_ID}:repository/{ABSENT}"}
 _PRINCIPAL = {"principalArn": f"arn:aws:iam::{REGISTRY_ID}:user/scanner"}
@@ -30,7 +40,9 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "CreateRepository": ("create_repository", _THERE),
     "DeleteLifecyclePolicy": ("delete_lifecycle_policy", _THERE),
+    "DeleteRegistryPolicy": ("delete_registry_policy", {}),
     "DeleteRepository": ("delete_repository", _THERE),
+    "DeleteRepositoryPolicy": ("delete_repository_policy", _THERE),
     "DeregisterPullTimeUpdateExclusion": ("deregister_pull_time_update_exclusion", _PRINCIPAL),
     "DescribeImages": ("describe_images", _THERE),
     "DescribeRepositories": ("describe_repositories", {"repositoryNames": [ABSENT]}),
@@ -38,6 +50,8 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "GetDownloadUrlForLayer": ("get_download_url_for_layer", _THERE | {"layerDigest": DIGEST}),
     "GetLifecyclePolicy": ("get_lifecycle_policy", _THERE),
     "GetLifecyclePolicyPreview": ("get_lifecycle_policy_preview", _THERE),
+    "GetRegistryPolicy": ("get_registry_policy", {}),
+    "GetRepositoryPolicy": ("get_repository_policy", _THERE),
     "InitiateLayerUpload": ("initiate_layer_upload", _THERE),
     "ListImageReferrers": ("list_image_referrers", _THERE | {"subjectId": {"imageDigest": DIGEST}}),
     "ListImages": ("list_images", _THERE),
@@ -46,7 +60,9 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "PutImage": ("put_image", _THERE | {"imageManifest": image("layer").manifest.decode()}),
     "PutImageTagMutability": ("put_image_tag_mutability", _THERE | {"imageTagMutability": "IMMUTABLE"}),
     "PutLifecyclePolicy": ("put_lifecycle_policy", _THERE | {"lifecyclePolicyText": KEEP_ONE}),
+    "PutRegistryPolicy": ("put_registry_policy", {"policyText": REGISTRY_POLICY}),
     "RegisterPullTimeUpdateExclusion": ("register_pull_time_update_exclusion", _PRINCIPAL),
+    "SetRepositoryPolicy": ("set_repository_policy", _THERE | {"policyText": REPOSITORY_POLICY}),
     "StartLifecyclePolicyPreview": (
         "start_lifecycle_policy_preview",
         _THERE | {"lifecyclePolicyText": KEEP_ONE},

@@ -62,6 +62,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "DescribePulls": ("describe_pulls", _THERE),
     "DiffLifecyclePolicy": ("diff_lifecycle_policy", _THERE | {"lifecyclePolicyText": policy(1)}),
     "EmptyTrash": ("empty_trash", {}),
+    "ExplainAccess": ("explain_access", {"principal": "root", "action": "ecr:PutImage"}),
     "ExplainImage": ("explain_image", _THERE | {"imageIds": [{"imageDigest": DIGEST}]}),
     "ForecastLifecyclePolicy": ("forecast_lifecycle_policy", _THERE),
     "GetEffectiveLifecyclePolicy": ("get_effective_lifecycle_policy", _THERE),

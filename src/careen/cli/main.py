@@ -47,6 +47,11 @@ app.command(
     name="pin",
     help="Images in use, which no policy takes: pin them, see who uses which, report what runs in clusters.",
 )
+app.command(
+    "careen.cli.access:app",
+    name="access",
+    help="Permissions: say why somebody may or may not, check a policy, open again what one has shut.",
+)
 app.command("careen.cli.key:app", name="key", help="Access keys: create, list, show, delete.")
 
 

@@ -134,6 +134,16 @@ def exists(rows: Connection, digest: str) -> bool:
     return rows.execute(statement, {"digest": digest}).fetchone() is not None
 
 
+def repositories_with(rows: Connection, digest: str, limit: int) -> list[str]:
+    """The names of up to ``limit`` repositories in which the blob is linked, the oldest first."""
+    found = rows.execute(
+        "SELECT r.name FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id JOIN blobs b ON b.digest = l.digest"
+        f" WHERE l.digest = :digest AND {_WHOLE} ORDER BY r.id LIMIT :limit",
+        {"digest": digest, "limit": limit},
+    )
+    return [row[0] for row in found]
+
+
 def link(rows: Connection, repository_id: int, digest: str, now: Instant, review_at: Instant) -> None:
     """Make a blob readable in a repository and renew its lease; look again at ``review_at`` whether a manifest needs it."""
     rows.execute(
@@ -246,6 +256,17 @@ def condemned(rows: Connection, limit: int) -> list[tuple[str, str, int]]:
     return rows.execute(
         "SELECT digest, generation, size FROM condemned_blobs LIMIT :limit", {"limit": limit}
     ).fetchall()
+
+
+def backlog(rows: Connection, now: Instant) -> tuple[int, int, int, int]:
+    """What waits for the collector: reviews, those of them that are due, condemned generations, their bytes."""
+    found = rows.execute(
+        "SELECT (SELECT count(*) FROM reviews), (SELECT count(*) FROM reviews WHERE due_at <= :now),"
+        " count(*), coalesce(sum(size), 0) FROM condemned_blobs",
+        {"now": now},
+    ).fetchone()
+    reviews, due, condemned, size = map(int, found)
+    return reviews, due, condemned, size
 
 
 def forget_condemned(rows: Connection, gone: Iterable[tuple[str, str]]) -> None:

@@ -5,6 +5,7 @@ the Docker Engine with its own image store does not. It needs a challenge that i
 token, which it may have for nothing, as on ECR Public (docs/adr/0027).
 """
 
+import ipaddress
 import math
 
 from careen.distribution import auth
@@ -18,6 +19,9 @@ READABLE = frozenset({"blobs", "manifests", "referrers", "tags"})
 """The kinds of paths of a public repository that anybody may GET and HEAD."""
 
 READING = ("GET", "HEAD")
+
+NETWORK_BITS = 64
+"""What an IPv6 host is given at least (RFC 6177)."""
 
 
 def admit(surface: Surface, exchange: Exchange, kind: str, name: str) -> Principal:
@@ -50,11 +54,22 @@ def count(surface: Surface, exchange: Exchange) -> None:
     Raises:
         OciError: the address has asked too often (429, with Retry-After).
     """
-    exchange.is_counted = True
-    wait = surface.allowance.take(exchange.source(surface.registry.limits.proxies))
+    exchange.is_judged_alone = True
+    wait = surface.allowance.take(_network(surface.source_of(exchange)))
     if wait:
         headers = [(b"retry-after", b"%d" % math.ceil(wait))]
         raise OciError("TOOMANYREQUESTS", "Rate exceeded", headers=headers)
+
+
+def _network(address: str | None) -> str:
+    """What is counted as one: an address, or of IPv6 a network, which one host has all of."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:  # a socket without addresses
+        return ""
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((parsed, NETWORK_BITS), strict=False))
+    return str(getattr(parsed, "ipv4_mapped", parsed))
 
 
 async def send_logo(surface: Surface, exchange: Exchange) -> None:

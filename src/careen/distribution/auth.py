@@ -10,6 +10,7 @@ import msgspec
 
 from careen.clock import HOUR, SECOND, Instant, system_now
 from careen.distribution.exchange import Exchange, json_header
+from careen.iam import basic
 from careen.iam.tokens import TokenExpired
 from careen.oci.errors import OciError
 from careen.registry import access
@@ -31,8 +32,6 @@ TOKEN_SECONDS = 300
 
 NOBODY = base64.b64encode(b":").decode()
 """A credential with neither name nor password: what clients send that have none, and what they are given for nothing."""
-
-_SCHEMES = frozenset({"basic", "bearer"})
 
 
 class Unauthenticated(Exception):
@@ -73,27 +72,15 @@ def may_download(registry: Registry, exchange: Exchange, name: str, digest: str)
 def is_empty(exchange: Exchange) -> bool:
     """Whether the caller does not say who it is."""
     header = exchange.header(b"authorization")
-    return not header or _credential(header) == ("", "")
-
-
-def _credential(header: str) -> tuple[str, str] | None:
-    """User and password. What ECR hands out as a whole, ``AWS:<token>`` in base64, is Bearer on ECR Public and Basic on ECR."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() not in _SCHEMES:
-        return None
-    try:
-        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except ValueError:  # not ASCII, not base64, not UTF-8
-        return None
-    return (user, password) if colon else None
+    return not header or basic.parse(header) == ("", "")
 
 
 def _read(registry: Registry, header: str, now: Instant) -> Principal | None:
-    credential = _credential(header)
-    if credential is None:
+    sent = basic.parse(header)
+    if sent is None:
         return None
     try:
-        return registry.read(access.by_password, registry, *credential, now)
+        return registry.read(access.by_password, registry, sent.user, sent.password, now)
     except TokenExpired:
         raise OciError("DENIED", EXPIRED) from None
 
@@ -131,10 +118,12 @@ async def hand_out_token(registry: Registry, fresh: Fresh, exchange: Exchange) -
     token = NOBODY
     if not is_empty(exchange):
         principal = authenticate(registry, fresh, exchange)
-        header = exchange.header(b"authorization") or ""
-        user, password = _credential(header) or ("", "")
-        if user != TOKEN_USER:
-            password = access.mint_authorization(registry, principal, system_now() + HOUR)
+        sent = basic.parse(exchange.header(b"authorization") or "")
+        password = (
+            sent.password
+            if sent is not None and sent.user == TOKEN_USER
+            else access.mint_authorization(registry, principal, system_now() + HOUR)
+        )
         token = base64.b64encode(f"{TOKEN_USER}:{password}".encode()).decode()
     body = {"token": token, "access_token": token, "expires_in": TOKEN_SECONDS}
     await exchange.respond(200, [json_header(), (b"cache-control", b"no-store")], msgspec.json.encode(body))

@@ -6,7 +6,6 @@ which a general request and response object would take half.
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from functools import cached_property
@@ -29,9 +28,6 @@ STALL_SECONDS = 60.0
 """How long a client may send nothing in the middle of a body where the server offers no direct way."""
 
 
-NETWORK_BITS = 64
-"""What an IPv6 host is given at least (RFC 6177)."""
-
 _NO_CONTENT = frozenset({204, 304})
 """Statuses whose answers have no content, and so no length of it (RFC 9110, section 8.6)."""
 
@@ -51,8 +47,8 @@ class Exchange:
         self.path: str = scope["path"]
         self._direct = scope.get("extensions", {}).get("careen.direct")
         self.started = False
-        self.is_counted = False
-        """Whether every request of its kind is to be counted, so that no answer to it may be given again unasked."""
+        self.is_judged_alone = False
+        """Whether what was decided about this request may be decided otherwise about the next: its address or the time counts."""
         self._unread = True
 
     @property
@@ -105,31 +101,21 @@ class Exchange:
         return f"{self._scope['scheme']}://{self.header(b'host') or ''}"
 
     @property
+    def client_address(self) -> str | None:
+        """The address that the connection comes from."""
+        client = self._scope.get("client")
+        return None if client is None else str(client[0])
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the connection is TLS's."""
+        return bool(self._scope["scheme"] == "https")
+
+    @property
     def content_length(self) -> int | None:
         """The declared length of the body in bytes; None if it is streamed."""
         value = self.header(b"content-length")
         return int(value) if value is not None and value.isdigit() else None
-
-    def source(self, proxies: int) -> str:
-        """The address that the request comes from; of IPv6 the network, since one host has all of it.
-
-        Args:
-            proxies: how many web servers in front each add the address of who asked them to X-Forwarded-For. What stands there
-                before those was sent by the client, and may be anything.
-        """
-        client = self._scope.get("client")
-        address: str = client[0] if client else ""
-        if proxies:
-            told = b",".join(value for name, value in self.headers if name == b"x-forwarded-for")
-            hops = told.decode("latin-1").split(",")
-            address = hops[-proxies].strip() if len(hops) >= proxies else address
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return address
-        if isinstance(parsed, ipaddress.IPv4Address):
-            return str(parsed)
-        return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, NETWORK_BITS), strict=False))
 
     async def body(self) -> AsyncIterator[list[bytes]]:
         """The body, as it arrives, in portions that are worth a thread's while.

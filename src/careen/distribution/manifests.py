@@ -21,7 +21,7 @@ from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.errors import OciError
 from careen.registry import images, repositories, trash
-from careen.registry.access import ANONYMOUS, Action, Principal
+from careen.registry.access import ANONYMOUS, EVERY_REPOSITORY, Action, Principal
 from careen.registry.deletions import Cause
 from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY
 from careen.registry.images import Pullable
@@ -36,7 +36,7 @@ async def get_manifest(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
 ) -> None:
     """end-3: GET or HEAD of a manifest by tag or digest."""
-    surface.require(principal, Action.BATCH_GET_IMAGE, name)
+    surface.require(exchange, principal, Action.BATCH_GET_IMAGE, name)
     found = surface.fresh.get(
         ("manifest", name, reference),
         lambda: images.pullable(surface.registry.single_read(), name, reference),
@@ -111,10 +111,10 @@ async def put_manifest(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
 ) -> None:
     """end-7: PUT of a manifest by tag or digest. Answers ``OCI-Subject`` when the manifest has one (spec 1.1)."""
-    surface.require(principal, Action.PUT_IMAGE, name)
+    surface.require(exchange, principal, Action.PUT_IMAGE, name)
     _check_reference(reference)
     data = await exchange.read(manifests.MAX_BYTES)
-    repository = await surface.repository_for_push(principal, name)
+    repository = await surface.repository_for_push(exchange, principal, name)
     digest, tag = (reference, None) if ":" in reference else (None, reference)
     put = await surface.registry.write(
         images.put, repository, data, media_type=exchange.header(b"content-type"), digest=digest, tag=tag
@@ -133,7 +133,7 @@ async def delete_manifest(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
 ) -> None:
     """end-9: DELETE. A tag loses its name only; a digest loses the manifest, all its tags and its referrers."""
-    surface.require(principal, Action.BATCH_DELETE_IMAGE, name)
+    surface.require(exchange, principal, Action.BATCH_DELETE_IMAGE, name)
     _check_reference(reference)
     repository = surface.repository(name)
     if ":" in reference:
@@ -148,7 +148,7 @@ async def delete_manifest(
 
 async def list_tags(surface: Surface, exchange: Exchange, principal: Principal, name: str, _: str) -> None:
     """end-8: tags in lexical order; ``n`` and ``last`` page, and a Link header leads on."""
-    surface.require(principal, Action.LIST_IMAGES, name)
+    surface.require(exchange, principal, Action.LIST_IMAGES, name)
     check_name(name)
     last, size = exchange.parameter("last") or "", page_size(exchange)
     await respond_listing(surface, exchange, lambda: _page_of_tags(surface, name, last, size))
@@ -170,7 +170,7 @@ async def list_referrers(
 
     Whether the subject or even the repository is there makes no difference: this endpoint never answers 404 (spec 1.1).
     """
-    surface.require(principal, Action.BATCH_GET_IMAGE, name)
+    surface.require(exchange, principal, Action.BATCH_GET_IMAGE, name)
     check_name(name)
     if not digests.is_digest(digest):
         raise OciError("DIGEST_INVALID", f"'{digest}' is not a digest")
@@ -197,7 +197,7 @@ def _referrers(surface: Surface, name: str, digest: str, wanted: str | None) -> 
 
 async def list_catalog(surface: Surface, exchange: Exchange, principal: Principal) -> None:
     """``GET /v2/_catalog``: repository names in order. Not in the OCI specification; Docker's registry and ECR have it."""
-    surface.require(principal, Action.DESCRIBE_REPOSITORIES, None)
+    surface.require(exchange, principal, Action.DESCRIBE_REPOSITORIES, EVERY_REPOSITORY)
     last, size = exchange.parameter("last") or "", page_size(exchange)
     await respond_listing(surface, exchange, lambda: _page_of_catalog(surface, last, size))
 

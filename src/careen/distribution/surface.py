@@ -5,14 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
+from careen.circumstances import source_address
+from careen.clock import system_now
 from careen.distribution.again import Again
 from careen.distribution.allowance import Allowance
 from careen.distribution.exchange import Exchange, Header
-from careen.ecr.arn import RepositoryArn
 from careen.oci import names
 from careen.oci.errors import OciError
 from careen.registry import access, public, repositories
-from careen.registry.access import Action, Principal
+from careen.registry.access import Action, Circumstances, Decision, Principal
 from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY, Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
@@ -45,29 +46,68 @@ class Surface:
             ("public", name), lambda: public.is_public(self.registry.single_read(), name), _weight_of_public
         )
 
-    def require(self, principal: Principal, action: Action, name: str | None) -> None:
-        """Let the call pass, or raise ECR's refusal. ``name`` is the repository; None asks for the whole registry."""
-        if name is not None and self.is_public(name):
-            public.allow(self.registry, principal, action, name)
-            return
-        if not access.may(principal, action):
-            resource = (
-                "*" if name is None else str(RepositoryArn(self.registry.region, self.registry.id, name))
-            )
-            access.require(principal, action, resource)
+    def require(self, exchange: Exchange, principal: Principal, action: Action, name: str) -> None:
+        """Let the call pass, or raise ECR's refusal.
 
-    def may(self, principal: Principal, action: Action, name: str) -> bool:
+        Args:
+            exchange: asks.
+            principal: who asks.
+            action: what for.
+            name: the repository, or ``access.EVERY_REPOSITORY``.
+        """
+        if self._is_open(action, name):
+            return
+        asked, decision = self._judgement(exchange, principal, action, name)
+        if not decision.allowed:
+            raise access.denied(principal, asked, self._arn(asked, name), decision)
+
+    def may(self, exchange: Exchange, principal: Principal, action: Action, name: str) -> bool:
         """Whether the call may pass, for a repository that the client only proposes."""
         if not names.is_repository_name(name):
             return False
-        return public.may(principal, action) if self.is_public(name) else access.may(principal, action)
+        return self._is_open(action, name) or self._judgement(exchange, principal, action, name)[1].allowed
+
+    def _is_open(self, action: Action, name: str) -> bool:
+        """Whether nobody needs to be allowed this."""
+        return action in public.OPEN and self.is_public(name)
+
+    def _judgement(
+        self, exchange: Exchange, principal: Principal, action: Action, name: str
+    ) -> tuple[Action, Decision]:
+        """The decision, with the action that it is about: on a public repository it may be ECR Public's."""
+        if self.is_public(name):
+            return public.judge(action, lambda each: self._decision(exchange, principal, each, name))
+        return action, self._decision(exchange, principal, action, name)
+
+    def _decision(self, exchange: Exchange, principal: Principal, action: Action, name: str) -> Decision:
+        """The decision, remembered while no row has changed, unless it is of this request alone."""
+        key = ("access", principal.access_key_id, action, name)
+        remembered: Decision | None = self.fresh.find(key)
+        if remembered is not None:
+            return remembered
+        circumstances = Circumstances(
+            system_now(), self.source_of(exchange), exchange.is_secure, exchange.header(b"user-agent")
+        )
+        decision = self.registry.read(access.judge, principal, action, self._arn(action, name), circumstances)
+        if decision.is_this_requests_alone:
+            exchange.is_judged_alone = True
+        else:
+            self.fresh.keep(key, decision, len(name))
+        return decision
+
+    def _arn(self, action: Action, name: str) -> str:
+        return access.arn_asked(self.registry.single_read(), action, name)
+
+    def source_of(self, exchange: Exchange) -> str | None:
+        """The address that a request comes from, as far as the web servers in front are to be believed."""
+        return source_address(exchange.client_address, exchange.headers, proxies=self.registry.limits.proxies)
 
     def repository(self, name: str) -> Repository:
         """The repository of that name, or NAME_INVALID or NAME_UNKNOWN."""
         check_name(name)
         return self.fresh.get(("repository", name), lambda: self.registry.read(repositories.require, name))
 
-    async def repository_for_push(self, principal: Principal, name: str) -> Repository:
+    async def repository_for_push(self, exchange: Exchange, principal: Principal, name: str) -> Repository:
         """The repository to push to; made now if the registry creates on push and the caller may create."""
         check_name(name)
         self.fresh.renew()  # a body may have come in since the request began
@@ -75,7 +115,7 @@ class Surface:
         if found is not None:
             return found
         if self.registry.limits.create_on_push:
-            self.require(principal, Action.CREATE_REPOSITORY, name)
+            self.require(exchange, principal, Action.CREATE_REPOSITORY, name)
         return await self.registry.write(repositories.require_for_push, name)
 
 

@@ -274,6 +274,25 @@ class LifecyclePolicyPreviewInProgress(EcrError):
         )
 
 
+# Repository policies and the registry's.
+class RepositoryPolicyNotFound(EcrError):
+    """The repository has no policy. Observed (moto)."""
+
+    code = "RepositoryPolicyNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(f"Repository policy does not exist for {_in(repository, registry_id)}")
+
+
+class RegistryPolicyNotFound(EcrError):
+    """The registry has no policy. Observed (moto)."""
+
+    code = "RegistryPolicyNotFoundException"
+
+    def __init__(self, registry_id: str) -> None:
+        super().__init__(f"Registry policy does not exist in the registry with id '{registry_id}'")
+
+
 # Careen's own service: rules beyond ECR, plans.
 class ExtensionRulesNotFound(EcrError):
     """The repository has no extension document."""
@@ -378,6 +397,17 @@ class InvalidParameter(EcrError):
 
     def __init__(self, parameter: str, constraint: str) -> None:
         super().__init__(f"Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'")
+
+
+class InvalidPolicyText(InvalidParameter):
+    """No policy of a repository or of the registry. Observed: ECR says no more than this; what is wrong is for our log.
+
+    Args:
+        what: ``repository`` or ``registry``.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__("PolicyText", f"Invalid {what} policy provided")
 
 
 class Validation(EcrError):

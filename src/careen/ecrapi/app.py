@@ -18,9 +18,10 @@ from botocore.model import OperationModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from careen.circumstances import circumstances_of
 from careen.clock import system_now
 from careen.ecr import errors, model, query, wire
-from careen.ecr.arn import ECR_PUBLIC, parse_repository_arn, registry_host
+from careen.ecr.arn import registry_host
 from careen.ecr.common_errors import RequestTimeout, Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
 from careen.ecrapi import (
@@ -29,8 +30,10 @@ from careen.ecrapi import (
     images,
     layers,
     lifecycle,
+    permissions,
     pins,
     plans,
+    policies,
     pulls,
     repositories,
     rules,
@@ -42,11 +45,10 @@ from careen.ecrapi.public import registries
 from careen.ecrapi.public import repositories as public_repositories
 from careen.ecrapi.public.shared import public_operation
 from careen.iam import sigv4
-from careen.iam.actions import action_of
 from careen.registry import access
 from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
-from careen.registry.registry import Registry
+from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import trouble
 
 Operation = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -58,7 +60,9 @@ OPERATIONS: dict[str, Operation] = {
     "CompleteLayerUpload": layers.complete_layer_upload,
     "CreateRepository": repositories.create_repository,
     "DeleteLifecyclePolicy": lifecycle.delete_lifecycle_policy,
+    "DeleteRegistryPolicy": policies.delete_registry_policy,
     "DeleteRepository": repositories.delete_repository,
+    "DeleteRepositoryPolicy": policies.delete_repository_policy,
     "DeregisterPullTimeUpdateExclusion": pulls.deregister_pull_time_update_exclusion,
     "DescribeImages": images.describe_images,
     "DescribeRepositories": repositories.describe_repositories,
@@ -66,6 +70,8 @@ OPERATIONS: dict[str, Operation] = {
     "GetDownloadUrlForLayer": layers.get_download_url_for_layer,
     "GetLifecyclePolicy": lifecycle.get_lifecycle_policy,
     "GetLifecyclePolicyPreview": lifecycle.get_lifecycle_policy_preview,
+    "GetRegistryPolicy": policies.get_registry_policy,
+    "GetRepositoryPolicy": policies.get_repository_policy,
     "InitiateLayerUpload": layers.initiate_layer_upload,
     "ListImageReferrers": images.list_image_referrers,
     "ListImages": images.list_images,
@@ -74,7 +80,9 @@ OPERATIONS: dict[str, Operation] = {
     "PutImage": images.put_image,
     "PutImageTagMutability": repositories.put_image_tag_mutability,
     "PutLifecyclePolicy": lifecycle.put_lifecycle_policy,
+    "PutRegistryPolicy": policies.put_registry_policy,
     "RegisterPullTimeUpdateExclusion": pulls.register_pull_time_update_exclusion,
+    "SetRepositoryPolicy": policies.set_repository_policy,
     "StartLifecyclePolicyPreview": lifecycle.start_lifecycle_policy_preview,
     "TagResource": repositories.tag_resource,
     "UntagResource": repositories.untag_resource,
@@ -95,6 +103,7 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "DescribePulls": pulls.describe_pulls,
     "DiffLifecyclePolicy": plans.diff_lifecycle_policy,
     "EmptyTrash": trash.empty_trash,
+    "ExplainAccess": policies.explain_access,
     "ExplainImage": explanations.explain_image,
     "ForecastLifecyclePolicy": plans.forecast_lifecycle_policy,
     "GetEffectiveLifecyclePolicy": rules.get_effective_lifecycle_policy,
@@ -119,6 +128,7 @@ PUBLIC_OPERATIONS: dict[str, Operation] = {
     "CompleteLayerUpload": public_operation(layers.complete_layer_upload),
     "CreateRepository": public_operation(public_repositories.create_repository, creates=True),
     "DeleteRepository": public_operation(public_repositories.delete_repository),
+    "DeleteRepositoryPolicy": public_operation(policies.delete_repository_policy),
     "DescribeImages": public_operation(public_images.describe_images),
     "DescribeImageTags": public_operation(public_images.describe_image_tags),
     "DescribeRegistries": registries.describe_registries,
@@ -126,11 +136,13 @@ PUBLIC_OPERATIONS: dict[str, Operation] = {
     "GetAuthorizationToken": registries.get_authorization_token,
     "GetRegistryCatalogData": registries.get_registry_catalog_data,
     "GetRepositoryCatalogData": public_operation(public_repositories.get_repository_catalog_data),
+    "GetRepositoryPolicy": public_operation(policies.get_repository_policy),
     "InitiateLayerUpload": public_operation(layers.initiate_layer_upload),
     "ListTagsForResource": public_operation(repositories.list_tags_for_resource),
     "PutImage": public_operation(images.put_image),
     "PutRegistryCatalogData": registries.put_registry_catalog_data,
     "PutRepositoryCatalogData": public_operation(public_repositories.put_repository_catalog_data),
+    "SetRepositoryPolicy": public_operation(public_repositories.set_repository_policy),
     "TagResource": public_operation(repositories.tag_resource),
     "UntagResource": public_operation(repositories.untag_resource),
     "UploadLayerPart": public_operation(layers.upload_layer_part),
@@ -146,8 +158,8 @@ MAX_BODY = 8 * 1024 * 1024
 MAX_BODIES = {"UploadLayerPart": 28 * 1024 * 1024}
 """And of those that carry more: a layer part, by the model 20,971,520 bytes, in base64."""
 
-GLOBAL = frozenset({"ecr-public"})
-"""Services that AWS has in one Region, for which its clients sign wherever they are."""
+GLOBAL_REGIONS = {"ecr-public": "us-east-1"}
+"""The Region of services that AWS has once for all, for which its clients sign wherever they are."""
 
 LARGE_BODY = 64 * 1024
 """A larger request waits on the disk until it is whole, and is parsed in a thread: 10 MiB take some fifty milliseconds."""
@@ -207,20 +219,23 @@ class EcrApiApp:
         operations = SERVED[service.signing_name]
         principal = self._verify(request, body, service.signing_name)
         operation = service.targeted(target)
+        handler = operations.get(operation.name)
+        if handler is None:
+            raise errors.OperationNotServed(operation.name, [shape.name for shape in operation.error_shapes])
+        parameters = await self._parse(operation, body)
         call = Call(
             self._registry,
             self._pulls,
             principal,
             self._registry.public_url
             or f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
-            request.headers.get("user-agent"),
+            circumstances_of(
+                request,
+                permissions.condition_keys(operation, parameters),
+                proxies=self._registry.limits.proxies,
+            ),
         )
-        handler = operations.get(operation.name)
-        if handler is None:
-            raise errors.OperationNotServed(operation.name, [shape.name for shape in operation.error_shapes])
-        parameters = await self._parse(operation, body)
-        action = action_of(operation.name, service.signing_name)
-        access.require(principal, action, _resource(call, service, parameters))
+        self._registry.read(_authorise, call, operation, parameters)
         _check_registry_id(call, operation, parameters)
         result = await handler(call, parameters)
         return Response(wire.write(operation, result), media_type=wire.CONTENT_TYPE)
@@ -272,7 +287,7 @@ class EcrApiApp:
             service=service,
             region=registry.region,
             now=system_now(),
-            is_global=service in GLOBAL,
+            global_region=GLOBAL_REGIONS.get(service, ""),
         )
         if registry.read(access.secret_of, registry, key) is None:
             raise UnrecognizedClient
@@ -301,7 +316,7 @@ class EcrApiApp:
             region=registry.region,
             secret_for=lambda key: registry.read(access.secret_of, registry, key),
             now=system_now(),
-            is_global=service in GLOBAL,
+            global_region=GLOBAL_REGIONS.get(service, ""),
         )
         principal = registry.read(access.holder_of, registry, signer.access_key_id)
         if principal is None:  # deleted between the two reads
@@ -344,19 +359,10 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _resource(call: Call, service: model.Service, parameters: dict[str, Any]) -> str:
-    """The ARN that a call is about, or ``*``."""
-    if service is model.ecr_public():
-        if "repositoryName" in parameters:
-            return str(call.public_arn(parameters["repositoryName"]))
-        if "resourceArn" in parameters:
-            return str(parse_repository_arn(parameters["resourceArn"], ECR_PUBLIC))
-        return "*"
-    if "repositoryName" in parameters:
-        return call.arn(parameters["repositoryName"])
-    if "resourceArn" in parameters:
-        return str(parse_repository_arn(parameters["resourceArn"]))
-    return "*"
+def _authorise(tx: Transaction, call: Call, operation: OperationModel, parameters: dict[str, Any]) -> None:
+    """Let the call pass, or raise ECR's refusal."""
+    for action, resource in permissions.needed(call, operation, parameters):
+        access.require(tx, call.principal, action, resource, call.circumstances)
 
 
 def _check_registry_id(call: Call, operation: OperationModel, parameters: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from careen.ecr.arn import RepositoryArn, public_repository_arn
 from careen.registry import access, repositories
-from careen.registry.access import Action, Principal
+from careen.registry.access import Action, Circumstances, Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 
@@ -20,7 +20,8 @@ class Call:
     """``http://localhost:5000``, where the client finds the images, as the settings or else the client names us: goes into
     repository URIs and proxy endpoints."""
 
-    user_agent: str | None = None
+    circumstances: Circumstances
+    """What the conditions of policies ask beside who, what and where."""
 
     @property
     def host(self) -> str:
@@ -31,9 +32,9 @@ class Call:
         """The ARN of a repository of this registry."""
         return str(RepositoryArn(self.registry.region, self.registry.id, repository))
 
-    def public_arn(self, name: str) -> RepositoryArn:
-        """The ARN of a public repository of this registry; ``name`` as ECR Public calls it."""
-        return public_repository_arn(self.registry.id, name)
+    def public_arn(self, repository: str) -> str:
+        """The ARN of a public repository of this registry, by the name that ECR Public has for it."""
+        return str(public_repository_arn(self.registry.id, repository))
 
     @property
     def public_host(self) -> str:
@@ -47,4 +48,10 @@ class Call:
             careen.ecr.common_errors.AccessDenied: its policy does not allow CreateRepository.
         """
         if self.registry.limits.create_on_push and not self.registry.read(repositories.find, repository):
-            access.require(self.principal, Action.CREATE_REPOSITORY, self.arn(repository))
+            self.registry.read(
+                access.require,
+                self.principal,
+                Action.CREATE_REPOSITORY,
+                self.arn(repository),
+                self.circumstances,
+            )

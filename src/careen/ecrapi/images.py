@@ -73,7 +73,7 @@ async def batch_get_image(call: Call, parameters: Parameters) -> Result:
     name = parameters["repositoryName"]
     found, failures = await call.registry.read_in_thread(_get_all, name, parameters["imageIds"])
     for row, _, _ in found:
-        call.pulls.record(Pull(row.id, call.principal.arn), call.user_agent)
+        call.pulls.record(Pull(row.id, call.principal.arn), call.circumstances.user_agent)
     return {"images": [_image(call, name, row, tag, data) for row, tag, data in found], "failures": failures}
 
 

@@ -6,13 +6,15 @@ AmazonEC2ContainerRegistry… and AmazonElasticContainerRegistryPublic…), so t
 means on Amazon. Note that a power user can push but neither delete images nor write lifecycle policies. One, of which
 Amazon knows nothing, is for the feeds that report images in use, and lets them do nothing else.
 
-Policies that users write are another matter, and another module's.
+They are documents like those that people write, and are evaluated like them.
 """
 
+import json
+from collections.abc import Iterable
 from enum import StrEnum
 
-from careen.ecr.common_errors import AccessDenied
 from careen.iam.actions import Action
+from careen.iam.policy import VERSION, Kind, NamedDocument, parse
 
 _PULL_ONLY = frozenset(
     {
@@ -46,6 +48,7 @@ _READ_ONLY = frozenset(
         Action.FORECAST_LIFECYCLE_POLICY,
         Action.GET_EFFECTIVE_LIFECYCLE_POLICY,
         Action.GET_EXTENSION_RULES,
+        Action.GET_METRICS,
         Action.GET_PROTECTION_RULES,
         Action.LINT_LIFECYCLE_POLICY,
         Action.LIST_TRASH,
@@ -109,39 +112,31 @@ class ManagedPolicy(StrEnum):
         return f"arn:aws:iam::aws:policy/{self}"
 
 
-ALLOWED: dict[str, frozenset[Action]] = {
-    ManagedPolicy.PULL_ONLY: _PULL_ONLY,
-    ManagedPolicy.READ_ONLY: _READ_ONLY,
-    ManagedPolicy.POWER_USER: _POWER_USER,
-    ManagedPolicy.PIN_REPORTER: _PIN_REPORTER,
-    ManagedPolicy.FULL_ACCESS: frozenset(
-        Action
-    ),  # its statement says ecr:*; here careen:* and ecr-public:* go with it
-    ManagedPolicy.PUBLIC_READ_ONLY: _PUBLIC_READ_ONLY,
-    ManagedPolicy.PUBLIC_POWER_USER: _PUBLIC_POWER_USER,
-    ManagedPolicy.PUBLIC_FULL_ACCESS: frozenset(each for each in Action if each.startswith("ecr-public:")),
-}
-"""The actions that each policy allows, on every resource."""
+def _allowing(policy: ManagedPolicy, actions: Iterable[str]) -> tuple[NamedDocument]:
+    statement = {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
+    text = json.dumps({"Version": VERSION, "Statement": [statement]})
+    return (NamedDocument(policy, parse(text, Kind.IDENTITY)),)
 
 
-def allows(policy: str, action: Action) -> bool:
-    """Whether a managed policy allows an action.
-
-    Args:
-        policy: the policy's name; a name that is none of these allows nothing.
-        action: what is asked for.
-    """
-    return action in ALLOWED.get(policy, frozenset())
-
-
-def denied(principal_arn: str, action: Action, resource: str) -> AccessDenied:
-    """The refusal when none of the principal's policies allows an action.
-
-    Args:
-        principal_arn: who asked.
-        action: what for.
-        resource: the repository's ARN, or ``*`` for actions that are the whole registry's.
-    """
-    return AccessDenied(
-        principal_arn, action, resource, f"no identity-based policy allows the {action} action"
+_DOCUMENTS: dict[str, tuple[NamedDocument]] = {
+    policy: _allowing(policy, actions)
+    for policy, actions in (
+        (ManagedPolicy.PULL_ONLY, _PULL_ONLY),
+        (ManagedPolicy.READ_ONLY, _READ_ONLY),
+        (ManagedPolicy.POWER_USER, _POWER_USER),
+        (ManagedPolicy.FULL_ACCESS, ("ecr:*", "ecr-public:*", "careen:*")),  # here the other two go with it
+        (ManagedPolicy.PIN_REPORTER, _PIN_REPORTER),
+        (ManagedPolicy.PUBLIC_READ_ONLY, _PUBLIC_READ_ONLY),
+        (ManagedPolicy.PUBLIC_POWER_USER, _PUBLIC_POWER_USER),
+        (ManagedPolicy.PUBLIC_FULL_ACCESS, ("ecr-public:*",)),
     )
+}
+
+
+def documents(policy: str) -> tuple[NamedDocument, ...]:
+    """The policies of a principal that has this managed one; none, which allows nothing, if there is none of that name.
+
+    Args:
+        policy: the managed policy's name.
+    """
+    return _DOCUMENTS.get(policy, ())

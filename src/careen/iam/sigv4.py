@@ -19,7 +19,7 @@ Version 4". Query-string signatures (presigned URLs) are not accepted.
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -38,9 +38,6 @@ from careen.ecr.common_errors import (
 
 SKEW_MINUTES = 15
 _SKEW = SKEW_MINUTES * 60 * SECOND
-
-GLOBAL_REGION = "us-east-1"
-"""Where services are that AWS has once for all Regions, such as ECR Public."""
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _PARAMETERS = ("Credential", "Signature", "SignedHeaders")
@@ -104,7 +101,7 @@ def verify(
     region: str,
     secret_for: Callable[[str], str | None],
     now: Instant,
-    is_global: bool = False,
+    global_region: str = "",
 ) -> Signer:
     """Establish who signed a request.
 
@@ -112,9 +109,9 @@ def verify(
         request: the request as received.
         service: the signing name it must be for: ``ecr``, ``sts``.
         region: the region it must be for.
-        is_global: whether the service is one that AWS has in :data:`GLOBAL_REGION` for all: then it may be for that, too.
         secret_for: the secret of an access key id, or None if there is no such key.
         now: the system clock's present.
+        global_region: another region that it may be for: services without regions are signed for one by convention.
 
     Raises:
         MissingAuthenticationToken: there is no Authorization header.
@@ -124,7 +121,7 @@ def verify(
             issue.
     """
     headers = _decoded(request.headers)
-    authorization, stamp, signed_at = _claim(headers, service, _regions(region, is_global), now)
+    authorization, stamp, signed_at = _claim(headers, service, {region, global_region}, now)
     canonical = _canonical(request, authorization, headers, stamp)
 
     key_id = authorization.access_key_id
@@ -142,14 +139,14 @@ def verify(
     return Signer(key_id, authorization.region, service, signed_at)
 
 
-def claimed(headers: Headers, *, service: str, region: str, now: Instant, is_global: bool = False) -> str:
+def claimed(headers: Headers, *, service: str, region: str, now: Instant, global_region: str = "") -> str:
     """Whom a request says it is from, so that a large body need not be taken in from anybody.
 
     What :func:`verify` checks without the body and the secret is checked here too.
 
     Args:
         headers: the request's, as received.
-        service, region, now, is_global: as for :func:`verify`.
+        service, region, now, global_region: as for :func:`verify`.
 
     Returns:
         The access key id. Nothing proves yet that its holder sent the request.
@@ -157,18 +154,14 @@ def claimed(headers: Headers, *, service: str, region: str, now: Instant, is_glo
     Raises:
         MissingAuthenticationToken, IncompleteSignature, InvalidSignature, UnrecognizedClient: as :func:`verify` does.
     """
-    authorization, _, _ = _claim(_decoded(headers), service, _regions(region, is_global), now)
+    authorization, _, _ = _claim(_decoded(headers), service, {region, global_region}, now)
     if _ACCESS_KEY_ID.fullmatch(authorization.access_key_id) is None:
         raise UnrecognizedClient
     return authorization.access_key_id
 
 
-def _regions(region: str, is_global: bool) -> set[str]:
-    return {region, GLOBAL_REGION} if is_global else {region}
-
-
 def _claim(
-    headers: list[tuple[str, str]], service: str, regions: set[str], now: Instant
+    headers: list[tuple[str, str]], service: str, regions: Collection[str], now: Instant
 ) -> tuple[_Authorization, str, Instant]:
     """The Authorization header, the timestamp as text and as a time, checked as far as they go by themselves."""
     authorization = _authorization(_joined(headers, "authorization"))
@@ -251,13 +244,13 @@ def _check_time(stamp: str, signed_at: Instant, now: Instant) -> None:
         )
 
 
-def _check_scope(authorization: _Authorization, stamp: str, service: str, regions: set[str]) -> None:
+def _check_scope(authorization: _Authorization, stamp: str, service: str, regions: Collection[str]) -> None:
     if authorization.date != stamp[:8]:
         raise InvalidSignature(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
             f"'{authorization.date}' != '{stamp[:8]}', from '{stamp}'."
         )
-    if authorization.region not in regions:
+    if authorization.region not in regions or not authorization.region:
         raise InvalidSignature(
             f"Credential should be scoped to a valid region, not '{authorization.region}'. "
         )

@@ -1,17 +1,53 @@
-"""Who is calling, and may they? Asked once per request, before the use case runs."""
+"""Who is calling, and may they? Asked once per request, before the use case runs.
+
+What decides is the caller's own policies, and the one that stands on the repository and the registry's (``careen.iam.evaluate``).
+"""
 
 import hmac
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-from careen.clock import Instant
-from careen.db import principals
+import structlog
+
+from careen.clock import SECOND, Instant, isoformat
+from careen.db import policies, principals, repositories
 from careen.ecr import arn
+from careen.ecr.arn import ECR_PUBLIC, RepositoryArn, public_repository_arn
+from careen.ecr.common_errors import AccessDenied
 from careen.iam import keys, managed, tokens
 from careen.iam.actions import Action as Action
+from careen.iam.conditions import RESOURCE_TAGS
+from careen.iam.evaluate import Decision as Decision
+from careen.iam.evaluate import Request, decide
 from careen.iam.managed import ManagedPolicy
+from careen.iam.patterns import Context
+from careen.iam.policy import Caller, Kind, NamedDocument, parse
 from careen.registry.registry import Registry, Transaction
 
 ROOT = "root"
+
+EVERY_REPOSITORY = "*"
+"""Stands for the name where an action is on repositories, and none is named: ``…:repository/*``."""
+
+log = structlog.get_logger()
+
+
+class Scope(StrEnum):
+    """The account setting REGISTRY_POLICY_SCOPE: for which actions the registry's policy is asked."""
+
+    V1 = "V1"
+    """For those of :data:`V1_ACTIONS`."""
+    V2 = "V2"
+    """For all of ECR's (user guide, "Private registry permissions": the default of new registries)."""
+
+
+V1_ACTIONS = frozenset({Action.REPLICATE_IMAGE, Action.BATCH_IMPORT_UPSTREAM_IMAGE, Action.CREATE_REPOSITORY})
+
+
+def is_in_scope(action: Action, scope: Scope) -> bool:
+    """Whether the registry's policy is asked for an action. ECR Public has no such policy."""
+    return action in V1_ACTIONS or (scope is Scope.V2 and not action.startswith(ECR_PUBLIC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +57,8 @@ class Principal:
     registry_id: str
     name: str
     access_key_id: str
-    policy: str
-    """Name of the managed policy that says what it may do."""
+    policies: tuple[NamedDocument, ...]
+    """What it may do: identity-based policies, parsed and shared by all who have them."""
 
     @property
     def arn(self) -> str:
@@ -31,17 +67,64 @@ class Principal:
             arn.root_arn(self.registry_id) if self.name == ROOT else arn.user_arn(self.registry_id, self.name)
         )
 
+    @property
+    def caller(self) -> Caller:
+        """As policies name it."""
+        return Caller(self.arn, self.registry_id)
 
-ANONYMOUS = Principal("anonymous", "anonymous", "", "")
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a request tells beside who asks for what, for the conditions of policies."""
+
+    at: Instant
+    """The system clock's: no policy trusts a clock that a test may set."""
+    source_ip: str | None = None
+    """The address that the connection comes from."""
+    secure: bool | None = None
+    """Whether it came over TLS."""
+    user_agent: str | None = None
+    more: Context = field(default_factory=dict)
+    """Further keys in small letters, such as ``aws:requesttag/team``."""
+
+    def context(self) -> dict[str, tuple[str, ...]]:
+        """The condition keys."""
+        known = {
+            "aws:currenttime": (isoformat(self.at),),
+            "aws:epochtime": (str(self.at // SECOND),),
+        }
+        if self.secure is not None:
+            known["aws:securetransport"] = ("true" if self.secure else "false",)
+        if self.source_ip is not None:
+            known["aws:sourceip"] = (self.source_ip,)
+        if self.user_agent is not None:
+            known["aws:useragent"] = (self.user_agent,)
+        return {**known, **self.more}
+
+
+ANONYMOUS = Principal("anonymous", "anonymous", "", ())
 """Whoever brings no credential: no account's, so that nothing that is said of this registry's users is said of it."""
 
 
 def holder_of(tx: Transaction, registry: Registry, access_key_id: str) -> Principal | None:
     """The principal that holds an access key."""
     if registry.root_key is not None and access_key_id == registry.root_key.access_key_id:
-        return Principal(registry.id, ROOT, access_key_id, ManagedPolicy.FULL_ACCESS)
+        return Principal(registry.id, ROOT, access_key_id, managed.documents(ManagedPolicy.FULL_ACCESS))
     held = principals.by_key(tx.rows, access_key_id)
-    return None if held is None else Principal(registry.id, held.name, access_key_id, held.policy)
+    return (
+        None
+        if held is None
+        else Principal(registry.id, held.name, access_key_id, managed.documents(held.policy))
+    )
+
+
+def principal_called(tx: Transaction, registry: Registry, called: str) -> Principal | None:
+    """The principal of that name or ARN, as whichever of its keys; None if there is none here."""
+    if called in {ROOT, arn.root_arn(registry.id)}:
+        return Principal(registry.id, ROOT, "", managed.documents(ManagedPolicy.FULL_ACCESS))
+    name = called.removeprefix(arn.user_arn(registry.id, ""))
+    found = principals.by_name(tx.rows, name)
+    return None if found is None else Principal(registry.id, name, "", managed.documents(found[1]))
 
 
 def secret_of(tx: Transaction, registry: Registry, access_key_id: str) -> str | None:
@@ -108,21 +191,146 @@ def grants_download(
     return claim == (repository, digest)
 
 
-def may(principal: Principal, action: Action) -> bool:
-    """Whether the principal's policy allows the action."""
-    return managed.allows(principal.policy, action)
+def repository_arn(tx: Transaction, name: str) -> str:
+    """The ARN that a request for a repository is on; of :data:`EVERY_REPOSITORY` that of all."""
+    return str(RepositoryArn(tx.region, tx.registry_id, name))
 
 
-def require(principal: Principal, action: Action, resource: str) -> None:
+def arn_asked(tx: Transaction, action: Action, name: str) -> str:
+    """The ARN that an action on a repository is asked for: of ECR Public's actions, that which it has there."""
+    if action.startswith(ECR_PUBLIC):
+        return str(public_repository_arn(tx.registry_id, name.removeprefix(tx.public_prefix)))
+    return repository_arn(tx, name)
+
+
+def require(
+    tx: Transaction, principal: Principal, action: Action, resource: str, circumstances: Circumstances
+) -> None:
     """Let the call pass, or refuse it.
 
     Args:
+        tx: where policies are read.
         principal: the caller.
         action: what it asks for.
         resource: the ARN it asks for it on, or ``*``.
+        circumstances: of the request.
 
     Raises:
-        careen.ecr.common_errors.AccessDenied: its policy does not allow it.
+        careen.ecr.common_errors.AccessDenied: the policies do not allow it.
     """
-    if not may(principal, action):
-        raise managed.denied(principal.arn, action, resource)
+    decision = judge(tx, principal, action, resource, circumstances)
+    if not decision.allowed:
+        raise denied(principal, action, resource, decision)
+
+
+def judge(
+    tx: Transaction, principal: Principal, action: Action, resource: str, circumstances: Circumstances
+) -> Decision:
+    """Decide as :func:`require` does, and say why."""
+    name = named(tx, resource)
+    standing = policies.standing(tx.rows, name)
+    documents = standing_on(tx, action, name, standing)
+    return judge_by(tx, principal, action, resource, circumstances, documents)
+
+
+def judge_by(
+    tx: Transaction,
+    principal: Principal,
+    action: Action,
+    resource: str,
+    circumstances: Circumstances,
+    standing: Sequence[NamedDocument],
+) -> Decision:
+    """Decide by other policies of resources than those that hold: by some that are about to.
+
+    Args:
+        tx: where resource tags are read.
+        principal: the caller.
+        action: what it asks for.
+        resource: the ARN it asks for it on, or ``*``.
+        circumstances: of the request.
+        standing: what would stand on the repository and on the registry.
+    """
+    caller = principal.caller
+    keys_asked = frozenset[str]().union(
+        *(source.document.keys for source in (*principal.policies, *standing))
+    )
+    context: Mapping[str, tuple[str, ...]] = {}
+    if keys_asked:  # most policies have no condition, and a request for a manifest has little time
+        context = circumstances.context() | _facts(principal, tx.registry_id)
+        if any(key.startswith(RESOURCE_TAGS) for key in keys_asked):
+            context |= _resource_tags(tx, named(tx, resource))
+    request = Request(caller, action, resource, tx.registry_id, context)
+    return decide(request, identity=principal.policies, resource=standing)
+
+
+def denied(principal: Principal, action: Action, resource: str, decision: Decision) -> AccessDenied:
+    """The refusal, in AWS's sentence. The log has the statement, which is not everybody's to know."""
+    deciding = decision.deciding
+    log.info(
+        "access denied",
+        principal=principal.arn,
+        action=str(action),
+        resource=resource,
+        verdict=str(decision.verdict),
+        policy=None if deciding is None else deciding.source.name,
+        statement=None if deciding is None else deciding.statement.text,
+    )
+    return AccessDenied(principal.arn, action, resource, decision.sentence(action))
+
+
+def registry_policy_scope(tx: Transaction) -> Scope:  # noqa: ARG001 - the setting is a row of the transaction's
+    """The account setting REGISTRY_POLICY_SCOPE."""
+    return Scope.V2
+
+
+def standing_on(
+    tx: Transaction, action: Action, name: str, standing: policies.Standing
+) -> list[NamedDocument]:
+    """The policies of resources that a request meets.
+
+    Args:
+        tx: says which registry this is, and for what it asks its policy.
+        action: what is asked for.
+        name: the repository's.
+        standing: their texts.
+    """
+    documents: list[NamedDocument] = []
+    if standing.repository is not None:
+        documents.append(NamedDocument(name, parse(standing.repository, Kind.REPOSITORY)))
+    if standing.registry is not None and is_in_scope(action, registry_policy_scope(tx)):
+        documents.append(NamedDocument(tx.registry_id, parse(standing.registry, Kind.REGISTRY)))
+    return documents
+
+
+def named(tx: Transaction, resource: str) -> str:
+    """The name of the repository that an ARN of this registry means, of ECR or of ECR Public; empty if it means none."""
+    for prefix, begins in (
+        (repository_arn(tx, ""), ""),
+        (str(public_repository_arn(tx.registry_id, "")), tx.public_prefix),
+    ):
+        if resource.startswith(prefix):
+            return begins + resource[len(prefix) :]
+    return ""
+
+
+def _facts(principal: Principal, registry_id: str) -> dict[str, tuple[str, ...]]:
+    """The condition keys that rows answer, so that they are the same in the principal's next request."""
+    caller = principal.caller
+    facts: dict[str, tuple[str, ...]] = {
+        "aws:principalaccount": (caller.account,),
+        "aws:principalarn": (caller.role_arn or caller.arn,),
+        "aws:principaltype": ("Account" if caller.is_root else "User",),
+        "aws:resourceaccount": (registry_id,),
+    }
+    if principal.access_key_id:
+        facts["aws:userid"] = (principal.access_key_id,)
+    if not caller.is_root:
+        facts["aws:username"] = (principal.name,)
+    return facts
+
+
+def _resource_tags(tx: Transaction, name: str) -> dict[str, tuple[str, ...]]:
+    found = repositories.by_name(tx.rows, name)
+    tags: dict[str, str] = {} if found is None else repositories.resource_tags(tx.rows, found.id)
+    return {f"{prefix}{key.lower()}": (value,) for prefix in RESOURCE_TAGS for key, value in tags.items()}

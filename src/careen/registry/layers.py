@@ -34,6 +34,8 @@ from careen.registry.trouble import Trouble, trouble
 
 T = TypeVar("T")
 
+MAX_SOURCES = 100
+
 FLUSH_BYTES = 16 * 1024 * 1024
 """How much is written before the disk is asked to begin: at the commit little is left to wait for."""
 
@@ -291,20 +293,24 @@ def _link(tx: Transaction, repository: Repository, digest: str) -> None:
     layers.link(tx.rows, repository.id, digest, tx.now, tx.now + tx.limits.grace)
 
 
-def mount(tx: Transaction, repository: Repository, digest: str, source: str | None) -> bool:
+def sources(tx: Transaction, digest: str) -> list[str]:
+    """The names of repositories that have a blob, up to :data:`MAX_SOURCES` (distribution-spec 1.1, end-11 without ``from``)."""
+    return layers.repositories_with(tx.rows, digest, MAX_SOURCES)
+
+
+def mount(tx: Transaction, repository: Repository, digest: str, source: str) -> bool:
     """Link a blob of another repository in ``repository``.
 
     Args:
         tx: the transaction.
         repository: where to.
         digest: the blob.
-        source: the name of the repository that has it; None: any may (distribution-spec 1.1, end-11 without ``from``).
+        source: the name of the repository that has it.
 
     Returns:
         False if there is no such blob there: then the client uploads.
     """
-    there = layers.exists(tx.rows, digest) if source is None else layers.linked(tx.rows, source, digest)
-    if not there:
+    if layers.linked(tx.rows, source, digest) is None:
         return False
     _link(tx, repository, digest)
     reach(Point.BLOB_LINKED)

@@ -4,7 +4,7 @@ A public repository is a repository like any other whose name begins with the re
 The functions here take that whole name; ECR Public's operations leave the alias out of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -13,11 +13,10 @@ from careen.db import public as rows
 from careen.db.images import TaggedImage as TaggedImage
 from careen.db.repositories import Repository
 from careen.ecr import errors
-from careen.ecr.arn import public_repository_arn
 from careen.iam.actions import Action, public_twin
-from careen.registry import access, repositories
-from careen.registry.access import Principal
-from careen.registry.registry import Registry, Transaction
+from careen.iam.evaluate import Decision, Verdict
+from careen.registry import repositories
+from careen.registry.registry import Transaction
 
 LOGOS = "/v2/_logos/"
 """Where clients find logos; the repository's name follows."""
@@ -63,23 +62,21 @@ def is_public(tx: Transaction, name: str) -> bool:
     return rows.is_public(tx.rows, name)
 
 
-def may(principal: Principal, action: Action) -> bool:
-    """Whether a call may pass on a public repository: pulling always, else by ECR's permission or by ECR Public's."""
-    twin = public_twin(action)
-    return (
-        action in OPEN or access.may(principal, action) or (twin is not None and access.may(principal, twin))
-    )
+def judge(action: Action, decide: Callable[[Action], Decision]) -> tuple[Action, Decision]:
+    """Decide on a public repository: ECR's permission is enough, or ECR Public's, and what forbids either forbids it.
 
+    Args:
+        action: of ECR. Those of :data:`OPEN` need no decision.
+        decide: decides one action on the repository.
 
-def allow(registry: Registry, principal: Principal, action: Action, name: str) -> None:
-    """Let a call pass on a public repository, or refuse it in ECR Public's words.
-
-    Raises:
-        careen.ecr.common_errors.AccessDenied: neither permission is there.
+    Returns:
+        The action that decided, and how.
     """
-    if not may(principal, action):
-        arn = public_repository_arn(registry.id, name.removeprefix(registry.public_prefix))
-        access.require(principal, public_twin(action) or action, str(arn))
+    twin = public_twin(action)
+    found = [(each, decide(each)) for each in (twin, action) if each is not None]
+    forbidding = (each for each in found if each[1].verdict is Verdict.EXPLICIT_DENY)
+    allowing = (each for each in found if each[1].allowed)
+    return next(forbidding, next(allowing, found[0]))
 
 
 def require(tx: Transaction, name: str) -> Repository:

@@ -68,6 +68,8 @@ class Transaction:
     registry_id: str
     region: str
     limits: Limits
+    public_prefix: str
+    """How the names of public repositories begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +154,4 @@ class Registry:
         self.database.close()
 
     def _transaction(self, rows: Connection) -> Transaction:
-        return Transaction(rows, self.clock(), self.id, self.region, self.limits)
+        return Transaction(rows, self.clock(), self.id, self.region, self.limits, self.public_prefix)

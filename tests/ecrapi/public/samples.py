@@ -8,6 +8,8 @@ from tests.server import REGISTRY_ID
 
 ABSENT = "never/created"
 
+ANYBODY_MAY_LOOK = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"ecr-public:DescribeImages"}]}'
+
 _THERE = {"repositoryName": ABSENT}
 _ARN = {"resourceArn": f"arn:aws:ecr-public::{REGISTRY_ID}:repository/{ABSENT}"}
 _BY_DIGEST = [{"imageDigest": DIGEST}]
@@ -21,6 +23,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "CreateRepository": ("create_repository", _THERE),
     "DeleteRepository": ("delete_repository", _THERE),
+    "DeleteRepositoryPolicy": ("delete_repository_policy", _THERE),
     "DescribeImages": ("describe_images", _THERE),
     "DescribeImageTags": ("describe_image_tags", _THERE),
     "DescribeRegistries": ("describe_registries", {}),
@@ -28,6 +31,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "GetAuthorizationToken": ("get_authorization_token", {}),
     "GetRegistryCatalogData": ("get_registry_catalog_data", {}),
     "GetRepositoryCatalogData": ("get_repository_catalog_data", _THERE),
+    "GetRepositoryPolicy": ("get_repository_policy", _THERE),
     "InitiateLayerUpload": ("initiate_layer_upload", _THERE),
     "ListTagsForResource": ("list_tags_for_resource", _ARN),
     "PutImage": ("put_image", _THERE | {"imageManifest": image("layer").manifest.decode()}),
@@ -36,6 +40,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "put_repository_catalog_data",
         _THERE | {"catalogData": {"description": "a"}},
     ),
+    "SetRepositoryPolicy": ("set_repository_policy", _THERE | {"policyText": ANYBODY_MAY_LOOK}),
     "TagResource": ("tag_resource", _ARN | {"tags": [{"Key": "team", "Value": "web"}]}),
     "UntagResource": ("untag_resource", _ARN | {"tagKeys": ["team"]}),
     "UploadLayerPart": (

@@ -4,9 +4,11 @@ from typing import Any
 
 from careen.ecr import arn, errors
 from careen.ecr.pages import Listing
+from careen.ecrapi import policies
 from careen.ecrapi.call import Call
 from careen.ecrapi.repositories import resource_tags_of
 from careen.registry import public, repositories
+from careen.registry.access import Action
 from careen.registry.deletions import Cause
 from careen.registry.public import Catalogue, Described
 from careen.registry.repositories import Repository
@@ -62,6 +64,11 @@ async def delete_repository(call: Call, parameters: Parameters) -> Result:
     return {"repository": _repository(call, deleted)}
 
 
+async def set_repository_policy(call: Call, parameters: Parameters) -> Result:
+    """SetRepositoryPolicy. ECR has the same policy: one stands on a repository, and may speak of the actions of both."""
+    return await policies.set_repository_policy(call, parameters, Action.PUBLIC_SET_REPOSITORY_POLICY)
+
+
 async def get_repository_catalog_data(call: Call, parameters: Parameters) -> Result:
     """GetRepositoryCatalogData."""
     name = parameters["repositoryName"]
@@ -102,7 +109,7 @@ def _catalogue_data(call: Call, name: str, found: Described) -> Result:
 
 def _repository(call: Call, found: Repository) -> Result:
     return {
-        "repositoryArn": str(call.public_arn(found.name.removeprefix(call.registry.public_prefix))),
+        "repositoryArn": call.public_arn(found.name.removeprefix(call.registry.public_prefix)),
         "registryId": call.registry.id,
         "repositoryName": found.name,
         "repositoryUri": arn.repository_uri(call.public_host, found.name),
