@@ -92,6 +92,18 @@ def test_a_stranger_pulls_what_is_public(stranger: Stranger, pushed: Built, name
         PULLS[tool](stranger, f"{stranger.host}/{name}:1")
 
 
+@needs("containerd", "ctr")
+def test_containerd_pulls_what_is_public(
+    stranger: Stranger, pushed: Built, name: str, containerd: Path
+) -> None:
+    """As Kubernetes does: it asks for the image at once, and for a credential only where it must."""
+    ctr = ("ctr", "--address", containerd, "images")
+    stranger.run(*ctr, "pull", "--plain-http", f"{stranger.host}/public/{name}:1")
+    assert pushed.digest in stranger.run(*ctr, "list")
+    refused = stranger.attempt(*ctr, "pull", "--plain-http", f"{stranger.host}/{name}:1")
+    assert (refused.returncode != 0, "401 Unauthorized" in refused.stderr) == (True, True)
+
+
 @needs("skopeo")
 def test_a_push_takes_the_token_of_ecr_public(shared_server: Server, tmp_path: Path, name: str) -> None:
     """As `aws ecr-public get-login-password` prints it; a stranger's push is refused."""
