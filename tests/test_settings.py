@@ -97,6 +97,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "public_url is http or https",
     ),
     "a public URL without a scheme": ({"public_url": "registry.example.com"}, "public_url is http or https"),
+    "an alias that is none": ({"public_alias": "Public/all"}, "public_alias is 2 to 50 small letters"),
+    "an alias of one letter": ({"public_alias": "p"}, "public_alias is 2 to 50 small letters"),
+    "a public host that is a URL": ({"public_host": "https://public.example"}, "public_host is a host"),
+    "a public host in capitals": ({"public_host": "Public.example"}, "public_host is a host"),
+    "a burst of none": ({"anonymous_burst": 0}, "anonymous_burst"),
     "a public URL that breaks a header": ({"public_url": 'https://a"b'}, "public_url is http or https"),
 }
 

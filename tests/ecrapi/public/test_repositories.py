@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.ecrapi.client import push, refusal, strict
+from tests.ecrapi.client import push, refusal, request, strict
 from tests.ecrapi.public.samples import ABSENT
 from tests.images import image
 from tests.server import REGISTRY_ID, Server, running
@@ -122,6 +122,24 @@ def test_everything_of_ecr_works_on_a_public_repository(
     ecr.put_lifecycle_policy(**whole, lifecyclePolicyText=json.dumps(policy))
     (decision,) = careen.simulate_lifecycle_policy(**whole)["decisions"]
     assert (decision["imageTags"], decision["action"]) == (["1"], "KEEP")
+
+
+def test_what_was_deleted_comes_back_into_a_public_repository_or_a_private_one(
+    server: Server, ecr_public: Any, careen: Any, repository: str
+) -> None:
+    """A restore makes nothing public: the repository that it makes is private, the one that is public again stays so."""
+    path = f"/v2/public/{repository}/manifests/1"
+    back = {"repositoryName": f"public/{repository}", "imageIds": [{"imageTag": "1"}]}
+    for makes, status in ((False, 401), (True, 200)):
+        push(ecr_public, repository, image("app"), "1")
+        ecr_public.delete_repository(repositoryName=repository, force=True)
+        if makes:
+            ecr_public.create_repository(repositoryName=repository)
+        assert careen.restore_images(**back)["images"]
+        assert request(server, "GET", path).status == status
+        if not makes:
+            server.boto().delete_repository(repositoryName=f"public/{repository}", force=True)
+            ecr_public.create_repository(repositoryName=repository)
 
 
 def test_resource_tags(ecr: Any, ecr_public: Any, name: str) -> None:
