@@ -205,6 +205,7 @@ def test_nothing_that_anybody_can_make_up_is_remembered(registry: Registry) -> N
     for path in (
         "/v2/",
         "/v2/a/b/manifests/v1",
+        "/v2/public/a/b/manifests/v1",
         f"/v2/a/b/blobs/{digest_of(b'x')}",
         f"/v2/{'a' * 5000}/manifests/v1",
     ):

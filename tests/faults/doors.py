@@ -7,9 +7,23 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from careen import worker
+from careen.clock import system_now
 from careen.ecr import errors
+from careen.iam.managed import ManagedPolicy, documents
 from careen.oci.digest import digest_of
-from careen.registry import archive, gc, images, jobs, layers, lifecycle, previews, repositories, trash
+from careen.registry import (
+    archive,
+    gc,
+    images,
+    jobs,
+    layers,
+    lifecycle,
+    policies,
+    previews,
+    repositories,
+    trash,
+)
+from careen.registry.access import Circumstances, Principal
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
@@ -35,6 +49,7 @@ class Door(Protocol):
     def create(self, repository: str) -> None: ...
     def delete_repository(self, repository: str) -> None: ...
     def put_policy(self, repository: str, text: str) -> None: ...
+    def set_access_policy(self, repository: str, text: str) -> None: ...
     def preview(self, repository: str) -> None: ...
     def upload(self, repository: str, data: bytes) -> None: ...
     def leave(self, repository: str, data: bytes) -> object: ...
@@ -73,6 +88,11 @@ class Direct:
 
     def put_policy(self, repository: str, text: str) -> None:
         self._registry.write_now(lifecycle.put_policy, repository, text)
+
+    def set_access_policy(self, repository: str, text: str) -> None:
+        owner = Principal(self._registry.id, "owner", "AKIA", documents(ManagedPolicy.FULL_ACCESS))
+        here = Circumstances(system_now())
+        self._registry.write_now(policies.set_repository_policy, repository, text, owner, here)
 
     def preview(self, repository: str) -> None:
         with contextlib.suppress(errors.LifecyclePolicyPreviewInProgress):
@@ -188,6 +208,9 @@ class Http:
 
     def put_policy(self, repository: str, text: str) -> None:
         self._ecr.put_lifecycle_policy(repositoryName=repository, lifecyclePolicyText=text)
+
+    def set_access_policy(self, repository: str, text: str) -> None:
+        self._ecr.set_repository_policy(repositoryName=repository, policyText=text)
 
     def preview(self, repository: str) -> None:
         with contextlib.suppress(self._ecr.exceptions.LifecyclePolicyPreviewInProgressException):

@@ -24,6 +24,7 @@ POLICY = (
     '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"tagged","tagPrefixList":["tmp-"],'
     '"countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}'
 )
+ACCESS = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"999999999999"},"Action":"ecr:*"}]}'
 
 
 class Step(NamedTuple):
@@ -167,6 +168,7 @@ STEPS: Sequence[Step] = [
     Step("pull", _pulled, _nothing),
     _delete_two(),
     Step("put a policy", lambda door: door.put_policy(A, POLICY), _nothing),
+    Step("say who may", lambda door: door.set_access_policy(A, ACCESS), _nothing),
     Step("preview", lambda door: door.preview(A), _nothing),
     Step(
         "work by the policy",

@@ -20,6 +20,7 @@ Context = Annotated[
         help="What the request says, as KEY=VALUE: aws:SourceIp=10.0.0.7. May be repeated, also with the same key.",
     ),
 ]
+PolicyFile = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Kind = Literal["repository", "registry", "identity"]
 
 
@@ -59,7 +60,7 @@ def explain(
 
 
 @app.command
-def check(file: str, *, kind: Kind, json: Json = False) -> None:
+def check(file: PolicyFile, *, kind: Kind, json: Json = False) -> None:
     """Say what is wrong with a policy document. Amazon ECR, and so this registry's API, only says that something is.
 
     Args:

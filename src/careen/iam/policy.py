@@ -203,7 +203,7 @@ def parse(text: str, kind: Kind) -> Document:
     raw = _decoded(text)
     _check_members(raw, "the policy", {"Version", "Id", "Statement"})
     version = raw.get("Version", _OLD_VERSION)
-    if version not in {VERSION, _OLD_VERSION} or not isinstance(raw.get("Id", ""), str):
+    if str(version) not in {VERSION, _OLD_VERSION} or not isinstance(raw.get("Id", ""), str):
         _refuse(_SYNTAX, f"the version is {VERSION}, and Id a text")
     if version != VERSION and kind not in {Kind.REPOSITORY, Kind.TRUST}:
         _refuse("Policy document must be version 2012-10-17 or greater.", f'write "Version": "{VERSION}"')
@@ -271,8 +271,10 @@ def _statement(raw: Any, number: int, kind: Kind, *, variables: bool) -> Stateme
         if name in raw and f"Not{name}" in raw:
             _refuse(_SYNTAX, f"{where} has {name} and Not{name}")
     sid, effect = raw.get("Sid", ""), raw.get("Effect")
-    if not isinstance(sid, str) or effect not in set(Effect):
+    if not isinstance(sid, str) or str(effect) not in set(Effect):
         _refuse(_SYNTAX, f"the Effect of {where} is Allow or Deny, and its Sid a text")
+    principals = _principals(raw, where, kind, Effect(effect))
+    actions = _actions(raw, where, kind)
     resources = _resources(raw, where, kind, variables=variables)
     conditions = tuple(_conditions(raw.get("Condition", {}), where, variables=variables))
     asked = [*(pattern.keys for pattern in resources), *(condition.keys for condition in conditions)]
@@ -280,8 +282,8 @@ def _statement(raw: Any, number: int, kind: Kind, *, variables: bool) -> Stateme
         number=number,
         sid=sid,
         effect=Effect(effect),
-        principals=_principals(raw, where, kind, Effect(effect)),
-        actions=_actions(raw, where, kind),
+        principals=principals,
+        actions=actions,
         resources=resources,
         all_but="NotResource" in raw,
         conditions=conditions,

@@ -4,9 +4,9 @@ What decides is the caller's own policies, and the one that stands on the reposi
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 import structlog
 
@@ -29,6 +29,8 @@ ROOT = "root"
 
 EVERY_REPOSITORY = "*"
 """Stands for the name where an action is on repositories, and none is named: ``…:repository/*``."""
+
+Documents = tuple[NamedDocument, ...]
 
 log = structlog.get_logger()
 
@@ -57,7 +59,7 @@ class Principal:
     registry_id: str
     name: str
     access_key_id: str
-    policies: tuple[NamedDocument, ...]
+    policies: Documents
     """What it may do: identity-based policies, parsed and shared by all who have them."""
 
     @property
@@ -239,7 +241,7 @@ def judge_by(
     action: Action,
     resource: str,
     circumstances: Circumstances,
-    standing: Sequence[NamedDocument],
+    standing: Documents,
 ) -> Decision:
     """Decide by other policies of resources than those that hold: by some that are about to.
 
@@ -251,17 +253,29 @@ def judge_by(
         circumstances: of the request.
         standing: what would stand on the repository and on the registry.
     """
-    caller = principal.caller
-    keys_asked = frozenset[str]().union(
-        *(source.document.keys for source in (*principal.policies, *standing))
-    )
-    context: Mapping[str, tuple[str, ...]] = {}
-    if keys_asked:  # most policies have no condition, and a request for a manifest has little time
-        context = circumstances.context() | _facts(principal, tx.registry_id)
-        if any(key.startswith(RESOURCE_TAGS) for key in keys_asked):
-            context |= _resource_tags(tx, named(tx, resource))
-    request = Request(caller, action, resource, tx.registry_id, context)
+    keys_asked = _keys_asked(principal.policies, standing)
+    if not keys_asked:
+        return _unconditional(
+            principal.caller, action, resource, tx.registry_id, principal.policies, standing
+        )
+    context = circumstances.context() | _facts(principal, tx.registry_id)
+    if any(key.startswith(RESOURCE_TAGS) for key in keys_asked):
+        context |= _resource_tags(tx, named(tx, resource))
+    request = Request(principal.caller, action, resource, tx.registry_id, context)
     return decide(request, identity=principal.policies, resource=standing)
+
+
+@lru_cache(1024)
+def _keys_asked(identity: Documents, standing: Documents) -> frozenset[str]:
+    return frozenset[str]().union(*(source.document.keys for source in (*identity, *standing)))
+
+
+@lru_cache(4096)
+def _unconditional(
+    caller: Caller, action: Action, resource: str, account: str, identity: Documents, standing: Documents
+) -> Decision:
+    """Most policies have no condition: then the same documents say the same, and whoever pushes asks after every commit."""
+    return decide(Request(caller, action, resource, account, {}), identity=identity, resource=standing)
 
 
 def denied(principal: Principal, action: Action, resource: str, decision: Decision) -> AccessDenied:
@@ -284,9 +298,7 @@ def registry_policy_scope(tx: Transaction) -> Scope:  # noqa: ARG001 - the setti
     return Scope.V2
 
 
-def standing_on(
-    tx: Transaction, action: Action, name: str, standing: policies.Standing
-) -> list[NamedDocument]:
+def standing_on(tx: Transaction, action: Action, name: str, standing: policies.Standing) -> Documents:
     """The policies of resources that a request meets.
 
     Args:
@@ -295,11 +307,11 @@ def standing_on(
         name: the repository's.
         standing: their texts.
     """
-    documents: list[NamedDocument] = []
+    documents: Documents = ()
     if standing.repository is not None:
-        documents.append(NamedDocument(name, parse(standing.repository, Kind.REPOSITORY)))
+        documents += (NamedDocument(name, parse(standing.repository, Kind.REPOSITORY)),)
     if standing.registry is not None and is_in_scope(action, registry_policy_scope(tx)):
-        documents.append(NamedDocument(tx.registry_id, parse(standing.registry, Kind.REGISTRY)))
+        documents += (NamedDocument(tx.registry_id, parse(standing.registry, Kind.REGISTRY)),)
     return documents
 
 
