@@ -45,7 +45,7 @@ def explain(
     if wanted is None:
         raise errors.InvalidParameter("action", f"There is no action '{action}'")
     if names.is_repository_name(resource):
-        resource = access.repository_arn(tx, resource)
+        resource = access.arn_asked(tx, wanted, resource)
     elif resource != "*" and not resource.startswith("arn:"):
         raise errors.InvalidParameter("resource", f"'{resource}' is no ARN, no repository's name and not *")
     name = access.named(tx, resource)

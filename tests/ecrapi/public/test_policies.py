@@ -145,3 +145,27 @@ def test_the_registry_s_policy_is_not_asked(ecr: Any, ecr_public: Any, repositor
         push(ecr_public, repository, image("app"), "1")
     finally:
         ecr.delete_registry_policy()
+
+
+def test_why_is_told_of_ecr_public_too(
+    ecr_public: Any, careen: Any, as_holder: Callable[..., Any], repository: str
+) -> None:
+    """`careen access explain` takes its actions, and a repository by its whole name, its short one or its ARN."""
+    as_holder("PublicReadOnly", "ecr-public")
+    ecr_public.set_repository_policy(
+        repositoryName=repository, policyText=policy("Allow", PUSHING, "has-PublicReadOnly")
+    )
+    arn = f"arn:aws:ecr-public::{REGISTRY_ID}:repository/{repository}"
+    for named in (f"public/{repository}", repository, arn):
+        told = careen.explain_access(
+            principal="has-PublicReadOnly", action="ecr-public:PutImage", resource=named
+        )
+        assert (told["resource"], told["verdict"], told["policyType"]) == (
+            arn,
+            "allowed",
+            "repository policy",
+        )
+    told = careen.explain_access(
+        principal="has-PublicReadOnly", action="ecr:PutImage", resource=f"public/{repository}"
+    )
+    assert told["verdict"] == "implicitDeny"

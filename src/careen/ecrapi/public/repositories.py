@@ -22,18 +22,18 @@ _LISTING: Listing[str, Repository] = Listing("ecr-public DescribeRepositories", 
 async def create_repository(call: Call, parameters: Parameters) -> Result:
     """CreateRepository."""
     sent = parameters.get("catalogData")
+    catalogue = None if sent is None else _catalogue(sent)
+    logo = None if sent is None else sent.get("logoImageBlob")
     created = await call.registry.write(
         public.create,
         parameters["repositoryName"],
         tags=resource_tags_of(parameters.get("tags", [])),
-        catalogue=None if sent is None else _catalogue(sent),
-        logo=None if sent is None else sent.get("logoImageBlob"),
+        catalogue=catalogue,
+        logo=logo,
     )
     result = {"repository": _repository(call, created)}
-    if sent is not None:
-        result["catalogData"] = _catalogue_data(
-            call, created.name, call.registry.read(public.catalogue_of, created.name)
-        )
+    if catalogue is not None:
+        result["catalogData"] = _catalogue_data(call, created.name, Described(catalogue, bool(logo)))
     return result
 
 
