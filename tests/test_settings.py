@@ -92,6 +92,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "blobs with a secret": ({"blobs": "s3://bucket?key=k"}, "endpoint and region after its '?', not key"),
     "an endpoint without a scheme": ({"blobs": "s3://bucket?endpoint=s3.example.com"}, "begins with http"),
     "a web server that is none": ({"accel": "apache"}, "accel is nginx or empty, not 'apache'"),
+    "a web server without an address": (
+        {"proxies": "127.0.0.1, nginx"},
+        "proxies is addresses and networks, separated by commas: 'nginx'",
+    ),
     "a public URL with a path": (
         {"public_url": "https://example.com/registry"},
         "public_url is http or https",

@@ -39,8 +39,12 @@ class MetricsApp:
                 challenge = {"www-authenticate": 'Basic realm="metrics"'}
                 return Response("a credential is needed: an access key's id and its secret\n", 401, challenge)
             try:
-                proxies = self._registry.limits.proxies
-                asked = (principal, Action.GET_METRICS, "*", circumstances_of(request, {}, proxies=proxies))
+                asked = (
+                    principal,
+                    Action.GET_METRICS,
+                    "*",
+                    circumstances_of(self._registry, request.scope, {}),
+                )
                 self._registry.read(access.require, *asked)
             except AccessDenied as refusal:
                 return Response(f"{refusal.message}\n", 403)

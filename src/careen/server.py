@@ -37,7 +37,7 @@ from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Registry, RootKey
-from careen.settings import Settings
+from careen.settings import Settings, networks
 
 THREADS = 8
 """How many hash and write at a time: more than the disks and processors of one machine take."""
@@ -144,6 +144,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         public_url=settings.public_url.rstrip("/"),
         public_alias=settings.public_alias,
         public_host=settings.public_host,
+        proxies=networks(settings.proxies),
         limits=Limits(
             create_on_push=settings.create_on_push,
             grace=round(settings.blob_grace * SECOND),
@@ -159,7 +160,6 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
             pin_grace=round(settings.pin_grace * SECOND),
             anonymous_rate=settings.anonymous_rate,
             anonymous_burst=settings.anonymous_burst,
-            proxies=settings.proxies,
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),
         ),
     )

@@ -4,6 +4,7 @@ A setting comes from the environment (``CAREEN_PORT=5001``), else from a TOML fi
 one ``CAREEN_CONFIG`` names), else from its default. Command-line options go before all three.
 """
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -99,8 +100,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many requests a second one address may make of public repositories without a credential; 0: any number."""
     anonymous_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
     """How many of them it may make at once after a rest."""
-    proxies: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0
-    """How many web servers in front add an address to X-Forwarded-For; 0: the header is not believed."""
+    proxies: str = ""
+    """Addresses and networks, separated by commas, of web servers that are believed their `X-Forwarded-For`; see access.md."""
     blobs: str = ""
     """A bucket for the blobs, as `s3://bucket/prefix?endpoint=https://…&region=…` (see s3.md); empty: the data folder."""
     s3_redirect: bool = True
@@ -148,6 +149,15 @@ def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | 
     return settings
 
 
+def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """Addresses and networks, separated by commas.
+
+    Raises:
+        ValueError: one is neither.
+    """
+    return tuple(ipaddress.ip_network(each.strip(), strict=False) for each in text.split(",") if each.strip())
+
+
 def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
     named = environ.get(f"{PREFIX}CONFIG")
     path = Path(named or "careen.toml")
@@ -183,6 +193,10 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting(
             f"public_host is a host in small letters and perhaps a port, not '{settings.public_host}'"
         )
+    try:
+        networks(settings.proxies)
+    except ValueError as error:
+        raise InvalidSetting(f"proxies is addresses and networks, separated by commas: {error}") from None
     if bool(settings.access_key_id) != bool(settings.secret_access_key):
         raise InvalidSetting("access_key_id and secret_access_key go together")
     if settings.access_key_id and len(settings.secret_access_key) < MIN_SECRET:

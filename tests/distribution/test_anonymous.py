@@ -231,7 +231,7 @@ def stocked(server: Server) -> Client:
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A registry with one web server in front, which says from where requests come; each test comes from somewhere else."""
-    with running(tmp_path_factory.mktemp("limited") / "data", proxies=1, **LIMITED) as server:
+    with running(tmp_path_factory.mktemp("limited") / "data", proxies="127.0.0.1", **LIMITED) as server:
         yield stocked(server)
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.distribution.client import Client, answer
 from tests.distribution.stock import APP, SMALL, put_in
 from tests.images import image
-from tests.server import REGION, REGISTRY_ID
+from tests.server import REGION, REGISTRY_ID, Server
 
 PULLER = {"AWS": f"arn:aws:iam::{REGISTRY_ID}:user/has-PullOnly"}
 POWER = {"AWS": f"arn:aws:iam::{REGISTRY_ID}:user/has-PowerUser"}
@@ -137,6 +137,23 @@ def test_an_address_is_asked_of_every_request(
     there = {"IpAddress": {"aws:SourceIp": "127.0.0.1/32"}}
     set_policy(name, statement("Deny", pull, PULLER, Condition=there))
     assert from_two_addresses(stocked.fill(path)) == [403, 200] * 4
+
+
+def test_clients_are_told_apart_behind_a_web_server(make_server: Callable[..., Server], name: str) -> None:
+    """Over one connection and with one credential, as a web server passes them on, if the settings believe it."""
+    client = Client(make_server(proxies="127.0.0.1"))
+    put_in(client, name)
+    inside = {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+    deny = statement("Deny", "ecr:BatchGetImage", Condition=inside)
+    text = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    client.server.boto().set_repository_policy(repositoryName=name, policyText=text)
+    connection, statuses = client.open(), []
+    for address in ["10.1.2.3", "192.0.2.7", "10.1.2.3, 192.0.2.7", "192.0.2.7, 10.1.2.3"] * 2:
+        headers = {"Authorization": client.authorization, "X-Forwarded-For": address}
+        connection.request("GET", f"/v2/{name}/manifests/1.0", headers=headers)
+        statuses.append(answer(connection).status)
+    connection.close()
+    assert statuses == [200, 403, 403, 200] * 2
 
 
 def test_a_permission_ends_with_its_time(

@@ -78,7 +78,7 @@ def test_the_settings_key_is_the_account_itself(registry: Registry) -> None:
     assert principal is not None
     assert principal.arn == f"arn:aws:iam::{registry.id}:root"
     asked = (principal, Action.DELETE_REPOSITORY, "*", Circumstances(system_now()))
-    assert rooted.read(access.judge, *asked).allowed
+    assert rooted.read(access.judge, *asked).decision.allowed
     assert rooted.read(access.secret_of, rooted, ROOT.access_key_id) == ROOT.secret_access_key
     assert log_in(registry, ROOT.access_key_id, ROOT.secret_access_key) is None
 

@@ -11,6 +11,8 @@ _REGISTRY = "registry-policy"
 class Standing(NamedTuple):
     """The texts of the policies that a request meets."""
 
+    repository_id: int | None
+    """None if there is no such repository."""
     repository: str | None
     registry: str | None
 
@@ -18,8 +20,8 @@ class Standing(NamedTuple):
 def standing(rows: Connection, repository: str) -> Standing:
     """What stands on a repository, which need not be there, and on the registry. Every request asks: one statement."""
     row = rows.execute(
-        "SELECT (SELECT access_policy FROM repositories WHERE name = :name),"
-        " (SELECT content FROM registry_documents WHERE kind = :kind)",
+        "SELECT r.id, r.access_policy, d.content FROM (SELECT 1) LEFT JOIN repositories r ON r.name = :name"
+        " LEFT JOIN registry_documents d ON d.kind = :kind",
         {"name": repository, "kind": _REGISTRY},
     ).fetchone()
     return Standing._make(row)

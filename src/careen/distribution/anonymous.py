@@ -8,6 +8,7 @@ token, which it may have for nothing, as on ECR Public (docs/adr/0027).
 import ipaddress
 import math
 
+from careen.circumstances import circumstances_of
 from careen.distribution import auth
 from careen.distribution.exchange import Exchange
 from careen.distribution.surface import Surface, in_a_file
@@ -55,17 +56,18 @@ def count(surface: Surface, exchange: Exchange) -> None:
         OciError: the address has asked too often (429, with Retry-After).
     """
     exchange.is_judged_alone = True
-    wait = surface.allowance.take(_network(surface.source_of(exchange)))
+    address = circumstances_of(surface.registry, exchange.scope, {}).source_ip
+    wait = surface.allowance.take(_network(address or ""))
     if wait:
         headers = [(b"retry-after", b"%d" % math.ceil(wait))]
         raise OciError("TOOMANYREQUESTS", "Rate exceeded", headers=headers)
 
 
-def _network(address: str | None) -> str:
+def _network(address: str) -> str:
     """What is counted as one: an address, or of IPv6 a network, which one host has all of."""
     try:
-        parsed = ipaddress.ip_address(address or "")
-    except ValueError:  # a socket without addresses
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # a socket without addresses; or a web server that says "unknown"
         return ""
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
         return str(ipaddress.ip_network((parsed, NETWORK_BITS), strict=False))

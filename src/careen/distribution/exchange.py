@@ -40,7 +40,7 @@ class Exchange:
     """A request being answered."""
 
     def __init__(self, scope: Any, receive: Any, send: Any) -> None:
-        self._scope = scope
+        self.scope = scope
         self._receive = receive
         self._send = send
         self.method: str = scope["method"]
@@ -54,14 +54,14 @@ class Exchange:
     @property
     def headers(self) -> Sequence[Header]:
         """All headers as they came, their names in small letters."""
-        headers: Sequence[Header] = self._scope["headers"]
+        headers: Sequence[Header] = self.scope["headers"]
         return headers
 
     @property
     def target(self) -> bytes:
         """The path and the query as they came."""
-        query: bytes = self._scope["query_string"]
-        path: bytes = self._scope["raw_path"]
+        query: bytes = self.scope["query_string"]
+        path: bytes = self.scope["raw_path"]
         return b"%b?%b" % (path, query) if query else path
 
     @property
@@ -71,7 +71,7 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """The first header of that (lower-case) name."""
-        for key, value in self._scope["headers"]:
+        for key, value in self.scope["headers"]:
             if key == name:
                 return str(value, "latin-1")
         return None
@@ -79,11 +79,11 @@ class Exchange:
     @cached_property
     def query(self) -> dict[str, list[str]]:
         """The query's parameters, each with all its values."""
-        return parse_qs(self._scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
     def parameter(self, name: str) -> str | None:
         """The first value of a query parameter."""
-        if not self._scope["query_string"]:
+        if not self.scope["query_string"]:
             return None
         values = self.query.get(name)
         return values[0] if values else None
@@ -98,18 +98,7 @@ class Exchange:
     @property
     def base_url(self) -> str:
         """``http://host:port``, as the client addressed us."""
-        return f"{self._scope['scheme']}://{self.header(b'host') or ''}"
-
-    @property
-    def client_address(self) -> str | None:
-        """The address that the connection comes from."""
-        client = self._scope.get("client")
-        return None if client is None else str(client[0])
-
-    @property
-    def is_secure(self) -> bool:
-        """Whether the connection is TLS's."""
-        return bool(self._scope["scheme"] == "https")
+        return f"{self.scope['scheme']}://{self.header(b'host') or ''}"
 
     @property
     def content_length(self) -> int | None:

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
-from careen.circumstances import source_address
-from careen.clock import system_now
+from careen.circumstances import circumstances_of
 from careen.distribution.again import Again
 from careen.distribution.allowance import Allowance
 from careen.distribution.exchange import Exchange, Header
 from careen.oci import names
 from careen.oci.errors import OciError
 from careen.registry import access, public, repositories
-from careen.registry.access import Action, Circumstances, Decision, Principal
+from careen.registry.access import Action, Decision, Principal
 from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY, Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
@@ -85,22 +84,16 @@ class Surface:
         remembered: Decision | None = self.fresh.find(key)
         if remembered is not None:
             return remembered
-        circumstances = Circumstances(
-            system_now(), self.source_of(exchange), exchange.is_secure, exchange.header(b"user-agent")
-        )
-        decision = self.registry.read(access.judge, principal, action, self._arn(action, name), circumstances)
-        if decision.is_this_requests_alone:
+        circumstances = circumstances_of(self.registry, exchange.scope, {})
+        judged = self.registry.read(access.judge, principal, action, self._arn(action, name), circumstances)
+        if judged.keeps:
+            self.fresh.keep(key, judged.decision, 0)
+        elif judged.decision.is_this_requests_alone:
             exchange.is_judged_alone = True
-        else:
-            self.fresh.keep(key, decision, len(name))
-        return decision
+        return judged.decision
 
     def _arn(self, action: Action, name: str) -> str:
         return access.arn_asked(self.registry.single_read(), action, name)
-
-    def source_of(self, exchange: Exchange) -> str | None:
-        """The address that a request comes from, as far as the web servers in front are to be believed."""
-        return source_address(exchange.client_address, exchange.headers, proxies=self.registry.limits.proxies)
 
     def repository(self, name: str) -> Repository:
         """The repository of that name, or NAME_INVALID or NAME_UNKNOWN."""

@@ -230,9 +230,7 @@ class EcrApiApp:
             self._registry.public_url
             or f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
             circumstances_of(
-                request,
-                permissions.condition_keys(operation, parameters),
-                proxies=self._registry.limits.proxies,
+                self._registry, request.scope, permissions.condition_keys(operation, parameters)
             ),
         )
         self._registry.read(_authorise, call, operation, parameters)

@@ -7,6 +7,7 @@ import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 import structlog
 
@@ -193,6 +194,15 @@ def grants_download(
     return claim == (repository, digest)
 
 
+class Judgement(NamedTuple):
+    """A decision, and how long it is good."""
+
+    decision: Decision
+    keeps: bool
+    """Whether it may be given again while no row changes: of what is there, and of nothing that the next request may say
+    otherwise."""
+
+
 def repository_arn(tx: Transaction, name: str) -> str:
     """The ARN that a request for a repository is on; of :data:`EVERY_REPOSITORY` that of all."""
     return str(RepositoryArn(tx.region, tx.registry_id, name))
@@ -220,19 +230,27 @@ def require(
     Raises:
         careen.ecr.common_errors.AccessDenied: the policies do not allow it.
     """
-    decision = judge(tx, principal, action, resource, circumstances)
+    decision = judge(tx, principal, action, resource, circumstances).decision
     if not decision.allowed:
         raise denied(principal, action, resource, decision)
 
 
 def judge(
     tx: Transaction, principal: Principal, action: Action, resource: str, circumstances: Circumstances
-) -> Decision:
+) -> Judgement:
     """Decide as :func:`require` does, and say why."""
     name = named(tx, resource)
     standing = policies.standing(tx.rows, name)
     documents = standing_on(tx, action, name, standing)
-    return judge_by(tx, principal, action, resource, circumstances, documents)
+    # Names of what is not there could be of any length and number.
+    keeps = standing.repository_id is not None or resource == "*" or name == EVERY_REPOSITORY
+    if keeps and not _keys_asked(principal.policies, documents):
+        decision = _unconditional(
+            principal.caller, action, resource, tx.registry_id, principal.policies, documents
+        )
+    else:
+        decision = judge_by(tx, principal, action, resource, circumstances, documents, standing.repository_id)
+    return Judgement(decision, keeps and not decision.is_this_requests_alone)
 
 
 def judge_by(
@@ -241,7 +259,8 @@ def judge_by(
     action: Action,
     resource: str,
     circumstances: Circumstances,
-    standing: Documents,
+    documents: Documents,
+    repository_id: int | None,
 ) -> Decision:
     """Decide by other policies of resources than those that hold: by some that are about to.
 
@@ -251,18 +270,16 @@ def judge_by(
         action: what it asks for.
         resource: the ARN it asks for it on, or ``*``.
         circumstances: of the request.
-        standing: what would stand on the repository and on the registry.
+        documents: what would stand on the repository and on the registry.
+        repository_id: the repository's; None if there is none.
     """
-    keys_asked = _keys_asked(principal.policies, standing)
-    if not keys_asked:
-        return _unconditional(
-            principal.caller, action, resource, tx.registry_id, principal.policies, standing
-        )
-    context = circumstances.context() | _facts(principal, tx.registry_id)
-    if any(key.startswith(RESOURCE_TAGS) for key in keys_asked):
-        context |= _resource_tags(tx, named(tx, resource))
+    context: Context = {}
+    if asked := _keys_asked(principal.policies, documents):
+        context = circumstances.context() | _facts(principal, tx.registry_id)
+        if repository_id is not None and any(key.startswith(RESOURCE_TAGS) for key in asked):
+            context = context | _resource_tags(tx, repository_id)
     request = Request(principal.caller, action, resource, tx.registry_id, context)
-    return decide(request, identity=principal.policies, resource=standing)
+    return decide(request, identity=principal.policies, resource=documents)
 
 
 @lru_cache(1024)
@@ -342,7 +359,6 @@ def _facts(principal: Principal, registry_id: str) -> dict[str, tuple[str, ...]]
     return facts
 
 
-def _resource_tags(tx: Transaction, name: str) -> dict[str, tuple[str, ...]]:
-    found = repositories.by_name(tx.rows, name)
-    tags: dict[str, str] = {} if found is None else repositories.resource_tags(tx.rows, found.id)
+def _resource_tags(tx: Transaction, repository_id: int) -> dict[str, tuple[str, ...]]:
+    tags = repositories.resource_tags(tx.rows, repository_id)
     return {f"{prefix}{key.lower()}": (value,) for prefix in RESOURCE_TAGS for key, value in tags.items()}

@@ -15,6 +15,7 @@ from careen.iam.policy import Document, InvalidPolicy, Kind
 from careen.registry import access, repositories
 from careen.registry.access import V1_ACTIONS, Action, Circumstances, Principal, Scope
 from careen.registry.registry import Transaction
+from careen.registry.repositories import Repository
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ def set_repository_policy(
     repository = repositories.require(tx, name)
     document = _read(text, Kind.REPOSITORY)
     if not force:
-        _check_that_it_can_be_set_again(tx, name, document, principal, circumstances, action)
+        _check_that_it_can_be_set_again(tx, repository, document, principal, circumstances, action)
     rows.set_of_repository(tx.rows, repository.id, document.text)
     reach(Point.ACCESS_POLICY_SET)
     return document.text
@@ -127,16 +128,16 @@ def _read(text: str, kind: Kind) -> Document:
 
 def _check_that_it_can_be_set_again(
     tx: Transaction,
-    name: str,
+    repository: Repository,
     document: Document,
     principal: Principal,
     circumstances: Circumstances,
     action: Action,
 ) -> None:
-    registrys = rows.of_registry(tx.rows)
-    standing = access.standing_on(tx, action, name, Standing(document.text, registrys))
-    resource = access.arn_asked(tx, action, name)
-    decision = access.judge_by(tx, principal, action, resource, circumstances, standing)
+    resource = access.arn_asked(tx, action, repository.name)
+    standing = Standing(repository.id, document.text, rows.of_registry(tx.rows))
+    documents = access.standing_on(tx, action, repository.name, standing)
+    decision = access.judge_by(tx, principal, action, resource, circumstances, documents, repository.id)
     if not decision.allowed:
         reason = f"The policy would lock {principal.arn} out of setting another, {decision.sentence(action)}"
         raise errors.InvalidParameter("PolicyText", f"{reason}; force sets it nevertheless")

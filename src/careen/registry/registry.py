@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
@@ -12,6 +13,8 @@ from careen.blobs.store import BlobStore
 from careen.clock import DAY, HOUR, SECOND, Clock, Instant
 from careen.db.engine import Connection, Database
 from careen.lifecycle.cost import DOLLARS_PER_GIB_MONTH
+
+Network = IPv4Network | IPv6Network
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,8 +52,6 @@ class Limits:
     """How many requests a second an address may make without a credential; 0: any number."""
     anonymous_burst: int = 200
     """How many of them it may make at once after a rest."""
-    proxies: int = 0
-    """How many web servers in front add the address of who asked them to X-Forwarded-For."""
     scanners: tuple[str, ...] = ()
     """How the User-Agents of clients begin whose pulls do not count, in small letters."""
     price: float = DOLLARS_PER_GIB_MONTH
@@ -103,6 +104,8 @@ class Registry:
     """What ECR Public calls this registry: the first part of the names of public repositories."""
     public_host: str = ""
     """A host name under which clients are offered tokens without a credential; empty: there is none."""
+    proxies: tuple[Network, ...] = ()
+    """Where the web servers are that are believed when they say for whom they ask (``X-Forwarded-For``)."""
 
     @property
     def public_prefix(self) -> str:

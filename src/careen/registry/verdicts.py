@@ -49,6 +49,9 @@ def explain(
     elif resource != "*" and not resource.startswith("arn:"):
         raise errors.InvalidParameter("resource", f"'{resource}' is no ARN, no repository's name and not *")
     name = access.named(tx, resource)
-    standing = access.standing_on(tx, wanted, name, rows.standing(tx.rows, name))
-    decision = access.judge_by(tx, principal, wanted, resource, circumstances, standing)
-    return Explanation(principal.arn, wanted, resource, decision, (*principal.policies, *standing))
+    standing = rows.standing(tx.rows, name)
+    documents = access.standing_on(tx, wanted, name, standing)
+    decision = access.judge_by(
+        tx, principal, wanted, resource, circumstances, documents, standing.repository_id
+    )
+    return Explanation(principal.arn, wanted, resource, decision, (*principal.policies, *documents))
