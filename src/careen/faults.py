@@ -30,6 +30,10 @@ class Point(Enum):
 
     REPOSITORY_CREATED = "repository.created"
     """The repository is not there."""
+    REPOSITORY_PUBLISHED = "repository.published"
+    """The repository is not there, neither a public nor a private one."""
+    CATALOGUE_PUT = "catalogue.put"
+    """What the catalogue said before holds."""
     REPOSITORY_DELETED = "repository.deleted"
     """The repository is there with all its images."""
     POLICY_SET = "policy.set"

@@ -20,10 +20,12 @@ from careen.registry import (
     lifecycle,
     policies,
     previews,
+    public,
     repositories,
     trash,
 )
 from careen.registry.access import Circumstances, Principal
+from careen.registry.public import Catalogue
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
@@ -47,6 +49,8 @@ class Door(Protocol):
     """What a client does."""
 
     def create(self, repository: str) -> None: ...
+    def publish(self, repository: str) -> None: ...
+    def describe(self, repository: str, text: str) -> None: ...
     def delete_repository(self, repository: str) -> None: ...
     def put_policy(self, repository: str, text: str) -> None: ...
     def set_access_policy(self, repository: str, text: str) -> None: ...
@@ -81,6 +85,13 @@ class Direct:
     def create(self, repository: str) -> None:
         with contextlib.suppress(errors.RepositoryAlreadyExists):
             self._registry.write_now(repositories.create, repository)
+
+    def publish(self, repository: str) -> None:
+        with contextlib.suppress(errors.RepositoryAlreadyExists):
+            self._registry.write_now(public.create, repository, tags={})
+
+    def describe(self, repository: str, text: str) -> None:
+        self._registry.write_now(public.put_catalogue, repository, Catalogue(description=text), None)
 
     def delete_repository(self, repository: str) -> None:
         with contextlib.suppress(errors.RepositoryNotFound):
@@ -188,6 +199,7 @@ class Http:
         self._client = client
         self._ecr = ecr
         self._own = own
+        self._ecr_public = client.server.boto("ecr-public")
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, *expected: int, **headers: str
@@ -201,6 +213,15 @@ class Http:
     def create(self, repository: str) -> None:
         with contextlib.suppress(self._ecr.exceptions.RepositoryAlreadyExistsException):
             self._ecr.create_repository(repositoryName=repository)
+
+    def publish(self, repository: str) -> None:
+        with contextlib.suppress(self._ecr_public.exceptions.RepositoryAlreadyExistsException):
+            self._ecr_public.create_repository(repositoryName=repository.removeprefix("public/"))
+
+    def describe(self, repository: str, text: str) -> None:
+        self._ecr_public.put_repository_catalog_data(
+            repositoryName=repository.removeprefix("public/"), catalogData={"description": text}
+        )
 
     def delete_repository(self, repository: str) -> None:
         with contextlib.suppress(self._ecr.exceptions.RepositoryNotFoundException):

@@ -14,6 +14,7 @@ from tests.faults.model import Journal, State, settings_of
 from tests.images import Built, artifact, image
 
 A, B = "team/a", "team/b"
+OPEN = "public/tools"
 LARGE = random.Random("large").randbytes(150_000)  # noqa: S311 the same bytes every time
 ALONE = b"no image needs this"
 ONE = image("base", "one", size=70_000)
@@ -138,6 +139,8 @@ def _pulled(door: Door) -> None:
 STEPS: Sequence[Step] = [
     _create(A),
     _create(B),
+    Step("publish", lambda door: door.publish(OPEN), lambda state: state.repositories.add(OPEN)),
+    Step("describe", lambda door: door.describe(OPEN, "tools"), _nothing),
     _upload(A, LARGE),
     _upload(B, LARGE),
     _upload(A, ALONE),

@@ -13,6 +13,7 @@ from careen.db import public as rows
 from careen.db.images import TaggedImage as TaggedImage
 from careen.db.repositories import Repository
 from careen.ecr import errors
+from careen.faults import Point, reach
 from careen.iam.actions import Action, public_twin
 from careen.iam.evaluate import Decision, Verdict
 from careen.registry import repositories
@@ -121,6 +122,7 @@ def create(
     """
     repository = repositories.create(tx, name, tags=dict(tags))
     rows.insert(tx.rows, repository.id)
+    reach(Point.REPOSITORY_PUBLISHED)
     if catalogue is not None:
         put_catalogue(tx, name, catalogue, logo)
     return repository
@@ -143,6 +145,7 @@ def put_catalogue(tx: Transaction, name: str, catalogue: Catalogue, logo: bytes 
     if logo and logo_type(logo) is None:
         raise errors.InvalidParameter("logoImageBlob", "must be a PNG, JPEG or GIF image")
     rows.describe(tx.rows, repository.id, msgspec.json.encode(catalogue).decode(), logo or None)
+    reach(Point.CATALOGUE_PUT)
     return Described(catalogue, has_logo=bool(logo))
 
 
@@ -188,3 +191,4 @@ def display_name(tx: Transaction) -> str | None:
 def put_display_name(tx: Transaction, name: str | None) -> None:
     """Set or remove what the registry calls itself in public."""
     rows.set_display_name(tx.rows, name or None)
+    reach(Point.CATALOGUE_PUT)
