@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
+from careen.ecr import model
+from careen.ecrapi import permissions
+from careen.ecrapi.call import Call
+from careen.iam.actions import action_of
 from careen.iam.policy import Kind, parse
+from careen.registry.access import Circumstances, Principal
+from careen.registry.pulls import PullTimes
+from careen.registry.registry import Registry
 from tests.ecrapi.client import push, refusal
 from tests.ecrapi.samples import ABSENT, REPOSITORY_POLICY
 from tests.images import image
@@ -238,3 +245,14 @@ def test_tags_in_a_request_are_asked(ecr: Any, as_holder: Callable[..., Any], re
     assert refusal(puller.untag_resource, resourceArn=arn, tagKeys=["owner"]).code == "AccessDeniedException"
     puller.untag_resource(resourceArn=arn, tagKeys=["stage"])
     assert ecr.list_tags_for_resource(resourceArn=arn)["tags"] == [{"Key": "team", "Value": "a"}]
+
+
+@pytest.mark.parametrize("service", [model.ecr(), model.careen()], ids=["ecr", "careen"])
+def test_no_call_goes_without_permission(registry: Registry, service: model.Service) -> None:
+    """Whatever a call leaves out or leaves empty, something is asked for it."""
+    somebody = Principal(registry.id, "somebody", "AKIA", ())
+    call = Call(registry, PullTimes(registry), somebody, "http://localhost:5000", Circumstances(0))
+    for name in service.model.operation_names:
+        for names in ({}, {"repositoryNames": list[str]()}):
+            needed = list(permissions.needed(call, service.operation(name), dict(names)))
+            assert [action for action, _ in needed] == [action_of(name, service.signing_name)]

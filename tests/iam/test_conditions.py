@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from careen.iam.conditions import Condition, InvalidCondition, depends_on_the_request
 
@@ -135,6 +137,38 @@ def test_which_keys_a_condition_asks() -> None:
     """Its own, and its variables'."""
     read = Condition.read("StringLike", "ecr:ResourceTag/Team", ["${aws:username}*"], variables=True)
     assert read.keys == {"ecr:resourcetag/team", "aws:username"}
+
+
+OPPOSITES = {
+    "StringEquals": "StringNotEquals",
+    "StringEqualsIgnoreCase": "StringNotEqualsIgnoreCase",
+    "StringLike": "StringNotLike",
+    "NumericEquals": "NumericNotEquals",
+    "DateEquals": "DateNotEquals",
+    "IpAddress": "NotIpAddress",
+    "ArnEquals": "ArnNotEquals",
+    "ArnLike": "ArnNotLike",
+}
+TEXTS = {
+    "Numeric": st.integers(-3, 3).map(str),
+    "Date": st.sampled_from(["2026-01-01", "2026-01-01T00:00:00Z", "1767225600", "2027-01-01"]),
+    "Ip": st.sampled_from(["10.0.0.1", "10.0.0.0/8", "::1", "192.0.2.0/24", "10.0.0.0/31"]),
+    "Arn": st.sampled_from(["arn:aws:iam::1:user/a", "arn:aws:iam::*:user/?", "arn:*:iam::1:role/a"]),
+    "String": st.text("aAb*?", max_size=3),
+}
+
+
+@given(st.data(), st.sampled_from(sorted(OPPOSITES)))
+def test_an_operator_and_its_negation_are_opposites(data: st.DataObject, operator: str) -> None:
+    """Of a request that has the key, once, exactly one of them holds; of one that has it not, the negated one alone."""
+    texts = next(texts for kind, texts in TEXTS.items() if operator.startswith(kind))
+    values = data.draw(st.lists(texts, min_size=1, max_size=3))
+    request = {"aws:key": (data.draw(texts),)}
+    asked = [
+        Condition.read(each, "aws:Key", values, variables=True) for each in (operator, OPPOSITES[operator])
+    ]
+    assert asked[0].holds(request) is not asked[1].holds(request)
+    assert [one.holds({}) for one in asked] == [False, True]
 
 
 DEPENDS = {

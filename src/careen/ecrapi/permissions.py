@@ -32,7 +32,7 @@ def needed(call: Call, operation: OperationModel, parameters: Parameters) -> Ite
         yield action, arn_of(parameters["repositoryName"])
     elif "resourceArn" in parameters:
         yield action, str(parse_repository_arn(parameters["resourceArn"], whose))
-    elif "repositoryNames" in parameters:
+    elif parameters.get("repositoryNames"):
         for name in parameters["repositoryNames"]:
             yield action, arn_of(name)
     elif operation.name == "DescribeRepositories":

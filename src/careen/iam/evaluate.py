@@ -54,8 +54,8 @@ class Decision:
     verdict: Verdict
     deciding: Deciding | None
     """None if nothing was said: an implicit deny."""
-    silent: Kind
-    """Of an implicit deny, the kind of policy that would have had to allow it; else the deciding one's."""
+    kind: Kind
+    """The deciding policy's; of an implicit deny, that of the policy that would have had to allow it."""
     asked: frozenset[str]
     """The condition keys that statements about this action ask, in small letters."""
     absent: frozenset[str]
@@ -75,11 +75,11 @@ class Decision:
         """Why, in AWS's words (IAM user guide, "Troubleshoot access denied error messages")."""
         match self.verdict:
             case Verdict.EXPLICIT_DENY:
-                return f"with an explicit deny in {_an(self.silent.in_refusals)}"
+                return f"with an explicit deny in {_an(self.kind.in_refusals)}"
             case Verdict.IMPLICIT_DENY:
-                return f"because no {self.silent.in_refusals} allows the {action} action"
+                return f"because no {self.kind.in_refusals} allows the {action} action"
             case Verdict.ALLOWED:
-                return f"because {_an(self.silent.in_refusals)} allows the {action} action"
+                return f"because {_an(self.kind.in_refusals)} allows the {action} action"
 
 
 def _an(kind: str) -> str:

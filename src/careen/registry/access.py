@@ -260,7 +260,7 @@ def judge_by(
     resource: str,
     circumstances: Circumstances,
     documents: Documents,
-    repository_id: int | None,
+    repository_id: int | None = None,
 ) -> Decision:
     """Decide by other policies of resources than those that hold: by some that are about to.
 
