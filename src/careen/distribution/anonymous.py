@@ -69,9 +69,9 @@ def _network(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # a socket without addresses; or a web server that says "unknown"
         return ""
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((parsed, NETWORK_BITS), strict=False))
-    return str(getattr(parsed, "ipv4_mapped", parsed))
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, NETWORK_BITS), strict=False))
 
 
 async def send_logo(surface: Surface, exchange: Exchange) -> None:
