@@ -100,17 +100,17 @@ class Registry:
     root_key: RootKey | None = None
     public_url: str = ""
     """Where clients reach the registry, if a web server stands in front; else they are believed (``Host``)."""
-    public_alias: str = "public"
-    """What ECR Public calls this registry: the first part of the names of public repositories."""
+    public_prefix: str = "public/"
+    """How the names of public repositories begin."""
     public_host: str = ""
     """A host name under which clients are offered tokens without a credential; empty: there is none."""
     proxies: tuple[Network, ...] = ()
     """Where the web servers are that are believed when they say for whom they ask (``X-Forwarded-For``)."""
 
     @property
-    def public_prefix(self) -> str:
-        """How the names of public repositories begin: ``public/``."""
-        return f"{self.public_alias}/"
+    def public_alias(self) -> str:
+        """What ECR Public calls this registry."""
+        return self.public_prefix.removesuffix("/")
 
     def single_read(self) -> Transaction:
         """For a use case that runs one statement: what it sees needs no snapshot. The hot reads use it."""
