@@ -37,6 +37,7 @@ PRINCIPAL_AND_RESOURCE = frozenset(
         "aws:username",
     }
 )
+"""Keys that rows answer: who the principal is."""
 RESOURCE_TAGS = ("aws:resourcetag/", "ecr:resourcetag/", "ecr-public:resourcetag/")
 """What resource tags are asked by, the tag's key behind it."""
 

@@ -13,7 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
+from operator import eq, methodcaller
 from typing import NamedTuple
 
 import re2
@@ -58,8 +59,6 @@ class Pattern:
     """What its variables ask of a request."""
     fold: bool
     """Whether capital and small letters are the same."""
-    test: Test | None
-    """What it matches whatever the request; None if it has variables."""
 
     @classmethod
     def read(cls, text: str, *, wildcards: bool, variables: bool, fold: bool = False) -> "Pattern":
@@ -73,15 +72,27 @@ class Pattern:
         """
         parts = tuple(_parts(_folded(text, fold), wildcards=wildcards, variables=variables))
         keys = frozenset(part.key for part in parts if isinstance(part, Variable))
-        return cls(parts, keys, fold, None if keys else _test(parts))
+        return cls(parts, keys, fold)
 
     def matches(self, text: str, context: Context) -> bool:
         """Whether a whole text matches, in time linear in the text, whoever wrote the pattern."""
-        text = _folded(text, self.fold)
-        if self.test is not None:
-            return self.test(text)
-        resolved = tuple(_resolved(part, context, self.fold) for part in self.parts)
-        return None not in resolved and _test(tuple(part for part in resolved if part is not None))(text)
+        parts = self._resolved(context)
+        return parts is not None and _test(parts)(_folded(text, self.fold))
+
+    def _resolved(self, context: Context) -> tuple[str | Wildcard, ...] | None:
+        """The parts with values for variables; None if one has none."""
+        resolved: list[str | Wildcard] = []
+        for part in self.parts:
+            if not isinstance(part, Variable):
+                resolved.append(part)
+                continue
+            values = context.get(part.key, ())
+            # A key with several values has none that could stand here.
+            value = values[0] if len(values) == 1 else part.default
+            if value is None:
+                return None
+            resolved.append(_folded(value, self.fold))
+        return tuple(resolved)
 
 
 def _folded(text: str, fold: bool) -> str:
@@ -103,21 +114,18 @@ def _parts(text: str, *, wildcards: bool, variables: bool) -> Iterable[Part]:
     yield text[position:]
 
 
-def _resolved(part: Part, context: Context, fold: bool) -> str | Wildcard | None:
-    if not isinstance(part, Variable):
-        return part
-    values = context.get(part.key, ())
-    # A key with several values has none that could stand here.
-    return _folded(values[0], fold) if len(values) == 1 else part.default
-
-
-@lru_cache(4096)
+@lru_cache(
+    4096
+)  # and not in the pattern: compiled it takes a hundred times its text, and a policy may have a thousand
 def _test(parts: tuple[str | Wildcard, ...]) -> Test:
-    if Wildcard.ANY not in parts and Wildcard.ONE not in parts:
-        return "".join(str(part) for part in parts).__eq__
     texts = [part for part in parts if part != ""]
-    if texts == [Wildcard.ANY]:
-        return lambda _: True
+    match texts:
+        case [Wildcard.ANY]:
+            return lambda _: True
+        case [str(head), Wildcard.ANY]:
+            return methodcaller("startswith", head)
+    if not any(isinstance(part, Wildcard) for part in texts):
+        return partial(eq, "".join(map(str, texts)))
     written = {Wildcard.ANY: ".*", Wildcard.ONE: "."}
     expression = "".join(written[part] if isinstance(part, Wildcard) else re2.escape(part) for part in texts)
     compiled = re2.compile(expression, _OPTIONS)

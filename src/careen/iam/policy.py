@@ -189,7 +189,7 @@ class NamedDocument(NamedTuple):
     document: Document
 
 
-@lru_cache(1024)
+@lru_cache(512)
 def parse(text: str, kind: Kind) -> Document:
     """Read a policy. The same text of the same kind is the same document.
 
