@@ -82,6 +82,11 @@ class Point(Enum):
     PREVIEW_KEPT = "preview.kept"
     """The preview is in progress; the job is done again when its lease ends."""
 
+    SCAN_BEGUN = "scan.begun"
+    """No scan is asked for; if a push asked for it, the image is not there."""
+    SCAN_KEPT = "scan.kept"
+    """The scan is under way, the report that was pushed unread; the job is done again when its lease ends."""
+
     TRASH_PURGED = "trash.purged"
     """Images whose time in the trash is over lie there still, and their blobs are held. The next collection purges them."""
     REVIEWED = "collector.reviewed"

@@ -29,12 +29,16 @@ from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
 from careen.faults import Point, reach
+from careen.findings.report import MAX_BYTES
 from careen.iam import keys
 from careen.registry import backup
 from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Registry, RootKey
+from careen.scanners.command import CommandScanner
+from careen.scanners.harbor import HarborScanner
+from careen.scanners.scanner import Scanner
 from careen.settings import Settings
 
 THREADS = 8
@@ -119,6 +123,22 @@ def _blob_store(settings: Settings, system: Clock) -> BlobStore:
     return DiskBlobStore(Path(settings.data), system, settings.reserve, has_front=settings.accel == "nginx")
 
 
+def _scanner(settings: Settings) -> Scanner | None:
+    """What the settings say; it finds the images where a program on this machine does, an adapter where clients do."""
+    if not settings.scanner:
+        return None
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 compared, not bound
+    scheme = "https" if settings.tls_certificate else "http"
+    here, public = f"{scheme}://{host}:{settings.port}", settings.public_url.rstrip("/")
+    if settings.scanner.startswith(("http://", "https://")):
+        return HarborScanner(settings.scanner, public or here, settings.scanner_timeout, MAX_BYTES)
+    # A certificate is for a name that clients know, not for a loopback address.
+    registry = public if public and settings.tls_certificate else here
+    return CommandScanner(
+        settings.scanner, registry, Path(settings.data), settings.scanner_timeout, MAX_BYTES
+    )
+
+
 def open_registry(settings: Settings, system: Clock = clock.system_now) -> Registry:
     """The registry of a prepared data folder. Any number of processes may have it open.
 
@@ -139,6 +159,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
         master_key=_read_master_key(data),
         root_key=root_key,
+        scanner=_scanner(settings),
         public_url=settings.public_url.rstrip("/"),
         limits=Limits(
             create_on_push=settings.create_on_push,

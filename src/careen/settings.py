@@ -6,6 +6,7 @@ one ``CAREEN_CONFIG`` names), else from its default. Command-line options go bef
 
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,6 +59,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often the collector looks for blobs to review."""
     scanners: str = "trivy/, grype/, syft/, clair/, claircore/, snyk, docker-scout"
     """How the User-Agent headers of scanners begin, separated by commas: their pulls do not count as use of an image."""
+    scanner: str = ""
+    """What scans images: a command with `{image}` in it, or the URL of a Harbor scanner adapter (see scanning.md)."""
+    scanner_timeout: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 900
+    """How long it may take for one image."""
     pin_grace: Seconds = 2_592_000
     """How long images in use stay pinned after the feed that reported them fell silent; see docs/pins.md."""
     sweep_interval: Interval = 86_400
@@ -155,6 +160,8 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting(f"accel is nginx or empty, not '{settings.accel}'")
     if settings.blobs:
         _check_bucket(settings.blobs)
+    if settings.scanner:
+        _check_scanner(settings.scanner)
     if settings.public_url and re.fullmatch(r"https?://[^/?#@\s\"]+/?", settings.public_url) is None:
         raise InvalidSetting(
             f"public_url is http or https, a host and perhaps a port, not '{settings.public_url}'"
@@ -165,6 +172,20 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting(f"secret_access_key has at least {MIN_SECRET} characters")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise InvalidSetting(f"log_level is debug, info, warning or error, not '{settings.log_level}'")
+
+
+def _check_scanner(scanner: str) -> None:
+    if scanner.startswith(("http://", "https://")):
+        parts = urlsplit(scanner)
+        if not parts.hostname or parts.query or parts.fragment:
+            raise InvalidSetting("scanner is the address of a scanner adapter without a query")
+        return
+    try:
+        words = shlex.split(scanner)
+    except ValueError as error:
+        raise InvalidSetting(f"scanner is no command: {error}") from None
+    if not any("{image}" in word for word in words[1:]):
+        raise InvalidSetting("scanner is a command with {image} where the image belongs, or begins with http")
 
 
 def _check_bucket(url: str) -> None:

@@ -4,7 +4,7 @@ Recurring work is a job that asks for itself again. Several workers may run on o
 and a job whose worker died is another's when the lease ends. A job may therefore run twice; every one is written so that the
 second time finds nothing left to do.
 
-The scrub takes hours, most of which it waits, so it has a thread of its own.
+The scrub takes hours, most of which it waits, so it has a thread of its own. So have scans: a slow scanner holds up nothing else.
 """
 
 import os
@@ -16,9 +16,9 @@ from functools import partial
 import structlog
 
 from careen.clock import HOUR, SECOND, Cautious, Clock, Instant
-from careen.registry import archive, gc, jobs, lifecycle, pins, previews, scrub, storage
+from careen.registry import archive, gc, jobs, lifecycle, pins, previews, reports, scans, scrub, storage
 from careen.registry.jobs import Job
-from careen.registry.registry import Registry
+from careen.registry.registry import Registry, Transaction
 
 IDLE_SECONDS = 0.1
 """How often an idle worker looks whether something was committed (5 µs); only then, or once a second, at the jobs."""
@@ -33,7 +33,7 @@ SCRUB_LOOK_SECONDS = 5.0
 """How often the scrub's thread looks whether one is due."""
 
 MAX_ATTEMPTS = 5
-"""After so many failures a preview is given up; recurring jobs never are."""
+"""After so many failures what somebody waits for is given up; recurring jobs never are."""
 
 log = structlog.get_logger()
 
@@ -41,7 +41,9 @@ log = structlog.get_logger()
 def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
     scrubbing = threading.Thread(target=_run_scrubs, args=(registry, stop, f"scrub-{os.getpid()}"))
+    scanning = threading.Thread(target=_run_scans, args=(registry, stop, f"scan-{os.getpid()}"))
     scrubbing.start()
+    scanning.start()
     while not stop.is_set():
         try:
             _work(registry, stop)
@@ -50,6 +52,7 @@ def run(registry: Registry, stop: threading.Event) -> None:
             log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
     scrubbing.join()
+    scanning.join()
 
 
 def _work(registry: Registry, stop: threading.Event) -> None:
@@ -98,6 +101,18 @@ def _run_scrubs(registry: Registry, stop: threading.Event, worker: str) -> None:
         stop.wait(SCRUB_LOOK_SECONDS)
 
 
+def _run_scans(registry: Registry, stop: threading.Event, worker: str) -> None:
+    work = image_scans(stop, worker)
+    while not stop.is_set():
+        version = registry.database.version()
+        try:
+            if not run_one(registry, worker, work):
+                _wait_for_a_commit(registry, version, stop)
+        except Exception:
+            log.exception("scans cannot be done; trying again", seconds=TROUBLE_SECONDS)
+            stop.wait(TROUBLE_SECONDS)
+
+
 def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None = None) -> bool:
     """Claim one due job and do it.
 
@@ -117,8 +132,8 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
         work[job.kind](registry, job)
     except Exception as error:
         log.exception("job failed", kind=job.kind, key=job.key, attempts=job.attempts)
-        if job.kind == "preview" and job.attempts >= MAX_ATTEMPTS:
-            registry.write_now(previews.fail, int(job.key))
+        if job.kind in GIVE_UP and job.attempts >= MAX_ATTEMPTS:
+            registry.write_now(GIVE_UP[job.kind], int(job.key))
             registry.write_now(jobs.finish, job, worker)
         else:
             registry.write_now(jobs.retry, job, worker, repr(error), _wait(job.attempts))
@@ -188,6 +203,25 @@ def _sweep(registry: Registry, job: Job) -> None:
     registry.write_now(jobs.again, job, registry.limits.sweep_every)
 
 
+def image_scans(stop: threading.Event, worker: str) -> dict[str, "Work"]:
+    """What the scans' own thread does: for :func:`run_one`. It ends soon after ``stop`` is set."""
+    return {scans.JOB: partial(_scan, stop=stop, worker=worker)}
+
+
+def _scan(registry: Registry, job: Job, *, stop: threading.Event, worker: str) -> None:
+    if job.attempts > MAX_ATTEMPTS:  # workers die of this image, so that none could say that it failed
+        registry.write_now(scans.give_up, int(job.key))
+        return
+    try:
+        scans.run(registry, int(job.key), stop, lambda: registry.write_now(jobs.keep, job, worker))
+    except scans.Stopped:
+        registry.write_now(jobs.again, job, 0)
+
+
+def _report(registry: Registry, job: Job) -> None:
+    reports.read(registry, int(job.key))
+
+
 def scrubs(stop: threading.Event, worker: str) -> dict[str, "Work"]:
     """What the scrub's own thread does: for :func:`run_one`. It ends soon after ``stop`` is set."""
     return {"scrub": partial(_scrub, stop=stop, worker=worker)}
@@ -233,6 +267,13 @@ JOBS: dict[str, Work] = {
     "restore": _restore,
     "collect": _collect,
     "pins": _pins,
+    reports.JOB: _report,
     "sweep": _sweep,
 }
 """Kind of job to what is done."""
+
+GIVE_UP: dict[str, Callable[[Transaction, int], None]] = {
+    "preview": previews.fail,
+    scans.JOB: scans.give_up,
+}
+"""What is noted when somebody waits for a job that fails again and again."""

@@ -15,6 +15,7 @@ from tests.server import REGION, REGISTRY_ID
 PULL_ONLY = {"BatchGetImage", "GetAuthorizationToken", "GetDownloadUrlForLayer", "ListImageReferrers"}
 READ_ONLY = PULL_ONLY | {
     "BatchCheckLayerAvailability",
+    "DescribeImageScanFindings",
     "DescribeImages",
     "DescribeRepositories",
     "GetLifecyclePolicy",
@@ -32,6 +33,7 @@ ABSENCES = {
     "LayersNotFoundException",
     "ExclusionNotFoundException",
     "ExclusionAlreadyExistsException",
+    "SigningConfigurationNotFoundException",
 }
 
 

@@ -107,6 +107,12 @@ def by_digest(rows: Connection, repository_id: int, digest: str) -> ImageRow | N
     return None if row is None else ImageRow._make(row)
 
 
+def by_id(rows: Connection, manifest_id: int) -> ImageRow | None:
+    """The manifest of that id, whatever its status."""
+    row = rows.execute(f"SELECT {_COLUMNS} FROM manifests m WHERE m.id = :id", {"id": manifest_id}).fetchone()
+    return None if row is None else ImageRow._make(row)
+
+
 def by_tag(rows: Connection, repository_id: int, tag: str) -> ImageRow | None:
     """The manifest that a tag names, whatever its status."""
     row = rows.execute(
@@ -335,8 +341,12 @@ def set_status(
     archived_at: Instant | None = None,
     activated_at: Instant | None = None,
     only_from: str | None = None,
-) -> None:
-    """Move a manifest between storage classes, noting when; ``only_from`` leaves those of another status as they are."""
+) -> bool:
+    """Move a manifest between storage classes, noting when; ``only_from`` leaves those of another status as they are.
+
+    Returns:
+        Whether it was moved.
+    """
     row = rows.execute(
         "UPDATE manifests SET status = :status, archived_at = coalesce(:archived_at, archived_at),"
         " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id AND status = coalesce(:only_from, status)"
@@ -351,6 +361,7 @@ def set_status(
     ).fetchone()
     if row is not None:
         repositories.mark_changed(rows, row[0])
+    return row is not None
 
 
 def record_pulls(rows: Connection, pulls: Iterable[tuple[int, Instant, int]]) -> None:

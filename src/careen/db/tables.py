@@ -13,6 +13,7 @@
          ├──< lifecycle_previews ──< lifecycle_preview_results
          ├──< lifecycle_runs ──< lifecycle_actions
          └──< pins                                       an image is in use: what is pinned is not expired
+    manifests ── scans ── scan_findings                  what is wrong with an image, or what a report says of its subject
     pin_feeds                    those who report everything they see, and when they did
     pin_watch                    how much time passed in which reports could be heard
     deletions ── trash ──< trash_blobs ──> blobs         who deleted what, for ever; what can still come back
@@ -371,6 +372,48 @@ registry_documents = Table(
     metadata,
     Column("kind", Text, primary_key=True),
     Column("content", Text, nullable=False),
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    Column(
+        "manifest_id",
+        _Id,
+        ForeignKey("manifests.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column(
+        "origin",
+        Text,
+        nullable=False,
+        comment="SCAN: of this image; REPORT: this manifest is one, on its subject",
+    ),
+    Column("status", Text, nullable=False, comment="IN_PROGRESS, COMPLETE or FAILED"),
+    Column("description", Text, nullable=False),
+    Column(
+        "started_at",
+        BigInteger,
+        nullable=False,
+        comment="of the latest scan; of a report, when it was pushed",
+    ),
+    Column("completed_at", BigInteger, comment="of the latest that completed, whose findings are kept"),
+    Column("source_updated_at", BigInteger, comment="how old its knowledge of vulnerabilities was"),
+    Column("counts", Text, comment="JSON findingSeverityCounts"),
+)
+
+scan_findings = Table(
+    "scan_findings",
+    metadata,
+    Column(
+        "manifest_id",
+        _Id,
+        ForeignKey("scans.manifest_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("content", LargeBinary, nullable=False, comment="JSON list of findings, compressed with zlib"),
 )
 
 lifecycle_previews = Table(

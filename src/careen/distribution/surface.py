@@ -8,6 +8,7 @@ from typing import IO
 from careen.distribution.again import Again
 from careen.distribution.exchange import Exchange, Header
 from careen.ecr.arn import RepositoryArn
+from careen.iam import managed
 from careen.oci import names
 from careen.oci.errors import OciError
 from careen.registry import access, repositories
@@ -38,15 +39,19 @@ class Surface:
 
     def require(self, principal: Principal, action: Action, name: str | None) -> None:
         """Let the call pass, or raise ECR's refusal. ``name`` is the repository; None asks for the whole registry."""
-        if not access.may(principal, action):
+        if not (access.may(principal, action) and access.reaches(principal, name)):
             resource = (
                 "*" if name is None else str(RepositoryArn(self.registry.region, self.registry.id, name))
             )
-            access.require(principal, action, resource)
+            raise managed.denied(principal.arn, action, resource)
 
     def may(self, principal: Principal, action: Action, name: str) -> bool:
         """Whether the call may pass, for a repository that the client only proposes."""
-        return names.is_repository_name(name) and access.may(principal, action)
+        return (
+            names.is_repository_name(name)
+            and access.may(principal, action)
+            and access.reaches(principal, name)
+        )
 
     def repository(self, name: str) -> Repository:
         """The repository of that name, or NAME_INVALID or NAME_UNKNOWN."""

@@ -130,6 +130,50 @@ class ImageStorageClassUpdateNotSupported(EcrError):
     code = "ImageStorageClassUpdateNotSupportedException"
 
 
+# Scanning and signing.
+class ScanNotFound(EcrError):
+    """DescribeImageScanFindings of an image that was not scanned. Observed (moto)."""
+
+    code = "ScanNotFoundException"
+
+    def __init__(
+        self, repository: str, registry_id: str, *, digest: str | None = None, tag: str | None = None
+    ) -> None:
+        image_id = f"{{imageDigest:'{digest or 'null'}', imageTag:'{tag or 'null'}'}}"
+        super().__init__(
+            f"Image scan does not exist for the image with '{image_id}' in {_in(repository, registry_id)}"
+        )
+
+
+class UnsupportedImageType(EcrError):
+    """StartImageScan of an index, or of an artifact that is no container image."""
+
+    code = "UnsupportedImageTypeException"
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(
+            f"The image is of a type that cannot be scanned: {media_type}. Container images can be, one at a time."
+        )
+
+
+class ImageArchived(EcrError):
+    """StartImageScan of an image that is not in the standard storage class."""
+
+    code = "ImageArchivedException"
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"The image with digest '{digest}' is archived and cannot be scanned")
+
+
+class SigningConfigurationNotFound(EcrError):
+    """GetSigningConfiguration or DeleteSigningConfiguration of a registry that has none."""
+
+    code = "SigningConfigurationNotFoundException"
+
+    def __init__(self, registry_id: str) -> None:
+        super().__init__(f"Signing configuration does not exist in the registry with id '{registry_id}'")
+
+
 # Layers and uploads.
 class LayersNotFound(EcrError):
     """PutImage of a manifest whose layers are not here; worded like ECR's sentence for missing images."""

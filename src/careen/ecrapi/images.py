@@ -1,6 +1,6 @@
 """Images: put, get, list, describe, delete, archive; and their referrers."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -10,12 +10,13 @@ from careen.ecrapi.call import Call
 from careen.oci import digest as digests
 from careen.oci import names
 from careen.oci.manifest import InvalidManifest
-from careen.registry import archive, images, repositories
+from careen.registry import archive, images, repositories, scans
 from careen.registry.deletions import Cause
 from careen.registry.images import Image, ImageReferenced, ImageRow
 from careen.registry.pulls import Pull
 from careen.registry.registry import Transaction
 from careen.registry.repositories import Repository
+from careen.registry.scans import State
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
@@ -173,34 +174,52 @@ async def describe_images(call: Call, parameters: Parameters) -> Result:
         if "nextToken" in parameters or "maxResults" in parameters:
             raise errors.InvalidParameter("imageIds", "cannot be used with nextToken or maxResults")
         described = call.registry.read(_describe_ids, repository, parameters["imageIds"])
-        return {"imageDetails": [_detail(call, name, image) for image in described]}
+        return {"imageDetails": [_detail(call, name, image, state) for image, state in described]}
     status, tag_status = _wanted(filters)
-    listing: Listing[str, Image] = Listing(
-        f"DescribeImages {name} {status} {tag_status}", str, lambda image: image.row.digest
+    listing: Listing[str, Described] = Listing(
+        f"DescribeImages {name} {status} {tag_status}", str, lambda described: described.image.row.digest
     )
     page = await call.registry.in_thread(
         lambda: listing.page(
             lambda after, limit: call.registry.read(
-                images.page, repository, after or "", limit, status, tag_status
+                _describe_page, repository, after or "", limit, status, tag_status
             ),
             next_token=parameters.get("nextToken"),
             max_results=parameters.get("maxResults"),
         )
     )
     return {
-        "imageDetails": [_detail(call, name, image) for image in page.items],
+        "imageDetails": [_detail(call, name, image, state) for image, state in page.items],
         "nextToken": page.next_token,
     }
 
 
-def _describe_ids(tx: Transaction, repository: Repository, image_ids: list[dict[str, str]]) -> list[Image]:
+class Described(NamedTuple):
+    """An image, and what is known to be wrong with it."""
+
+    image: Image
+    state: State | None
+
+
+def _describe_page(
+    tx: Transaction,
+    repository: Repository,
+    after: str,
+    limit: int,
+    status: str | None,
+    tag_status: str | None,
+) -> list[Described]:
+    found = images.page(tx, repository, after, limit, status, tag_status)
+    return [Described(image, scans.state(tx, image.row)) for image in found]
+
+
+def _describe_ids(
+    tx: Transaction, repository: Repository, image_ids: list[dict[str, str]]
+) -> list[Described]:
     described = {}
     for image_id in image_ids:
-        row = _resolve(tx, repository, image_id)
-        if not isinstance(row, ImageRow):
-            digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
-            raise errors.ImageNotFound(repository.name, tx.registry_id, digest=digest, tag=tag)
-        described[row.digest] = images.with_tags(tx, row)
+        row = require_image(tx, repository, image_id)
+        described[row.digest] = Described(images.with_tags(tx, row), scans.state(tx, row))
     return list(described.values())
 
 
@@ -242,17 +261,26 @@ async def update_image_storage_class(call: Call, parameters: Parameters) -> Resu
 
 def _update_storage_class(tx: Transaction, name: str, image_id: dict[str, str], target: str) -> ImageRow:
     repository = repositories.require(tx, name)
-    row = _resolve(tx, repository, image_id)
-    if not isinstance(row, ImageRow):
-        raise errors.ImageNotFound(
-            name, tx.registry_id, digest=image_id.get("imageDigest"), tag=image_id.get("imageTag")
-        )
+    row = require_image(tx, repository, image_id)
     try:
         return (
             archive.archive_with_referrers(tx, row) if target == "ARCHIVE" else archive.begin_restore(tx, row)
         )
     except (ImageReferenced, archive.WrongStatus) as error:
         raise errors.ImageStorageClassUpdateNotSupported(str(error)) from None
+
+
+def require_image(tx: Transaction, repository: Repository, image_id: dict[str, str]) -> ImageRow:
+    """The image that an imageId names.
+
+    Raises:
+        careen.ecr.errors.ImageNotFound: there is none, or the imageId names nothing.
+    """
+    row = _resolve(tx, repository, image_id)
+    if not isinstance(row, ImageRow):
+        digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
+        raise errors.ImageNotFound(repository.name, tx.registry_id, digest=digest, tag=tag)
+    return row
 
 
 def _resolve(tx: Transaction, repository: Repository, image_id: dict[str, str]) -> ImageRow | tuple[str, str]:
@@ -296,7 +324,7 @@ def _image(call: Call, name: str, row: ImageRow, tag: str | None, data: bytes) -
     }
 
 
-def _detail(call: Call, name: str, image: Image) -> Result:
+def _detail(call: Call, name: str, image: Image, state: State | None) -> Result:
     row = image.row
     return {
         "registryId": call.registry.id,
@@ -305,6 +333,10 @@ def _detail(call: Call, name: str, image: Image) -> Result:
         "imageTags": image.tags or None,
         "imageSizeInBytes": row.image_size,
         "imagePushedAt": row.pushed_at,
+        "imageScanStatus": None if state is None else scan_status(state),
+        "imageScanFindingsSummary": None
+        if state is None or state.completed_at is None
+        else scan_summary(state),
         "imageManifestMediaType": row.media_type,
         "artifactMediaType": row.artifact_type,
         "lastRecordedPullTime": row.pulled_at,
@@ -312,6 +344,20 @@ def _detail(call: Call, name: str, image: Image) -> Result:
         "imageStatus": row.status,
         "lastArchivedAt": row.archived_at,
         "lastActivatedAt": row.activated_at,
+    }
+
+
+def scan_status(state: State) -> Result:
+    """An ImageScanStatus."""
+    return {"status": state.status, "description": state.description}
+
+
+def scan_summary(state: State) -> Result:
+    """An ImageScanFindingsSummary."""
+    return {
+        "imageScanCompletedAt": state.completed_at,
+        "vulnerabilitySourceUpdatedAt": state.source_updated_at,
+        "findingSeverityCounts": state.counts,
     }
 
 

@@ -13,6 +13,12 @@ from careen.registry.registry import Registry, Transaction
 
 ROOT = "root"
 
+TOKEN_USER = "AWS"  # noqa: S105 the name of a user
+"""The user that goes with a token for a password."""
+
+SCANNER = "careen:scanner"
+"""The name of whoever comes with a token of :func:`mint_pull`; no user can have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -23,6 +29,8 @@ class Principal:
     access_key_id: str
     policy: str
     """Name of the managed policy that says what it may do."""
+    repository: str | None = None
+    """The only repository in which it may do that; None: every one."""
 
     @property
     def arn(self) -> str:
@@ -65,18 +73,32 @@ def by_password(
     Raises:
         careen.iam.tokens.TokenExpired: the token was good once.
     """
-    if user == "AWS":
-        try:
-            claim = tokens.read(
-                keys.token_key(registry.master_key), tokens.Authorization, password, security_now
-            )
-        except tokens.TokenInvalid:
-            return None
-        return holder_of(tx, registry, claim.principal_id)
+    if user == TOKEN_USER:
+        return _by_token(tx, registry, password, security_now)
     secret = secret_of(tx, registry, user)
     # An unknown key takes the same comparison as a wrong secret.
     matches = hmac.compare_digest((secret or "").encode(), password.encode())
     return holder_of(tx, registry, user) if matches and secret is not None else None
+
+
+def _by_token(tx: Transaction, registry: Registry, token: str, security_now: Instant) -> Principal | None:
+    key = keys.token_key(registry.master_key)
+    try:
+        return holder_of(
+            tx, registry, tokens.read(key, tokens.Authorization, token, security_now).principal_id
+        )
+    except tokens.TokenInvalid:
+        pass
+    try:
+        pull = tokens.read(key, tokens.RepositoryPull, token, security_now)
+    except tokens.TokenInvalid:
+        return None
+    return scanner(registry.id, pull.repository)
+
+
+def scanner(registry_id: str, repository: str | None = None) -> Principal:
+    """Whoever looks for vulnerabilities in the images of a repository, on the registry's own behalf."""
+    return Principal(registry_id, SCANNER, "", ManagedPolicy.PULL_ONLY, repository)
 
 
 def mint_authorization(registry: Registry, principal: Principal, expires_at: Instant) -> str:
@@ -84,6 +106,11 @@ def mint_authorization(registry: Registry, principal: Principal, expires_at: Ins
     return tokens.mint(
         keys.token_key(registry.master_key), tokens.Authorization(principal.access_key_id), expires_at
     )
+
+
+def mint_pull(registry: Registry, repository: str, expires_at: Instant) -> str:
+    """The password that goes with :data:`TOKEN_USER` until ``expires_at`` (system clock): for pulls from one repository."""
+    return tokens.mint(keys.token_key(registry.master_key), tokens.RepositoryPull(repository), expires_at)
 
 
 def mint_download(registry: Registry, repository: str, digest: str, expires_at: Instant) -> str:
@@ -107,6 +134,11 @@ def grants_download(
 def may(principal: Principal, action: Action) -> bool:
     """Whether the principal's policy allows the action."""
     return managed.allows(principal.policy, action)
+
+
+def reaches(principal: Principal, repository: str | None) -> bool:
+    """Whether the principal may do anything there; None stands for the whole registry."""
+    return principal.repository in {None, repository}
 
 
 def require(principal: Principal, action: Action, resource: str) -> None:

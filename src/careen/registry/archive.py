@@ -3,6 +3,7 @@
 from careen.db import images, jobs
 from careen.db.images import ImageRow
 from careen.faults import Point, reach
+from careen.registry import scans
 from careen.registry.images import ACTIVE, ImageReferenced
 from careen.registry.registry import Transaction
 
@@ -64,5 +65,6 @@ def end_restore(tx: Transaction, manifest_id: int) -> None:
 
     One that was pushed meanwhile is active already, and may be archived again by now: it stays as it is.
     """
-    images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now, only_from=ACTIVATING)
+    if images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now, only_from=ACTIVATING):
+        scans.restored(tx, manifest_id)
     reach(Point.IMAGE_RESTORED)

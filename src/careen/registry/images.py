@@ -18,6 +18,7 @@ from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.manifest import Manifest
+from careen.registry import reports, scans
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
@@ -169,6 +170,7 @@ def put(
     ):  # pushing an archived image again restores it at once (ECR user guide, "Restoring an image")
         images.set_status(tx.rows, row.id, ACTIVE, activated_at=tx.now)
         row = row._replace(status=ACTIVE, activated_at=tx.now)
+        scans.arrived(tx, repository, row, manifest)
     if not created:
         images.restore_content(tx.rows, row.id, data)
     if tag is not None:
@@ -219,6 +221,8 @@ def _insert(
     row = row._replace(id=images.insert(tx.rows, row, data))
     images.refer_to_blobs(tx.rows, row.id, repository.id, sizes)
     images.refer_to_children(tx.rows, row.id, [child.id for child in children])
+    scans.arrived(tx, repository, row, manifest)
+    reports.arrived(tx, row, manifest)
     reach(Point.MANIFEST_PUT)
     return row
 

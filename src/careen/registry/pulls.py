@@ -3,8 +3,8 @@
 Pulls are remembered in memory and written together every few seconds and at shutdown, so a crash loses at most
 :data:`FLUSH_SECONDS` of them; Amazon ECR itself promises only one update in 24 hours.
 
-A pull says that somebody uses an image, so some do not count: those of clients that name themselves scanners, and those of
-principals on a list (ECR user guide, pull-time-update-exclusions).
+A pull says that somebody uses an image, so some do not count: those of clients that name themselves scanners, those of the scanner
+that we hand the image to, and those of principals on a list (ECR user guide, pull-time-update-exclusions).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from careen.db import pulls as pull_rows
 from careen.db import trash as trash_rows
 from careen.db.pulls import Exclusion as Exclusion
 from careen.ecr import errors
-from careen.registry import images, repositories
+from careen.registry import access, images, repositories
 from careen.registry.registry import Registry, Transaction
 
 K = TypeVar("K")
@@ -117,7 +117,7 @@ class MissedPull(NamedTuple):
 
 
 def _write(tx: Transaction, tallies: Mapping[Pull, Tally], missed: Mapping[MissedPull, Tally]) -> None:
-    excluded = {exclusion.principal_arn for exclusion in exclusions(tx)}
+    excluded = {access.scanner(tx.registry_id).arn} | {each.principal_arn for each in exclusions(tx)}
     counting = [
         (pull.manifest_id, tally.latest, tally.pulls)
         for pull, tally in tallies.items()

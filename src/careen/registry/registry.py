@@ -12,6 +12,7 @@ from careen.blobs.store import BlobStore
 from careen.clock import DAY, HOUR, SECOND, Clock, Instant
 from careen.db.engine import Connection, Database
 from careen.lifecycle.cost import DOLLARS_PER_GIB_MONTH
+from careen.scanners.scanner import Scanner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,6 +90,8 @@ class Registry:
     """For files without a name: on the disk, not in ``/tmp``, which may be memory."""
     limits: Limits = Limits()
     root_key: RootKey | None = None
+    scanner: Scanner | None = None
+    """What looks for vulnerabilities in images; None: nothing does."""
     public_url: str = ""
     """Where clients reach the registry, if a web server stands in front; else they are believed (``Host``)."""
 
