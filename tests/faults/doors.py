@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 from careen import worker
 from careen.ecr import errors
 from careen.oci.digest import digest_of
-from careen.registry import archive, gc, images, jobs, layers, lifecycle, previews, repositories
+from careen.registry import archive, gc, images, jobs, layers, lifecycle, previews, repositories, scans
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
@@ -45,6 +46,7 @@ class Door(Protocol):
     def delete(self, repository: str, digest: str) -> None: ...
     def archive(self, repository: str, digest: str) -> None: ...
     def restore(self, repository: str, digest: str) -> None: ...
+    def scan(self, repository: str, digest: str) -> None: ...
     def pull(self, repository: str, reference: str) -> bytes | None: ...
     def blob(self, repository: str, digest: str) -> bytes | None: ...
     def settle(self, repository: str, tags: set[str]) -> None: ...
@@ -124,6 +126,10 @@ class Direct:
     def restore(self, repository: str, digest: str) -> None:
         self._change(repository, digest, archive.begin_restore)
 
+    def scan(self, repository: str, digest: str) -> None:
+        with contextlib.suppress(errors.LimitExceeded):
+            self._change(repository, digest, scans.start)
+
     def pull(self, repository: str, reference: str) -> bytes | None:
         found = self._registry.read(images.pullable, repository, reference)
         if found is None:
@@ -138,7 +144,10 @@ class Direct:
     def settle(self, repository: str, tags: set[str]) -> None:
         self._registry.write_now(jobs.schedule)
         lifecycle.enqueue_runs(self._registry)
-        while worker.run_one(self._registry, "worker"):
+        image_scans = worker.image_scans(threading.Event(), "scans")
+        while worker.run_one(self._registry, "worker") or worker.run_one(
+            self._registry, "scans", image_scans
+        ):
             pass
         found = self._registry.read(images.tag_names, repository, "", 1000)
         assert set(found) == tags
@@ -223,6 +232,10 @@ class Http:
 
     def restore(self, repository: str, digest: str) -> None:
         self._change(repository, digest, "STANDARD")
+
+    def scan(self, repository: str, digest: str) -> None:
+        with contextlib.suppress(self._ecr.exceptions.LimitExceededException):
+            self._ecr.start_image_scan(repositoryName=repository, imageId={"imageDigest": digest})
 
     def pull(self, repository: str, reference: str) -> bytes | None:
         got = self._ask("GET", f"/v2/{repository}/manifests/{reference}", None, 200, 404)

@@ -133,6 +133,7 @@ STEPS: Sequence[Step] = [
     *(step for number, built in enumerate(PASSING) for step in _push(A, built, f"tmp-{number}")),
     Step("archive", lambda door: door.archive(A, ONE.digest), _nothing),
     Step("restore", lambda door: door.restore(A, ONE.digest), _nothing),
+    Step("scan", lambda door: door.scan(A, TWO.digest), _nothing),
     Step(
         "work",
         lambda door: door.settle(A, {"keep", *(f"tmp-{number}" for number in range(5))}),

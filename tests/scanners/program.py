@@ -93,6 +93,8 @@ def wait_for_ever() -> None:
 def main(what: str, image: str) -> None:
     """Do what is asked for."""
     match what.partition("="):
+        case "as", _, path:
+            main(Path(path).read_text(), image)
         case "trivy", _, count:
             pull(image)
             print(json.dumps(trivy(int(count or 20))))

@@ -96,9 +96,12 @@ def _by_token(tx: Transaction, registry: Registry, token: str, security_now: Ins
     return scanner(registry.id, pull.repository)
 
 
-def scanner(registry_id: str, repository: str | None = None) -> Principal:
-    """Whoever looks for vulnerabilities in the images of a repository, on the registry's own behalf."""
-    return Principal(registry_id, SCANNER, "", ManagedPolicy.PULL_ONLY, repository)
+def scanner(registry_id: str, repository: str) -> Principal:
+    """Whoever looks for vulnerabilities in the images of a repository, on the registry's own behalf.
+
+    Its key's id, which opens nothing, is another for each repository, so that what is remembered of one is not taken for another's.
+    """
+    return Principal(registry_id, SCANNER, f"{SCANNER}:{repository}", ManagedPolicy.PULL_ONLY, repository)
 
 
 def mint_authorization(registry: Registry, principal: Principal, expires_at: Instant) -> str:

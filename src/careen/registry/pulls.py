@@ -20,7 +20,7 @@ from careen.db import images as image_rows
 from careen.db import pulls as pull_rows
 from careen.db import trash as trash_rows
 from careen.db.pulls import Exclusion as Exclusion
-from careen.ecr import errors
+from careen.ecr import arn, errors
 from careen.registry import access, images, repositories
 from careen.registry.registry import Registry, Transaction
 
@@ -117,7 +117,7 @@ class MissedPull(NamedTuple):
 
 
 def _write(tx: Transaction, tallies: Mapping[Pull, Tally], missed: Mapping[MissedPull, Tally]) -> None:
-    excluded = {access.scanner(tx.registry_id).arn} | {each.principal_arn for each in exclusions(tx)}
+    excluded = {arn.user_arn(tx.registry_id, access.SCANNER)} | {each.principal_arn for each in exclusions(tx)}
     counting = [
         (pull.manifest_id, tally.latest, tally.pulls)
         for pull, tally in tallies.items()
