@@ -88,6 +88,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a level that is none": ({"log_level": "loud"}, "log_level is debug, info, warning or error, not 'loud'"),
     "no such setting": ({"prot": 5000}, "`prot`"),
     "blobs in no bucket": ({"blobs": "s3:///prefix"}, "blobs is s3://bucket/prefix"),
+    "no scanner": ({"scanner": "trivy image"}, "scanner is a command with {image} where the image belongs"),
+    "a scanner with an open quote": (
+        {"scanner": "sh -c 'trivy {image}"},
+        "scanner is no command: No closing quotation",
+    ),
+    "a scanner's program that is the image": ({"scanner": "{image}"}, "scanner is a command with {image}"),
+    "an adapter without a host": ({"scanner": "http://"}, "scanner is the address of a scanner adapter"),
+    "an adapter with a query": (
+        {"scanner": "https://adapter/?a=b"},
+        "scanner is the address of a scanner adapter",
+    ),
     "blobs elsewhere": ({"blobs": "gs://bucket"}, "blobs is s3://bucket/prefix"),
     "blobs with a secret": ({"blobs": "s3://bucket?key=k"}, "endpoint and region after its '?', not key"),
     "an endpoint without a scheme": ({"blobs": "s3://bucket?endpoint=s3.example.com"}, "begins with http"),

@@ -256,10 +256,10 @@ def test_a_finding_keeps_within_the_model() -> None:
         version="",
         cvss=[Cvss("9", "v", 1)],
     )
-    shape = model.ecr().model.shape_for("Attribute")
+    shape = model.ecr().model.shape_for("AttributeValue")
     assert made.uri is None
     assert made.attributes.keys() == {"package_name"}
-    assert len(made.attributes["package_name"]) == shape.members["value"].metadata["max"]
+    assert len(made.attributes["package_name"]) == shape.metadata["max"]
     assert len(made.name) < len(made.description or "") < len(long)
 
 

@@ -86,7 +86,7 @@ def test_an_image_is_one_word_whatever_it_is_called(tmp_path: Path) -> None:
     assert scan(made).decode() == f"--image={TARGET.reference} $HOME; `id`\n"
 
 
-FAILURES = {
+FAILURES: dict[str, tuple[str, dict[str, float], str]] = {
     "exit status and last words": (
         "fail",
         {},
