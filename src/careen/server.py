@@ -31,6 +31,7 @@ from careen.ecrapi.app import EcrApiApp
 from careen.faults import Point, reach
 from careen.findings.report import MAX_BYTES
 from careen.iam import keys
+from careen.metrics import MetricsApp
 from careen.registry import backup
 from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
@@ -182,7 +183,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
 class Application:
     """The ASGI application: ``/v2`` to the distribution API, everything else to the small router."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, metrics_open: bool = False) -> None:
         self._registry = registry
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
@@ -197,6 +198,7 @@ class Application:
                 Route("/", ecr_api.answer, methods=["POST"]),
                 Route("/", _welcome, methods=["GET"]),
                 Route("/healthz", self._health, methods=["GET"]),
+                Route("/metrics", MetricsApp(registry, is_open=metrics_open).answer, methods=["GET"]),
             ],
         )
 
@@ -224,7 +226,13 @@ class Application:
 async def _welcome(request: Request) -> Response:
     """What somebody sees who opens the address in a browser."""
     return JSONResponse(
-        {"name": "careen", "registry": f"{request.url.netloc}", "health": "/healthz", "api": "/v2/"}
+        {
+            "name": "careen",
+            "registry": f"{request.url.netloc}",
+            "health": "/healthz",
+            "metrics": "/metrics",
+            "api": "/v2/",
+        }
     )
 
 
@@ -248,4 +256,4 @@ def restore(source: Path, settings: Settings) -> Restored:
 
 def application(settings: Settings) -> Application:
     """One HTTP worker process's application."""
-    return Application(open_registry(settings))
+    return Application(open_registry(settings), metrics_open=settings.metrics_open)

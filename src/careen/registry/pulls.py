@@ -117,7 +117,9 @@ class MissedPull(NamedTuple):
 
 
 def _write(tx: Transaction, tallies: Mapping[Pull, Tally], missed: Mapping[MissedPull, Tally]) -> None:
-    excluded = {arn.user_arn(tx.registry_id, access.SCANNER)} | {each.principal_arn for each in exclusions(tx)}
+    excluded = {arn.user_arn(tx.registry_id, access.SCANNER)} | {
+        each.principal_arn for each in exclusions(tx)
+    }
     counting = [
         (pull.manifest_id, tally.latest, tally.pulls)
         for pull, tally in tallies.items()
