@@ -135,9 +135,7 @@ def _scanner(settings: Settings) -> Scanner | None:
         return HarborScanner(settings.scanner, public or here, settings.scanner_timeout, MAX_BYTES)
     # A certificate is for a name that clients know, not for a loopback address.
     registry = public if public and settings.tls_certificate else here
-    return CommandScanner(
-        settings.scanner, registry, Path(settings.data), settings.scanner_timeout, MAX_BYTES
-    )
+    return CommandScanner(settings.scanner, registry, settings.scanner_timeout, MAX_BYTES)
 
 
 def open_registry(settings: Settings, system: Clock = clock.system_now) -> Registry:

@@ -215,7 +215,8 @@ def _scan(registry: Registry, job: Job, *, stop: threading.Event, worker: str) -
     try:
         scans.run(registry, int(job.key), stop, lambda: registry.write_now(jobs.keep, job, worker))
     except scans.Stopped:
-        registry.write_now(jobs.again, job, 0)
+        if stop.is_set():  # else the job is another worker's by now
+            registry.write_now(jobs.again, job, 0)
 
 
 def _report(registry: Registry, job: Job) -> None:

@@ -37,7 +37,7 @@ def with_report(registry: Registry, folder: Path, report: Any) -> Registry:
     path.write_bytes(report if isinstance(report, bytes) else encoded(report))
     command = shlex.join(["sh", "-c", 'cat "$0"', str(path), "{image}"])
     return dataclasses.replace(
-        registry, scanner=CommandScanner(command, "http://127.0.0.1:9", folder, 30, 10_000_000)
+        registry, scanner=CommandScanner(command, "http://127.0.0.1:9", 30, 10_000_000)
     )
 
 
@@ -385,6 +385,38 @@ def test_the_newer_of_scan_and_report_is_described(registry: Registry, tmp_path:
     assert len(names(scanned)) == 2
     delete_image(scanned, APP, report(CYCLONEDX))
     assert names(scanned) == []
+
+
+def test_a_report_outlives_its_images_time_in_the_archive(registry: Registry) -> None:
+    """What a scan found is forgotten then; a report is still there."""
+    row = push(registry, APP, BUILT).image.row
+    push(registry, APP, report(SARIF_OF_TRIVY))
+    work(registry)
+    found = names(registry)
+    assert found
+    registry.write_now(archive.archive_with_referrers, row)
+    assert names(registry) == []
+    registry.write_now(archive.begin_restore, row._replace(status="ARCHIVED"))
+    work(registry)
+    assert names(registry) == found
+
+
+def test_findings_outlast_a_failure_and_an_older_report(
+    registry: Registry, tmp_path: Path, clock: Hands
+) -> None:
+    """The newest findings there are; the status says that the last scan failed."""
+    scanned = with_report(registry, tmp_path, GRYPE | {"matches": GRYPE["matches"][:1]})
+    push(scanned, APP, BUILT)
+    push(scanned, APP, report(SARIF_OF_TRIVY))
+    work(scanned)
+    start(scanned)
+    work(scanned)
+    clock.forward()
+    start(scanned)
+    work(with_report(registry, tmp_path, b""))
+    known = state(scanned)
+    assert known is not None
+    assert (known.status, len(names(scanned))) == ("FAILED", 1)
 
 
 def test_a_report_of_another_image_says_nothing_of_this_one(registry: Registry) -> None:

@@ -1,9 +1,9 @@
 """Scanners that are commands: what they are handed, and that none of them, however it behaves, harms or outlives its scan."""
 
 import json
-import os
 import shlex
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -27,13 +27,12 @@ TARGET = Target(
 )
 
 
-def scanner(folder: Path, what: str, **limits: float) -> CommandScanner:
+def scanner(what: str, **limits: float) -> CommandScanner:
     """The program of the tests, told to do one thing."""
     words = shlex.join([sys.executable, program.__file__, what])
     return CommandScanner(
         f"{words} {{image}}",
         TARGET.registry,
-        folder,
         limits.get("timeout", 30),
         int(limits.get("max_bytes", 1_000_000)),
     )
@@ -46,7 +45,13 @@ def scan(
     try:
         return made.scan(TARGET, Watch(stop or threading.Event(), keep))
     finally:
-        assert list(made._folder.glob("scan-*")) == []
+        assert list(Path(tempfile.gettempdir()).glob("careen-scan-*")) == []
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary folders are made in the test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def is_alive(pid: int) -> bool:
@@ -72,7 +77,7 @@ def test_a_scanner_finds_the_credential_and_no_secret(
     monkeypatch.setenv("CAREEN_SECRET_ACCESS_KEY", "hidden")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
     monkeypatch.setenv("TRIVY_SEVERITY", "HIGH")
-    environment = json.loads(scan(scanner(tmp_path, "environment")))
+    environment = json.loads(scan(scanner("environment")))
     assert "hidden" not in environment.values()
     assert environment["TRIVY_SEVERITY"] == "HIGH"
     assert (environment["GRYPE_REGISTRY_AUTH_USERNAME"], environment["TRIVY_PASSWORD"]) == ("AWS", "a-token")
@@ -80,9 +85,9 @@ def test_a_scanner_finds_the_credential_and_no_secret(
     assert environment["PWD"].startswith(str(tmp_path))
 
 
-def test_an_image_is_one_word_whatever_it_is_called(tmp_path: Path) -> None:
+def test_an_image_is_one_word_whatever_it_is_called() -> None:
     """There is no shell, and the reference stands where the command says."""
-    made = CommandScanner("echo --image={image} '$HOME;' `id`", TARGET.registry, tmp_path, 30, 1000)
+    made = CommandScanner("echo --image={image} '$HOME;' `id`", TARGET.registry, 30, 1000)
     assert scan(made).decode() == f"--image={TARGET.reference} $HOME; `id`\n"
 
 
@@ -100,21 +105,19 @@ FAILURES: dict[str, tuple[str, dict[str, float], str]] = {
 
 
 @pytest.mark.parametrize("case", FAILURES)
-def test_a_scanner_that_misbehaves_fails_with_a_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
-) -> None:
+def test_a_scanner_that_misbehaves_fails_with_a_reason(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     """The reason tells the operator what to look at, and nobody the credential."""
     monkeypatch.setattr(command, "GRACE_SECONDS", 0.5)
     what, limits, reason = FAILURES[case]
     with pytest.raises(ScanFailed) as failed:
-        scan(scanner(tmp_path, what, **limits))
+        scan(scanner(what, **limits))
     assert str(failed.value) == reason
 
 
-def test_a_scanner_that_is_not_there_fails_with_a_reason(tmp_path: Path) -> None:
+def test_a_scanner_that_is_not_there_fails_with_a_reason() -> None:
     """As after a typing error in the setting."""
     with pytest.raises(ScanFailed, match="The scanner cannot be started: no-such-scanner: No such file"):
-        scan(CommandScanner("no-such-scanner {image}", TARGET.registry, tmp_path, 30, 1000))
+        scan(CommandScanner("no-such-scanner {image}", TARGET.registry, 30, 1000))
 
 
 def test_a_scan_that_is_stopped_ends_the_scanner_and_all_it_started(tmp_path: Path) -> None:
@@ -123,7 +126,7 @@ def test_a_scan_that_is_stopped_ends_the_scanner_and_all_it_started(tmp_path: Pa
 
     def run() -> None:
         try:
-            scanner(tmp_path, f"children={tmp_path}").scan(TARGET, Watch(stop))
+            scanner(f"children={tmp_path}").scan(TARGET, Watch(stop))
         except Stopped as stopped:
             ended.append(stopped)
 
@@ -137,15 +140,8 @@ def test_a_scan_that_is_stopped_ends_the_scanner_and_all_it_started(tmp_path: Pa
     wait_until(lambda: not is_alive(int(child.read_text())))
 
 
-def test_a_scan_that_is_somebody_elses_by_now_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scan_that_is_somebody_elses_by_now_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker asks now and then whether the job is still its own."""
     monkeypatch.setattr("careen.scanners.scanner.KEEP_SECONDS", 0.05)
     with pytest.raises(Stopped):
-        scan(scanner(tmp_path, "hang"), keep=lambda: False)
-
-
-def test_the_environment_of_the_tests_is_left_alone(tmp_path: Path) -> None:
-    """What a scanner is handed is its own."""
-    before = dict(os.environ)
-    scan(scanner(tmp_path, "garbage"))
-    assert dict(os.environ) == before
+        scan(scanner("hang"), keep=lambda: False)

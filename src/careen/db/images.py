@@ -7,6 +7,9 @@ from careen.clock import Instant
 from careen.db import repositories
 from careen.db.engine import Connection
 
+ACTIVE = "ACTIVE"
+"""The status of an image that can be pulled."""
+
 
 class ImageRow(NamedTuple):
     """A row of ``manifests``."""

@@ -82,11 +82,11 @@ def complete(rows: Connection, scan: Scan, content: bytes) -> bool:
 
 
 def put_report(rows: Connection, scan: Scan, content: bytes) -> None:
-    """Keep what a report says of its subject."""
-    forget(rows, scan.manifest_id)
+    """Keep what a report says of its subject; a report that was read before says the same."""
     rows.execute(
         "INSERT INTO scans (manifest_id, origin, status, description, started_at, completed_at, source_updated_at, counts)"
-        " VALUES (:manifest_id, 'REPORT', :status, :description, :started_at, :completed_at, :source_updated_at, :counts)",
+        " VALUES (:manifest_id, 'REPORT', :status, :description, :started_at, :completed_at, :source_updated_at, :counts)"
+        " ON CONFLICT (manifest_id) DO NOTHING",
         scan._asdict(),
     )
     _put_findings(rows, scan.manifest_id, content)
@@ -109,5 +109,5 @@ def findings(rows: Connection, manifest_id: int) -> bytes | None:
 
 
 def forget(rows: Connection, manifest_id: int) -> None:
-    """Forget the scan and its findings."""
-    rows.execute("DELETE FROM scans WHERE manifest_id = :id", {"id": manifest_id})
+    """Forget the scan of an image, and its findings."""
+    rows.execute("DELETE FROM scans WHERE manifest_id = :id AND origin = 'SCAN'", {"id": manifest_id})

@@ -23,7 +23,7 @@ from careen.registry import repositories as repository_cases
 from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
 
-ACTIVE = "ACTIVE"
+ACTIVE = images.ACTIVE
 
 
 class Image(NamedTuple):
@@ -170,7 +170,7 @@ def put(
     ):  # pushing an archived image again restores it at once (ECR user guide, "Restoring an image")
         images.set_status(tx.rows, row.id, ACTIVE, activated_at=tx.now)
         row = row._replace(status=ACTIVE, activated_at=tx.now)
-        scans.arrived(tx, repository, row, manifest)
+        scans.restored(tx, row.id)
     if not created:
         images.restore_content(tx.rows, row.id, data)
     if tag is not None:

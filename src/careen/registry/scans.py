@@ -78,7 +78,7 @@ def start(tx: Transaction, row: ImageRow) -> None:
         careen.ecr.errors.UnsupportedImageType: it is an index, or an artifact that is no container image.
         careen.ecr.errors.LimitExceeded: it was scanned within :data:`EVERY`, or is being scanned. A failure does not count.
     """
-    if row.status != "ACTIVE":
+    if row.status != image_rows.ACTIVE:
         raise errors.ImageArchived(row.digest)
     if not _is_container_image(tx, row):
         raise errors.UnsupportedImageType(row.artifact_type or row.media_type)
@@ -89,17 +89,17 @@ def start(tx: Transaction, row: ImageRow) -> None:
 
 
 def arrived(tx: Transaction, repository: Repository, row: ImageRow, manifest: Manifest) -> None:
-    """An image has come, or has come back from the archive or the trash: have it scanned if the rules say so.
-
-    What was found before it went is forgotten (ECR user guide, "Restoring an image").
-    """
-    scans.forget(tx.rows, row.id)
+    """An image has come: have it scanned if the rules say so."""
     if manifest.is_container_image and scanning.of_repository(tx, repository).scan_on_push:
         _begin(tx, row)
 
 
 def restored(tx: Transaction, manifest_id: int) -> None:
-    """:func:`arrived`, of an image that a worker has brought back from the archive."""
+    """An image has come back from the archive: forget what was found before, and have it scanned if the rules say so.
+
+    As on Amazon ECR (user guide, "Restoring an image").
+    """
+    scans.forget(tx.rows, manifest_id)
     row = image_rows.by_id(tx.rows, manifest_id)
     repository = None if row is None else repository_rows.by_id(tx.rows, row.repository_id)
     manifest = None if row is None else _manifest(tx, row)
@@ -131,7 +131,7 @@ def state(tx: Transaction, row: ImageRow) -> State | None:
     shown = _shown(own, report)
     if shown is None:
         return None
-    if row.status != "ACTIVE":
+    if row.status != image_rows.ACTIVE:
         return State(IMAGE_ARCHIVED, "The image is archived.", None, None, {}, None)
     counts = msgspec.json.decode(shown.counts, type=dict[str, int]) if shown.counts else {}
     known = None if shown.completed_at is None else shown.manifest_id
@@ -139,14 +139,11 @@ def state(tx: Transaction, row: ImageRow) -> State | None:
 
 
 def _shown(own: Scan | None, report: Scan | None) -> Scan | None:
-    """The newer of the two; a scan that is under way is new, and one that failed gives way to any report."""
+    """The one with the newer findings; but a scan that is under way is waited for."""
     if own is None or report is None:
         return own or report
-    if own.status == IN_PROGRESS:
-        return own
-    if own.status == FAILED:
-        return report
-    return report if (report.completed_at or 0) > (own.completed_at or 0) else own
+    is_newer = own.status == IN_PROGRESS or (own.completed_at or 0) > (report.completed_at or 0)
+    return own if is_newer else report
 
 
 def findings(tx: Transaction, found: State) -> Sequence[Finding]:

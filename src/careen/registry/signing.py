@@ -72,11 +72,8 @@ def is_signed(tx: Transaction, row: ImageRow) -> bool:
     """Whether a signature of an image is there and can be pulled."""
     by_tag = image_rows.by_tag(tx.rows, row.repository_id, signatures.tag_of(row.digest))
     referrers = image_rows.referrers(tx.rows, row.repository_id, row.digest)
-    return any(
-        each.status == "ACTIVE"
-        for each in referrers
-        if signatures.is_signature(each.artifact_type, _annotations(each))
-    ) or (by_tag is not None and by_tag.status == "ACTIVE")
+    found = [each for each in referrers if signatures.is_signature(each.artifact_type, _annotations(each))]
+    return any(each.status == image_rows.ACTIVE for each in (*found, by_tag) if each is not None)
 
 
 def _annotations(row: ImageRow) -> dict[str, str]:

@@ -46,22 +46,20 @@ class CommandScanner:
     Args:
         command: as one would type it; ``{image}`` stands for the image.
         registry: where images are, for a program on this machine.
-        folder: where its temporary folders are made.
         timeout: seconds.
         max_bytes: the most that a report may have.
     """
 
-    def __init__(self, command: str, registry: str, folder: Path, timeout: float, max_bytes: int) -> None:
+    def __init__(self, command: str, registry: str, timeout: float, max_bytes: int) -> None:
         self.registry = registry
         self.timeout = timeout
         self._words = shlex.split(command)
-        self._folder = folder
         self._max_bytes = max_bytes
 
     def scan(self, target: Target, watch: Watch) -> bytes:
         """Run the command for one image; what it prints."""
         words = [word.replace("{image}", target.reference) for word in self._words]
-        with tempfile.TemporaryDirectory(prefix="scan-", dir=self._folder) as home:
+        with tempfile.TemporaryDirectory(prefix="careen-scan-") as home:
             (Path(home) / "config.json").write_text(_docker_configuration(target))
             try:
                 process = subprocess.Popen(  # noqa: S603 the operator's own command, and no shell
