@@ -104,8 +104,8 @@ def _run_scrubs(registry: Registry, stop: threading.Event, worker: str) -> None:
 def _run_scans(registry: Registry, stop: threading.Event, worker: str) -> None:
     work = image_scans(stop, worker)
     while not stop.is_set():
-        version = registry.database.version()
         try:
+            version = registry.database.version()
             if not run_one(registry, worker, work):
                 _wait_for_a_commit(registry, version, stop)
         except Exception:

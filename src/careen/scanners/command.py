@@ -147,7 +147,11 @@ def _docker_configuration(target: Target) -> str:
 
 
 def _environment(target: Target, home: str) -> Mapping[str, str]:
-    """The environment of Careen without what is its own, and where scanners look for credentials."""
+    """The environment of Careen without what is its own, and where scanners look for credentials.
+
+    Trivy is not told that the registry speaks plain HTTP: it takes loopback addresses for that, and its option would let it
+    download its database from anybody.
+    """
     plain = str(target.registry.startswith("http://")).lower()
     theirs = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
     return theirs | {
@@ -155,7 +159,6 @@ def _environment(target: Target, home: str) -> Mapping[str, str]:
         "NO_COLOR": "1",
         "TRIVY_USERNAME": target.user,
         "TRIVY_PASSWORD": target.password,
-        "TRIVY_INSECURE": plain,
         **{
             f"{program}_REGISTRY_{name}": value
             for program in ("GRYPE", "SYFT")
