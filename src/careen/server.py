@@ -30,6 +30,8 @@ from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
 from careen.faults import Point, reach
 from careen.iam import keys
+from careen.pull_through.importer import Importer
+from careen.pull_through.secrets import Secrets
 from careen.registry import backup
 from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
@@ -151,6 +153,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
             restore_on_pull=settings.restore_on_pull,
             scrub_every=round(settings.scrub_interval * SECOND),
             scrub_rate=settings.scrub_rate,
+            upstream_every=round(settings.upstream_interval * SECOND),
             upload_ttl=round(settings.upload_ttl * SECOND),
             pin_grace=round(settings.pin_grace * SECOND),
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),
@@ -158,18 +161,24 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
     )
 
 
+def _upstream_secrets(settings: Settings) -> Secrets:
+    folder = Path(settings.secrets) if settings.secrets else Path(settings.data) / "secrets"
+    return Secrets(folder, settings.upstream_credentials)
+
+
 class Application:
     """The ASGI application: ``/v2`` to the distribution API, everything else to the small router."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, upstream_secrets: Secrets) -> None:
         self._registry = registry
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
         again = Again(registry, fresh, self._pulls)
+        self._importer = Importer(registry, upstream_secrets)
         self.answer_again = again.answer
         """For a protocol that can write a whole response at once; see ``careen.protocol``."""
-        self._distribution = DistributionApp(Surface(registry, fresh, self._pulls, again))
-        ecr_api = EcrApiApp(registry, self._pulls)
+        self._distribution = DistributionApp(Surface(registry, fresh, self._pulls, again, self._importer))
+        ecr_api = EcrApiApp(registry, self._pulls, self._importer)
         self._router = Starlette(
             lifespan=self._lifespan,
             routes=[
@@ -190,6 +199,7 @@ class Application:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         flushing = asyncio.create_task(self._pulls.run())
         yield
+        await self._importer.close()
         flushing.cancel()
         await flushing
         self._registry.close()
@@ -227,4 +237,4 @@ def restore(source: Path, settings: Settings) -> Restored:
 
 def application(settings: Settings) -> Application:
     """One HTTP worker process's application."""
-    return Application(open_registry(settings))
+    return Application(open_registry(settings), _upstream_secrets(settings))

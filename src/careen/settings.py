@@ -70,6 +70,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How often everything stored is read and compared with its digest, from the end of one time to the start of the next."""
     scrub_rate: Annotated[int, msgspec.Meta(ge=0)] = 20_000_000
     """How many bytes a second that reads at most, so that it is not noticed; 0: no limit."""
+    upstream_interval: Interval = 86_400
+    """How old a cached tag may be before a pull asks its upstream again. Amazon ECR: 24 hours. See pull-through-cache.md."""
+    upstream_credentials: str = ""
+    """The secrets of pull-through cache rules as JSON: `{"NAME": {"username": "…", "accessToken": "…"}}`; those here go first."""
+    secrets: str = ""
+    """The folder with the secrets of pull-through cache rules; empty: `secrets` in the data folder."""
     upload_ttl: Seconds = 86_400
     """How long an upload may stand still before it is abandoned."""
     reserve: Bytes = 67_108_864
@@ -163,8 +169,23 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting("access_key_id and secret_access_key go together")
     if settings.access_key_id and len(settings.secret_access_key) < MIN_SECRET:
         raise InvalidSetting(f"secret_access_key has at least {MIN_SECRET} characters")
+    if settings.upstream_credentials:
+        _check_credentials(settings.upstream_credentials)
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise InvalidSetting(f"log_level is debug, info, warning or error, not '{settings.log_level}'")
+
+
+def _check_credentials(text: str) -> None:
+    try:
+        given = msgspec.json.decode(text, type=dict[str, dict[str, str]])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        given = {"": {}}
+    for name, secret in given.items():
+        if secret.keys() != {"username", "accessToken"}:
+            of = f" of {name}" if name else ""
+            raise InvalidSetting(  # and not what was given: it has passwords in it
+                f'upstream_credentials{of} is not JSON as {{"NAME": {{"username": "…", "accessToken": "…"}}}}'
+            )
 
 
 def _check_bucket(url: str) -> None:

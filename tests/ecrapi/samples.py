@@ -18,6 +18,10 @@ KEEP_ONE = (
 _THERE = {"repositoryName": ABSENT}
 _ARN = {"resourceArn": f"arn:aws:ecr:{REGION}:{REGISTRY_ID}:repository/{ABSENT}"}
 _PRINCIPAL = {"principalArn": f"arn:aws:iam::{REGISTRY_ID}:user/scanner"}
+_PREFIX = {"ecrRepositoryPrefix": "never-made"}
+_SECRET = {
+    "credentialArn": f"arn:aws:secretsmanager:{REGION}:{REGISTRY_ID}:secret:ecr-pullthroughcache/never-kept"
+}
 _BY_DIGEST = [{"imageDigest": DIGEST}]
 
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -28,11 +32,20 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "complete_layer_upload",
         _THERE | {"uploadId": UPLOAD_ID, "layerDigests": [DIGEST]},
     ),
+    "CreatePullThroughCacheRule": (
+        "create_pull_through_cache_rule",
+        _PREFIX | {"upstreamRegistryUrl": "quay.io"} | _SECRET,
+    ),
     "CreateRepository": ("create_repository", _THERE),
     "DeleteLifecyclePolicy": ("delete_lifecycle_policy", _THERE),
+    "DeletePullThroughCacheRule": ("delete_pull_through_cache_rule", _PREFIX),
     "DeleteRepository": ("delete_repository", _THERE),
     "DeregisterPullTimeUpdateExclusion": ("deregister_pull_time_update_exclusion", _PRINCIPAL),
     "DescribeImages": ("describe_images", _THERE),
+    "DescribePullThroughCacheRules": (
+        "describe_pull_through_cache_rules",
+        {"ecrRepositoryPrefixes": ["never-made"]},
+    ),
     "DescribeRepositories": ("describe_repositories", {"repositoryNames": [ABSENT]}),
     "GetAuthorizationToken": ("get_authorization_token", {}),
     "GetDownloadUrlForLayer": ("get_download_url_for_layer", _THERE | {"layerDigest": DIGEST}),
@@ -57,9 +70,11 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
         "update_image_storage_class",
         _THERE | {"imageId": _BY_DIGEST[0], "targetStorageClass": "ARCHIVE"},
     ),
+    "UpdatePullThroughCacheRule": ("update_pull_through_cache_rule", _PREFIX | _SECRET),
     "UploadLayerPart": (
         "upload_layer_part",
         _THERE | {"uploadId": UPLOAD_ID, "partFirstByte": 0, "partLastByte": 4, "layerPartBlob": b"layer"},
     ),
+    "ValidatePullThroughCacheRule": ("validate_pull_through_cache_rule", _PREFIX),
 }
 """Operation to boto3's method and parameters."""

@@ -13,6 +13,8 @@ from careen.ecrapi import layers
 from careen.ecrapi.call import Call
 from careen.iam.managed import ManagedPolicy
 from careen.oci.digest import digest_of
+from careen.pull_through.importer import Importer
+from careen.pull_through.secrets import Secrets
 from careen.registry import gc
 from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
@@ -44,7 +46,8 @@ def call(
     caller = Principal(registry.id, "alice", "AKIA", ManagedPolicy.FULL_ACCESS)
 
     async def run() -> dict[str, Any]:
-        asked = Call(registry, PullTimes(registry), caller, "http://localhost:5000")
+        importer = Importer(registry, Secrets(registry.scratch_folder))
+        asked = Call(registry, PullTimes(registry), importer, caller, "http://localhost:5000")
         return await operation(asked, {"repositoryName": APP, **parameters})
 
     return asyncio.run(run())

@@ -32,6 +32,8 @@ ABSENCES = {
     "LayersNotFoundException",
     "ExclusionNotFoundException",
     "ExclusionAlreadyExistsException",
+    "PullThroughCacheRuleNotFoundException",
+    "SecretNotFoundException",
 }
 
 

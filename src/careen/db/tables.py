@@ -18,6 +18,8 @@
     deletions ── trash ──< trash_blobs ──> blobs         who deleted what, for ever; what can still come back
     default_lifecycle_policies   for repositories that have none, by name pattern
     registry_documents           what holds for all repositories, such as protection rules
+    pull_through_cache_rules     prefixes of names that stand for other registries
+    repositories ──< upstream_references                 when a cached tag was compared with its upstream
     pull_time_exclusions         principals whose pulls do not count
     condemned_blobs      bytes whose row is gone, until they are gone too
     blobs ── damaged_blobs, manifests ── damaged_manifests     what a scrub found; a push of the same digest repairs it
@@ -357,6 +359,31 @@ default_lifecycle_policies = Table(
     metadata,
     Column("pattern", Text, primary_key=True, comment="of repository names, * for anything"),
     Column("policy", Text, nullable=False, comment="canonical JSON"),
+)
+
+pull_through_cache_rules = Table(
+    "pull_through_cache_rules",
+    metadata,
+    Column("prefix", Text, primary_key=True, comment="of repository names, without its /; or ROOT"),
+    Column("upstream_url", Text, nullable=False, comment="as it was given"),
+    Column("upstream_registry", Text, comment="ECR's name for it; NULL: it has none"),
+    Column("upstream_prefix", Text, nullable=False, comment="what stands there for prefix; or ROOT"),
+    Column("credential_arn", Text, comment="names a secret; NULL: none is needed"),
+    Column("custom_role_arn", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+upstream_references = Table(
+    "upstream_references",
+    metadata,
+    _repository_id(),
+    Column("reference", Text, nullable=False, comment="a tag; or a digest, whose referrers were listed"),
+    Column("digest", Text, nullable=False, comment="what it stood for; a tag that was pushed here is ours"),
+    Column("due_at", BigInteger, nullable=False, comment="when to compare it with the upstream again"),
+    PrimaryKeyConstraint("repository_id", "reference"),
+    sqlite_with_rowid=False,
 )
 
 pull_time_exclusions = Table(

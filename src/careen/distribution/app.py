@@ -20,6 +20,7 @@ end-13      GET /v2/<name>/blobs/uploads/<id>       ``uploads.upload_status``
 Beside them: DELETE of an upload, and GET, HEAD of ``/v2/_catalog``.
 """
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -37,6 +38,7 @@ from careen.registry.access import Principal
 from careen.registry.images import ImageReferenced
 from careen.registry.layers import UploadBusy, UploadUnknown
 from careen.registry.trouble import Trouble, trouble
+from careen.upstream.errors import Denied, TooManyRequests, UpstreamError
 
 Handler = Callable[[Surface, Exchange, Principal, str, str], Awaitable[None]]
 
@@ -174,7 +176,9 @@ async def _refuse(exchange: Exchange, error: Exception) -> None:
             trouble=wrong.name,
             error=repr(error),
         )
-    elif refusal.status >= 500:
+    elif refusal.status >= 500 and not isinstance(
+        error, UpstreamError
+    ):  # whose failure was told of where it happened
         log.error("request failed", method=exchange.method, path=exchange.path, exc_info=error)
     if refusal.status == 413 or wrong is not None:
         await exchange.discard(LINGER_BYTES)
@@ -191,6 +195,8 @@ def _in_oci_words(error: Exception) -> OciError:
             return OciError(OCI_CODES.get(error.code, "UNSUPPORTED"), error.message)
         case ImageReferenced():
             return OciError("UNSUPPORTED", str(error))
+        case UpstreamError():
+            return _not_given(error)
         case InvalidManifest():
             return OciError(
                 "MANIFEST_INVALID",
@@ -211,3 +217,16 @@ def _in_oci_words(error: Exception) -> OciError:
             if wrong is not None:
                 return OciError("UNSUPPORTED", wrong.value, status=TROUBLE_STATUS[wrong])
             return OciError("UNSUPPORTED", "the registry failed; its log says why", status=500)
+
+
+def _not_given(error: UpstreamError) -> OciError:
+    """What an upstream did not give: clients repeat what passes, and show the rest."""
+    match error:
+        case Denied():
+            return OciError("DENIED", f"The upstream registry refused: {error}")
+        case TooManyRequests():
+            wait = math.ceil(60 if error.retry_after is None else error.retry_after)
+            headers = [(b"retry-after", b"%d" % wait)]
+            return OciError("TOOMANYREQUESTS", f"The upstream registry is busy: {error}", headers=headers)
+        case _:
+            return OciError("UNSUPPORTED", f"The upstream registry is unavailable: {error}", status=503)

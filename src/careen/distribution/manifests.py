@@ -1,6 +1,7 @@
 """Manifests, tags and referrers: end-3, 7, 8, 9 and 12 of the distribution specification."""
 
 import contextlib
+from functools import partial
 
 import msgspec
 
@@ -20,12 +21,14 @@ from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.errors import OciError
-from careen.registry import images, repositories, trash
+from careen.registry import images, pull_through, repositories, trash
 from careen.registry.access import Action, Principal
 from careen.registry.deletions import Cause
 from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY
 from careen.registry.images import Pullable
+from careen.registry.pull_through import Standing
 from careen.registry.pulls import Pull
+from careen.upstream.errors import NotFound, UpstreamError
 
 
 def _weight(found: Pullable | None) -> int:
@@ -37,11 +40,7 @@ async def get_manifest(
 ) -> None:
     """end-3: GET or HEAD of a manifest by tag or digest."""
     surface.require(principal, Action.BATCH_GET_IMAGE, name)
-    found = surface.fresh.get(
-        ("manifest", name, reference),
-        lambda: images.pullable(surface.registry.single_read(), name, reference),
-        _weight,
-    )
+    found, until = await _with_upstream(surface, principal, name, reference)
     if found is None:
         found = await _from_trash(surface, principal, name, reference)
     digest = found.digest.encode()
@@ -63,7 +62,47 @@ async def get_manifest(
                 del found  # megabytes, for as long as a slow client likes
                 await exchange.respond_file(200, headers, file.fileno(), 0, size)
             return
-    surface.again.keep(exchange, await exchange.respond(200, headers, found.content), pull=pull)
+    surface.again.keep(exchange, await exchange.respond(200, headers, found.content), pull=pull, until=until)
+
+
+async def _with_upstream(
+    surface: Surface, principal: Principal, name: str, reference: str
+) -> tuple[Pullable | None, Instant | None]:
+    """What a reference names, after its upstream was asked if there is one and it is time to.
+
+    Returns:
+        The manifest, and the registry's instant from which its upstream is to be asked; None: not for this reference.
+    """
+    rules = surface.fresh.get(("rules",), lambda: surface.registry.read(pull_through.rules))
+    if pull_through.upstream_of(rules, name) is None:
+        return _manifest(surface, name, reference), None
+    standing = _standing(surface, name, reference)
+    if standing.is_due(surface.registry.clock()):
+        check_name(name)
+        _check_reference(reference)
+        with contextlib.suppress(NotFound):  # then it is as if there were no upstream
+            await surface.importer.refresh(
+                standing, name, reference, partial(surface.may, principal, name=name)
+            )
+        surface.fresh.renew()
+        standing = _standing(surface, name, reference)
+    return _manifest(surface, name, reference), standing.due_at
+
+
+def _manifest(surface: Surface, name: str, reference: str) -> Pullable | None:
+    return surface.fresh.get(
+        ("manifest", name, reference),
+        lambda: images.pullable(surface.registry.single_read(), name, reference),
+        _weight,
+    )
+
+
+def _standing(surface: Surface, name: str, reference: str) -> Standing:
+    return surface.fresh.get(
+        ("standing", name, reference),
+        lambda: surface.registry.read(pull_through.standing, name, reference),
+        lambda standing: TOO_HEAVY if standing.digest is None else 0,
+    )
 
 
 async def _from_trash(surface: Surface, principal: Principal, name: str, reference: str) -> Pullable:
@@ -173,6 +212,11 @@ async def list_referrers(
     check_name(name)
     if not digests.is_digest(digest):
         raise OciError("DIGEST_INVALID", f"'{digest}' is not a digest")
+    standing = surface.registry.read(pull_through.referrers_standing, name, digest)
+    with contextlib.suppress(UpstreamError):  # it was told of, and what is known is listed
+        await surface.importer.refresh_referrers(
+            standing, name, digest, partial(surface.may, principal, name=name)
+        )
     wanted = exchange.parameter("artifactType")
     await respond_listing(surface, exchange, lambda: _referrers(surface, name, digest, wanted))
 

@@ -10,6 +10,7 @@ from careen.distribution.exchange import Exchange, Header
 from careen.ecr.arn import RepositoryArn
 from careen.oci import names
 from careen.oci.errors import OciError
+from careen.pull_through.importer import Importer
 from careen.registry import access, repositories
 from careen.registry.access import Action, Principal
 from careen.registry.fresh import MAX_WEIGHT, Fresh
@@ -35,6 +36,7 @@ class Surface:
     fresh: Fresh
     pulls: PullTimes
     again: Again
+    importer: Importer
 
     def require(self, principal: Principal, action: Action, name: str | None) -> None:
         """Let the call pass, or raise ECR's refusal. ``name`` is the repository; None asks for the whole registry."""

@@ -351,6 +351,76 @@ class ExclusionNotFound(EcrError):
         super().__init__(f"There is no pull time update exclusion for {principal_arn}")
 
 
+# Pull-through cache.
+class PullThroughCacheRuleAlreadyExists(EcrError):
+    """The prefix has a rule."""
+
+    code = "PullThroughCacheRuleAlreadyExistsException"
+
+    def __init__(self, prefix: str, registry_id: str) -> None:
+        super().__init__(
+            f"A pull through cache rule with prefix '{prefix}' already exists in the registry with id '{registry_id}'"
+        )
+
+
+class PullThroughCacheRuleNotFound(EcrError):
+    """The prefix has no rule."""
+
+    code = "PullThroughCacheRuleNotFoundException"
+
+    def __init__(self, prefix: str, registry_id: str) -> None:
+        super().__init__(
+            f"The pull through cache rule with prefix '{prefix}' does not exist in the registry with id '{registry_id}'"
+        )
+
+
+class UnsupportedUpstreamRegistry(EcrError):
+    """A rule for what is no registry that can be read."""
+
+    code = "UnsupportedUpstreamRegistryException"
+
+
+class SecretNotFound(EcrError):
+    """A rule's credential is nowhere."""
+
+    code = "SecretNotFoundException"
+
+    def __init__(self, credential_arn: str) -> None:
+        super().__init__(f"The secret {credential_arn} was not found")
+
+
+class UnableToAccessSecret(EcrError):
+    """A rule's credential is there and cannot be read."""
+
+    code = "UnableToAccessSecretException"
+
+    def __init__(self, credential_arn: str, why: str) -> None:
+        super().__init__(f"The secret {credential_arn} cannot be read: {why}")
+
+
+class UnableToDecryptSecretValue(EcrError):
+    """A rule's credential can be read and makes no sense."""
+
+    code = "UnableToDecryptSecretValueException"
+
+    def __init__(self, credential_arn: str) -> None:
+        super().__init__(
+            f"The secret {credential_arn} is not a JSON object with a username and an accessToken"
+        )
+
+
+class UnableToGetUpstreamImage(EcrError):
+    """BatchGetImage of what no rule could bring, for want of a credential or of an upstream."""
+
+    code = "UnableToGetUpstreamImageException"
+
+
+class UnableToListUpstreamImageReferrers(EcrError):
+    """ListImageReferrers where the upstream could not be asked, and nothing is known of an earlier time."""
+
+    code = "UnableToListUpstreamImageReferrersException"
+
+
 # Parameters, tags, limits.
 class InvalidParameter(EcrError):
     """A parameter that fails a constraint, of the model or of ECR's own checks. Observed everywhere."""

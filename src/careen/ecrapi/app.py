@@ -29,6 +29,7 @@ from careen.ecrapi import (
     lifecycle,
     pins,
     plans,
+    pull_through,
     pulls,
     repositories,
     rules,
@@ -37,6 +38,7 @@ from careen.ecrapi import (
 from careen.ecrapi.call import Call
 from careen.iam import sigv4
 from careen.iam.actions import action_of
+from careen.pull_through.importer import Importer
 from careen.registry import access
 from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
@@ -50,11 +52,14 @@ OPERATIONS: dict[str, Operation] = {
     "BatchDeleteImage": images.batch_delete_image,
     "BatchGetImage": images.batch_get_image,
     "CompleteLayerUpload": layers.complete_layer_upload,
+    "CreatePullThroughCacheRule": pull_through.create_pull_through_cache_rule,
     "CreateRepository": repositories.create_repository,
     "DeleteLifecyclePolicy": lifecycle.delete_lifecycle_policy,
+    "DeletePullThroughCacheRule": pull_through.delete_pull_through_cache_rule,
     "DeleteRepository": repositories.delete_repository,
     "DeregisterPullTimeUpdateExclusion": pulls.deregister_pull_time_update_exclusion,
     "DescribeImages": images.describe_images,
+    "DescribePullThroughCacheRules": pull_through.describe_pull_through_cache_rules,
     "DescribeRepositories": repositories.describe_repositories,
     "GetAuthorizationToken": account.get_authorization_token,
     "GetDownloadUrlForLayer": layers.get_download_url_for_layer,
@@ -73,7 +78,9 @@ OPERATIONS: dict[str, Operation] = {
     "TagResource": repositories.tag_resource,
     "UntagResource": repositories.untag_resource,
     "UpdateImageStorageClass": images.update_image_storage_class,
+    "UpdatePullThroughCacheRule": pull_through.update_pull_through_cache_rule,
     "UploadLayerPart": layers.upload_layer_part,
+    "ValidatePullThroughCacheRule": pull_through.validate_pull_through_cache_rule,
 }
 """The operations of ECR that are served; the others of the model answer a modelled error."""
 
@@ -125,9 +132,10 @@ log = structlog.get_logger()
 class EcrApiApp:
     """Answers ``POST /``."""
 
-    def __init__(self, registry: Registry, pulls: PullTimes) -> None:
+    def __init__(self, registry: Registry, pulls: PullTimes, importer: Importer) -> None:
         self._registry = registry
         self._pulls = pulls
+        self._importer = importer
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def answer(self, request: Request) -> Response:
@@ -174,6 +182,7 @@ class EcrApiApp:
         call = Call(
             self._registry,
             self._pulls,
+            self._importer,
             principal,
             self._registry.public_url
             or f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",

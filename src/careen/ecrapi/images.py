@@ -6,6 +6,7 @@ import msgspec
 
 from careen.ecr import errors
 from careen.ecr.pages import Listing
+from careen.ecrapi import pull_through
 from careen.ecrapi.call import Call
 from careen.oci import digest as digests
 from careen.oci import names
@@ -71,7 +72,13 @@ def _put_image(
 async def batch_get_image(call: Call, parameters: Parameters) -> Result:
     """BatchGetImage. Manifests are answered as they were pushed, whatever ``acceptedMediaTypes`` prefers."""
     name = parameters["repositoryName"]
+    missing = await pull_through.refresh(call, name, parameters["imageIds"])
     found, failures = await call.registry.read_in_thread(_get_all, name, parameters["imageIds"])
+    for failure in failures:
+        if (error := missing.get(_reference(failure["imageId"]))) and (
+            reason := pull_through.failure_of(error)
+        ):
+            failure["failureCode"], failure["failureReason"] = reason
     for row, _, _ in found:
         call.pulls.record(Pull(row.id, call.principal.arn), call.user_agent)
     return {"images": [_image(call, name, row, tag, data) for row, tag, data in found], "failures": failures}
@@ -210,11 +217,14 @@ async def list_image_referrers(call: Call, parameters: Parameters) -> Result:
     subject, status = parameters["subjectId"]["imageDigest"], filters.get("artifactStatus", images.ACTIVE)
     types = filters.get("artifactTypes") or None
     repository = call.registry.read(repositories.require, name)
+    failure = await pull_through.refresh_referrers(call, name, subject)
     found = [
         row
         for row in call.registry.read(images.referrers, repository, subject)
         if status in {"ANY", row.status} and (types is None or row.artifact_type in types)
     ]
+    if failure is not None and not found:
+        raise failure
     listing: Listing[str, ImageRow] = Listing(
         f"ListImageReferrers {name} {subject} {status} {types}", str, _digest
     )
@@ -269,6 +279,10 @@ def _resolve(tx: Transaction, repository: Repository, image_id: dict[str, str]) 
         both = digest is not None and tag is not None
         return _MISMATCH if both and images.find(tx, repository, digest=digest) else _NOT_FOUND
     return row
+
+
+def _reference(image_id: dict[str, str]) -> str:
+    return image_id.get("imageDigest") or image_id.get("imageTag", "")
 
 
 def _failure(image_id: dict[str, str], reason: tuple[str, str]) -> Result:

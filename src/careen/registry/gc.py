@@ -16,7 +16,7 @@ from careen.blobs.store import UploadBusy, UploadUnknown
 from careen.clock import SECOND, Instant, system_now
 from careen.db import holds, layers
 from careen.faults import Point, reach
-from careen.registry import trash
+from careen.registry import pull_through, trash
 from careen.registry.registry import Registry, Transaction
 
 BATCH = 20
@@ -134,6 +134,7 @@ def sweep(registry: Registry) -> Collected:
     while found := registry.write_now(_condemn_unlinked):
         total = total.plus(found)
     _delete_condemned(registry)
+    registry.write_now(pull_through.forget)
     for stored in registry.blobs.stored():
         if stored.age > ORPHAN_AGE and not registry.read(is_known, stored.digest, stored.generation):
             registry.blobs.delete(stored.digest, stored.generation)

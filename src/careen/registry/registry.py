@@ -39,6 +39,8 @@ class Limits:
     """How often everything that is stored is read and compared with its digest."""
     scrub_rate: int = 20_000_000
     """How many bytes a second that reads; 0: as many as the disk gives."""
+    upstream_every: Instant = DAY
+    """How old a cached tag may be before its upstream is asked again."""
     upload_ttl: Instant = DAY
     """How long an upload may stand still before it is abandoned."""
     pin_grace: Instant = 30 * DAY

@@ -44,13 +44,15 @@ def parse(text: str) -> Address:
         port = parts.port
     except ValueError as error:
         raise InvalidAddress(f"'{text}' is not the address of a registry: {error}") from None
+    if parts.username is not None:  # which is not repeated
+        raise InvalidAddress("an address has no user name and no password in it")
     host = (parts.hostname or "").lower()
     written = f"[{host}]" if ":" in host else host
     if parts.scheme not in {"https", "http"} or _HOST.fullmatch(written) is None:
         raise InvalidAddress(
             f"'{text}' is not the address of a registry, such as https://registry.example.com"
         )
-    if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
+    if parts.path.strip("/") or parts.query or parts.fragment:
         raise InvalidAddress(f"'{text}' is more than a scheme, a host and a port")
     default = 443 if parts.scheme == "https" else 80
     return Address(parts.scheme, host, None if port == default else port)

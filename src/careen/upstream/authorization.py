@@ -90,7 +90,9 @@ class Authorization:
         realm = parameters.get("realm", "")
         _check_realm(realm, str(self._http.base_url))
         # What the registry asks for goes first: behind some names a repository has another name than it is called by.
-        query = {"scope": parameters.get("scope") or scope}
+        query = {}
+        if asked := parameters.get("scope") or scope:
+            query["scope"] = asked
         if service := parameters.get("service"):
             query["service"] = service
         headers = {} if credential is None else {"Authorization": _basic(credential)}

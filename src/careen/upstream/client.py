@@ -1,7 +1,7 @@
 """What can be done with another registry: read its images, write ours to it (OCI distribution-spec 1.1)."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple, Self
 from urllib.parse import quote, urlencode
 
@@ -155,7 +155,7 @@ class Client:
             return False
         return True
 
-    def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
+    def blob(self, repository: str, digest: str, size: int) -> Generator[bytes, None, None]:
         """Get a blob (end-2), in pieces as they come. After a break it goes on where it stopped.
 
         Nothing may be believed before the iterator has come to its end: the digest is compared there.

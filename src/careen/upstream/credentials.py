@@ -73,15 +73,24 @@ class AmazonTokens:
     Args:
         region: whose registry.
         is_fips: whether to ask the FIPS endpoint.
-        endpoint_url: another endpoint of the ECR API, such as a Careen; empty: Amazon's.
+        role_arn: the role to take on first, as another account's registry asks for; None: none.
+        endpoint_url: another endpoint of the AWS APIs; empty: Amazon's, whatever the environment says of endpoints, as that
+            may well lead to ourselves.
         clock: the system's clock.
     """
 
     def __init__(
-        self, region: str, *, is_fips: bool = False, endpoint_url: str = "", clock: Clock = system_now
+        self,
+        region: str,
+        *,
+        is_fips: bool = False,
+        role_arn: str | None = None,
+        endpoint_url: str = "",
+        clock: Clock = system_now,
     ) -> None:
         self._region = region
         self._is_fips = is_fips
+        self._role_arn = role_arn
         self._endpoint_url = endpoint_url
         self._clock = clock
         self._lock = threading.Lock()
@@ -102,12 +111,7 @@ class AmazonTokens:
 
     def _ask(self) -> tuple[Basic, Instant]:
         try:
-            client: Any = botocore.session.get_session().create_client(
-                "ecr",
-                region_name=self._region,
-                endpoint_url=self._endpoint_url or None,
-                config=Config(use_fips_endpoint=self._is_fips or None),
-            )
+            client = self._client("ecr", self._keys())
             answer = client.get_authorization_token()["authorizationData"][0]
         except ClientError as error:
             status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
@@ -117,6 +121,31 @@ class AmazonTokens:
             kind = Denied if "redential" in type(error).__name__ else Unavailable
             raise kind(str(error)) from None
         return _decoded(answer["authorizationToken"]), (int(answer["expiresAt"].timestamp() * SECOND) - EARLY)
+
+    def _keys(self) -> dict[str, str]:
+        """The keys of the role; none: those that are found."""
+        if self._role_arn is None:
+            return {}
+        taken = self._client("sts", {}).assume_role(RoleArn=self._role_arn, RoleSessionName="careen")[
+            "Credentials"
+        ]
+        return {
+            "aws_access_key_id": taken["AccessKeyId"],
+            "aws_secret_access_key": taken["SecretAccessKey"],
+            "aws_session_token": taken["SessionToken"],
+        }
+
+    def _client(self, service: str, keys: dict[str, str]) -> Any:
+        session = botocore.session.get_session()
+        session.set_config_variable("ignore_configured_endpoint_urls", True)
+        create: Any = session.create_client
+        return create(
+            service,
+            region_name=self._region,
+            endpoint_url=self._endpoint_url or None,
+            config=Config(use_fips_endpoint=self._is_fips or None),
+            **keys,
+        )
 
 
 def _decoded(token: str) -> Basic:
