@@ -10,7 +10,7 @@ import pytest
 
 from careen.oci.digest import digest_of
 from careen.upstream import client as client_module
-from careen.upstream import credentials
+from careen.upstream import credentials, exchange
 from careen.upstream.client import Client
 from careen.upstream.errors import (
     Denied,
@@ -21,6 +21,8 @@ from careen.upstream.errors import (
     UpstreamError,
 )
 from tests.images import artifact, image, index
+from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, serving
+from tests.tls import TlsServer, needs_openssl
 from tests.upstream.conftest import HASTY, client_of, content, push
 from tests.upstream.distribution import (
     Distribution,
@@ -281,3 +283,23 @@ def test_a_slow_registry_is_given_up(by_proxy: Client, proxy: Proxy, name: str) 
             list(hasty.blob(name, BIG_DIGEST, len(BIG)))
     finally:
         never.set()
+
+
+@needs_openssl
+def test_a_certificate_is_believed_if_its_authority_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A registry with an authority of its own is read when SSL_CERT_FILE names it, and not before. It is a Careen."""
+    built = image("base")
+    keys = credentials.fixed(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+    with serving(TlsServer(tmp_path / "data")) as server:
+        exchange._trust.cache_clear()
+        with client_of(server.url, keys) as client, pytest.raises(Unavailable, match="certificate"):
+            client.ping()
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        exchange._trust.cache_clear()
+        with client_of(server.url, keys) as client:
+            push(client, name, built, "1.0")
+            assert client.manifest(name, "1.0").data == built.manifest
+            assert client.referrers(name, built.digest) == []
+    exchange._trust.cache_clear()

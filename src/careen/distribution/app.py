@@ -38,7 +38,7 @@ from careen.registry.access import Principal
 from careen.registry.images import ImageReferenced
 from careen.registry.layers import UploadBusy, UploadUnknown
 from careen.registry.trouble import Trouble, trouble
-from careen.upstream.errors import Denied, TooManyRequests, UpstreamError
+from careen.upstream.errors import Denied, Invalid, TooManyRequests, UpstreamError
 
 Handler = Callable[[Surface, Exchange, Principal, str, str], Awaitable[None]]
 
@@ -228,5 +228,9 @@ def _not_given(error: UpstreamError) -> OciError:
             wait = math.ceil(60 if error.retry_after is None else error.retry_after)
             headers = [(b"retry-after", b"%d" % wait)]
             return OciError("TOOMANYREQUESTS", f"The upstream registry is busy: {error}", headers=headers)
+        case Invalid():
+            return OciError(
+                "MANIFEST_INVALID", f"What the upstream registry has is no image: {error}", status=502
+            )
         case _:
             return OciError("UNSUPPORTED", f"The upstream registry is unavailable: {error}", status=503)

@@ -108,6 +108,8 @@ async def refresh(call: Call, name: str, image_ids: list[dict[str, str]]) -> dic
             be made and the upstream gave nothing to put into it.
     """
     failures: dict[str, UpstreamError] = {}
+    if pull_through.upstream_of(call.registry.read(pull_through.rules), name) is None:
+        return failures
     for image_id in image_ids:
         reference = image_id.get("imageDigest") or image_id.get("imageTag", "")
         if not digests.is_digest(reference) and not names.is_tag(reference):

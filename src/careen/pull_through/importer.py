@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -41,9 +40,6 @@ T = TypeVar("T")
 
 May = Callable[[Action], bool]
 """Whether the caller may do something with the repository."""
-
-THREADS = 32
-"""How many requests to other registries are under way in one process."""
 
 IMPORTS = 8
 """How many images are imported at a time in one process; others wait for their turn."""
@@ -89,7 +85,6 @@ class Importer:
         self.secrets = secrets
         self._registry = registry
         self._turns = Turns(registry.scratch_folder / "imports.lock")
-        self._threads = ThreadPoolExecutor(THREADS, "careen-upstream")
         self._stop = threading.Event()
         self._places = asyncio.Semaphore(IMPORTS)
         self._under_way: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -102,7 +97,6 @@ class Importer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
         for _, client in self._clients.values():
             client.close()
         self._turns.close()
@@ -290,15 +284,30 @@ class Importer:
             while portion := await self._call(stream.portion):
                 yield portion
         finally:
-            with contextlib.suppress(RuntimeError):  # at the end of the process nothing needs to be closed
-                self._threads.submit(stream.close)
+            _in_a_thread(stream.close)
 
     def _is_here(self, name: str, digest: str) -> bool:
         return self._registry.read(pull_through.is_here, name, digest)
 
     async def _call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something that waits for another registry."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+
+        def settle(how: Callable[[], None]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+                loop.call_soon_threadsafe(lambda: None if done.done() else how())
+
+        def run() -> None:
+            try:
+                result = work(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - whoever waits is told
+                settle(partial(done.set_exception, error))
+            else:
+                settle(partial(done.set_result, result))
+
+        _in_a_thread(run)
+        return await done
 
     def _client(self, rule: Rule, patience: Patience) -> Client:
         """A client of a rule's upstream; the same one, as long as the rule is the same."""
@@ -323,6 +332,14 @@ class Importer:
             return self.secrets.read(credential_arn)
         except EcrError as error:
             raise Denied(error.message, code=error.code) from None
+
+
+def _in_a_thread(work: Callable[[], None]) -> None:
+    """A thread that the end of the process does not wait for, as it would for one of a pool: an upstream may be silent for long.
+
+    To start one costs a tenth of a millisecond, and what is done in it takes many.
+    """
+    threading.Thread(target=work, name="careen-upstream", daemon=True).start()
 
 
 class _Stream:
