@@ -31,6 +31,8 @@ LAYER = 70_000
 PUSH = 10_000
 """Bytes of what is pushed meanwhile."""
 PUSHERS = 4
+IDLE = 8000
+"""Pushes by which an idle registry is judged, before a collection and once more after it: disks have better and worse minutes."""
 BAR = 1.25
 """How many times as long a push may take while the collector works, at the 99th percentile."""
 
@@ -81,7 +83,8 @@ def measure(name: str, layers: int) -> Round:
     with tempfile.TemporaryDirectory(prefix="careen-collection-") as folder:
         with running(peer, Path(folder) / name) as server:
             fill(server, layers)
-            idle = pushes(server, until=lambda count: count >= 2000)
+            os.sync()
+            idle = undisturbed(server)
             if name == "careen":
                 return _beside(server, layers, idle)
         # The server is stopped: what this takes is how long nobody can push.
@@ -109,6 +112,7 @@ def _beside(server: Server, layers: int, idle: Sequence[float]) -> Round:
     collected = json.loads(told)
     if collected["blobs"] < layers:
         raise PeerError(f"only {collected['blobs']} of {layers} layers were collected")
+    idle = [*idle, *undisturbed(server)]
     return Round(layers, seconds, *percentiles(idle), *percentiles(busy), len(busy))
 
 
@@ -140,6 +144,11 @@ def fill(server: Server, count: int) -> None:
 
     with ThreadPoolExecutor(PUSHERS) as pool:
         list(pool.map(some, range(PUSHERS)))
+
+
+def undisturbed(server: Server) -> list[float]:
+    """How long pushes take, in seconds, while nothing else happens."""
+    return pushes(server, until=lambda count: count >= IDLE)
 
 
 def pushes(server: Server, until: Callable[[int], bool]) -> list[float]:

@@ -7,8 +7,11 @@ import re
 import sys
 from pathlib import Path
 
+from botocore import xform_name
+
 from careen import faults, settings
 from careen.ecr import model
+from careen.ecrapi import app as ecr_api
 from careen.iam.actions import action_of
 from careen.iam.managed import ALLOWED, ManagedPolicy
 
@@ -188,9 +191,57 @@ def faults_page() -> str:
     return FAULTS.replace("{count}", str(len(rows))) + "".join(rows)
 
 
+OPERATIONS = """# ECR's operations
+
+Amazon ECR has {count} operations (botocore's service model). {served} of them are served here, each as AWS documents it; one
+that is not answers a modelled 400 that says so. The permission is what an identity policy or a repository policy has to allow.
+Every operation can also answer `InvalidParameterException` and `ServerException`; a repository that is not there is
+`RepositoryNotFoundException`. The tests are up to three that call the operation on a live server, apart from the tables that go
+through all of them ([every operation](../../tests/ecrapi/test_every_operation.py),
+[permissions](../../tests/ecrapi/test_permissions.py)).
+
+| operation | served | permission | errors of its own | tests |
+|---|---|---|---|---|
+"""
+
+
+def operations_page() -> str:
+    """All of ECR's operations: served or not, the permission, the errors, and where each is tested."""
+    service = model.ecr()
+    called = _calls_in_tests()
+    rows = []
+    for name in sorted(service.model.operation_names):
+        errors = [shape.name for shape in service.operation(name).error_shapes if shape.name not in COMMON]
+        tests = [f"[{path.stem}](../../{path})" for path in called.get(xform_name(name), [])[:3]]
+        served = name in ecr_api.OPERATIONS
+        rows.append(
+            f"| `{name}` | {'yes' if served else 'no'} | `{action_of(name)}` |"
+            f" {', '.join(f'`{error}`' for error in errors)} | {', '.join(tests)} |\n"
+        )
+    head = OPERATIONS.replace("{count}", str(len(rows))).replace("{served}", str(len(ecr_api.OPERATIONS)))
+    return head + "".join(rows)
+
+
+def _calls_in_tests() -> dict[str, list[Path]]:
+    """Each name that a test calls as a method, with the files that do, those of ECR's API first."""
+    root = HERE.parent
+    found: dict[str, list[Path]] = {}
+    files = sorted((root / "tests").rglob("test_*.py"), key=lambda path: (path.parent.name != "ecrapi", path))
+    for path in files:
+        nodes = ast.walk(ast.parse(path.read_text()))
+        for name in {node.attr for node in nodes if isinstance(node, ast.Attribute)}:
+            found.setdefault(name, []).append(path.relative_to(root))
+    return found
+
+
 COMMON = {"ServerException", "InvalidParameterException", "RepositoryNotFoundException"}
 
-PAGES = {"settings.md": settings_page, "service.md": service_page, "faults.md": faults_page}
+PAGES = {
+    "settings.md": settings_page,
+    "service.md": service_page,
+    "faults.md": faults_page,
+    "reference/operations.md": operations_page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

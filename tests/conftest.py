@@ -1,8 +1,12 @@
 """Fixtures: a server that many tests share, servers of one's own, and a registry without a server."""
 
 import contextlib
+import json
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,26 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def server(shared_server: Server) -> Server:
     """The server that most tests talk to."""
     return shared_server
+
+
+@pytest.fixture(scope="session")
+def key_of(server: Server) -> Callable[[str], dict[str, str]]:
+    """Make access keys as people do, ``careen key create NAME --policy …``, one for each policy."""
+
+    @cache
+    def key(policy: str) -> dict[str, str]:
+        command = ["key", "create", f"has-{policy}", "--policy", policy, "--json"]
+        done = subprocess.run(
+            [sys.executable, "-m", "careen", *command],
+            env=server.environment(),
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        made: dict[str, str] = json.loads(done.stdout)
+        return made
+
+    return key
 
 
 @pytest.fixture(scope="session")

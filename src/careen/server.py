@@ -30,6 +30,7 @@ from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
 from careen.faults import Point, reach
 from careen.iam import keys
+from careen.metrics import MetricsApp
 from careen.pull_through.importer import Importer
 from careen.pull_through.secrets import Secrets
 from careen.registry import backup
@@ -169,7 +170,7 @@ def _upstream_secrets(settings: Settings) -> Secrets:
 class Application:
     """The ASGI application: ``/v2`` to the distribution API, everything else to the small router."""
 
-    def __init__(self, registry: Registry, upstream_secrets: Secrets) -> None:
+    def __init__(self, registry: Registry, upstream_secrets: Secrets, *, metrics_open: bool = False) -> None:
         self._registry = registry
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
@@ -185,6 +186,7 @@ class Application:
                 Route("/", ecr_api.answer, methods=["POST"]),
                 Route("/", _welcome, methods=["GET"]),
                 Route("/healthz", self._health, methods=["GET"]),
+                Route("/metrics", MetricsApp(registry, is_open=metrics_open).answer, methods=["GET"]),
             ],
         )
 
@@ -213,7 +215,13 @@ class Application:
 async def _welcome(request: Request) -> Response:
     """What somebody sees who opens the address in a browser."""
     return JSONResponse(
-        {"name": "careen", "registry": f"{request.url.netloc}", "health": "/healthz", "api": "/v2/"}
+        {
+            "name": "careen",
+            "registry": f"{request.url.netloc}",
+            "health": "/healthz",
+            "metrics": "/metrics",
+            "api": "/v2/",
+        }
     )
 
 
@@ -237,4 +245,5 @@ def restore(source: Path, settings: Settings) -> Restored:
 
 def application(settings: Settings) -> Application:
     """One HTTP worker process's application."""
-    return Application(open_registry(settings), _upstream_secrets(settings))
+    secrets_of_upstreams = _upstream_secrets(settings)
+    return Application(open_registry(settings), secrets_of_upstreams, metrics_open=settings.metrics_open)

@@ -108,6 +108,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For tests and demonstrations: a file with the ISO 8601 time that the registry takes for now. Security ignores it."""
     storage_price: Annotated[float, msgspec.Meta(ge=0)] = 0.10
     """What a GiB of storage costs in a month, in US dollars: Amazon ECR's price, unless you know your own."""
+    metrics_open: bool = False
+    """Whether `GET /metrics` is answered without a credential; else with any key that may `careen:GetMetrics`."""
     log_level: str = "info"
     """debug, info, warning or error."""
 

@@ -93,8 +93,12 @@ def test_a_policy_run_and_a_collection_give_exactly_their_bytes_back(
     week_later = (dt.datetime.now(dt.UTC) + dt.timedelta(days=7, minutes=1)).isoformat()
     in_trash = answer("storage", "--data", data)
     (clock := tmp_path / "clock").write_text(week_later)
+    assert "no collection has given" in careen("gc", "--history", "--data", data).stdout
     collected = answer("gc", "--now", "--grace", "0", "--data", data, CAREEN_CLOCK_FILE=str(clock))
     assert (collected["blobs"], collected["purged"]) == (4, in_trash["trash_images"]) == (4, 2)
+    (told,) = answer("gc", "--history", "--data", data)
+    assert (told["kind"], told["blobs"], told["freedBytes"]) == ("collect", 4, collected["freed"])
+    assert f"{collected['freed']:,}" in careen("gc", "--history", "--data", data).stdout
     assert collected["freed"] == in_trash["trash_bytes"]
     assert collected["freed"] == collected["before"]["blobBytes"] - collected["after"]["blobBytes"] > 300_000
     assert answer("storage", "--data", data)["unneeded_bytes"] == 0

@@ -15,6 +15,13 @@ def test_generated_pages_are_up_to_date(page: str) -> None:
     assert GENERATED[page]() == (ROOT / "docs" / page).read_text()
 
 
+def test_every_operation_that_is_served_is_called_by_a_test() -> None:
+    """On a live server, beside the tables that go through all operations."""
+    rows = [line.split(" | ") for line in (ROOT / "docs/reference/operations.md").read_text().splitlines()]
+    untested = [row[0] for row in rows if len(row) == 5 and row[1] == "yes" and "tests/" not in row[4]]
+    assert untested == []
+
+
 def test_the_architecture_names_every_module() -> None:
     """A module that docs/ARCHITECTURE.md does not name is one a newcomer cannot find."""
     described = (ROOT / "docs" / "ARCHITECTURE.md").read_text()

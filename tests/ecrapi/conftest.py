@@ -1,8 +1,5 @@
 """Fixtures: a strict boto3 client of the shared registry, and a repository of one's own."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -30,26 +27,6 @@ def repository(ecr: Any, name: str) -> str:
     """A repository that no other test uses."""
     ecr.create_repository(repositoryName=name)
     return name
-
-
-@pytest.fixture(scope="session")
-def key_of(server: Server) -> Callable[[str], dict[str, str]]:
-    """Make access keys as people do, ``careen key create NAME --policy …``, one for each policy."""
-
-    @cache
-    def key(policy: str) -> dict[str, str]:
-        command = ["key", "create", f"has-{policy}", "--policy", policy, "--json"]
-        done = subprocess.run(
-            [sys.executable, "-m", "careen", *command],
-            env=server.environment(),
-            capture_output=True,
-            check=True,
-            timeout=60,
-        )
-        made: dict[str, str] = json.loads(done.stdout)
-        return made
-
-    return key
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 from careen import worker
 from careen.ecr import errors
 from careen.oci.digest import digest_of
-from careen.registry import archive, gc, images, jobs, layers, lifecycle, previews, repositories
+from careen.registry import archive, gc, images, jobs, layers, lifecycle, previews, repositories, trash
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
 from tests.distribution.client import Answer, Client
 from tests.images import Built
 from tests.registry import steps
-from tests.registry.steps import cause
+from tests.registry.steps import TESTER, cause
 
 PART = 60_000
 """Bytes per chunk of an upload."""
@@ -43,6 +43,7 @@ class Door(Protocol):
     def put(self, repository: str, built: Built, tag: str | None) -> None: ...
     def untag(self, repository: str, tag: str) -> None: ...
     def delete(self, repository: str, digest: str) -> None: ...
+    def bring_back(self, repository: str, digest: str) -> None: ...
     def archive(self, repository: str, digest: str) -> None: ...
     def restore(self, repository: str, digest: str) -> None: ...
     def pull(self, repository: str, reference: str) -> bytes | None: ...
@@ -112,6 +113,13 @@ class Direct:
     def delete(self, repository: str, digest: str) -> None:
         self._registry.write_now(images.delete_by_digest, self._target(repository), digest, cause())
 
+    def bring_back(self, repository: str, digest: str) -> None:
+        if self._registry.read(images.find, self._target(repository), digest=digest) is None:
+            try:
+                self._registry.write_now(trash.restore, repository, digest, TESTER)
+            except errors.ImageNotInTrash:
+                raise Gone from None
+
     def _change(self, repository: str, digest: str, change: Any) -> None:
         row = self._registry.read(images.find, self._target(repository), digest=digest)
         assert row is not None
@@ -156,9 +164,10 @@ async def _stream(data: bytes) -> AsyncIterator[list[bytes]]:
 class Http:
     """A client of a server, which has a worker of its own."""
 
-    def __init__(self, client: Client, ecr: Any) -> None:
+    def __init__(self, client: Client, ecr: Any, own: Any) -> None:
         self._client = client
         self._ecr = ecr
+        self._own = own
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, *expected: int, **headers: str
@@ -211,6 +220,13 @@ class Http:
 
     def delete(self, repository: str, digest: str) -> None:
         self._ask("DELETE", f"/v2/{repository}/manifests/{digest}", None, 202, 404)
+
+    def bring_back(self, repository: str, digest: str) -> None:
+        if self.pull(repository, digest) is None:
+            try:
+                self._own.restore_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+            except self._own.exceptions.ImageNotInTrashException:
+                raise Gone from None
 
     def _change(self, repository: str, digest: str, storage: str) -> None:
         with contextlib.suppress(self._ecr.exceptions.ImageStorageClassUpdateNotSupportedException):

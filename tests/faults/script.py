@@ -90,6 +90,29 @@ def _forget(state: State, repository: str, *digests: str) -> None:
     }
 
 
+def _delete_two() -> Step:
+    return Step(
+        "delete an image",
+        lambda door: door.delete(A, TWO.digest),
+        lambda state: _forget(state, A, TWO.digest, SIGNATURE.digest),
+    )
+
+
+def _bring_two_back() -> Step:
+    def do(door: Door) -> None:
+        try:
+            door.bring_back(A, TWO.digest)
+        except Gone:  # the collector emptied the trash: as any client would
+            for step in [*_push(A, TWO, "keep"), *_push(A, SIGNATURE, None)]:
+                step.do(door)
+
+    def then(state: State) -> None:
+        state.images |= {(A, TWO.digest), (A, SIGNATURE.digest)}
+        state.tags[A, "keep"] = TWO.digest
+
+    return Step("bring it back", do, then)
+
+
 def _delete_repository(repository: str) -> Step:
     def then(state: State) -> None:
         state.repositories.discard(repository)
@@ -130,6 +153,8 @@ STEPS: Sequence[Step] = [
         lambda door: door.delete_blob(A, digest_of(ALONE)),
         lambda state: state.blobs.discard((A, digest_of(ALONE))),
     ),
+    _delete_two(),
+    _bring_two_back(),
     *(step for number, built in enumerate(PASSING) for step in _push(A, built, f"tmp-{number}")),
     Step("archive", lambda door: door.archive(A, ONE.digest), _nothing),
     Step("restore", lambda door: door.restore(A, ONE.digest), _nothing),
@@ -140,11 +165,7 @@ STEPS: Sequence[Step] = [
         True,
     ),
     Step("pull", _pulled, _nothing),
-    Step(
-        "delete an image",
-        lambda door: door.delete(A, TWO.digest),
-        lambda state: _forget(state, A, TWO.digest, SIGNATURE.digest),
-    ),
+    _delete_two(),
     Step("put a policy", lambda door: door.put_policy(A, POLICY), _nothing),
     Step("preview", lambda door: door.preview(A), _nothing),
     Step(

@@ -47,8 +47,9 @@ def test_a_power_user_can_do_all_a_reader_can() -> None:
 
 
 def test_every_operation_has_an_action_and_every_action_a_use() -> None:
-    """The vocabulary is both models' operations and the three permissions of ECR without one."""
+    """The vocabulary is both models' operations, the three permissions of ECR without one, and that of a page of ours."""
     permissions = {"ecr:BatchImportUpstreamImage", "ecr:ReplicateImage", "ecr:GetImageCopyStatus"}
+    permissions |= {"careen:GetMetrics"}
     actions = {
         action_of(name, service.signing_name)
         for service in (ecr(), careen())

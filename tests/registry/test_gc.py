@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from careen import server
 from careen.clock import DAY, HOUR, SECOND
 from careen.db import layers as layer_rows
 from careen.oci.digest import digest_of
-from careen.registry import archive, gc, layers, repositories
+from careen.registry import archive, gc, layers, metrics, repositories
 from careen.registry.gc import Collected
 from careen.registry.registry import Registry, Transaction
 from careen.settings import Settings
@@ -213,7 +214,7 @@ def test_a_deleted_repository_gives_its_bytes_back(registry: Registry) -> None:
 def test_an_interrupted_deletion_is_finished_by_the_next_run(registry: Registry) -> None:
     """Between the row and its bytes the process dies: the mark stays, and the bytes go later."""
     upload(registry, APP, LARGE)
-    registry.write_now(gc._review_step, 0)
+    registry.write_now(gc._review_step, gc._begin(registry, gc.COLLECT), 0)
     assert len(files(registry)) == 1
     another = reopen(registry)
     gc.collect(another)
@@ -225,7 +226,7 @@ def test_an_interrupted_deletion_is_finished_by_the_next_run(registry: Registry)
 def test_a_push_of_condemned_bytes_gets_bytes_of_its_own(registry: Registry) -> None:
     """The collector has marked the old generation; the new one is another file, and is not touched."""
     digest = upload(registry, APP, LARGE)
-    registry.write_now(gc._review_step, 0)
+    registry.write_now(gc._review_step, gc._begin(registry, gc.COLLECT), 0)
     assert upload(registry, APP, LARGE) == digest
     assert len(files(registry)) == 2
     gc._delete_condemned(registry)
@@ -334,3 +335,59 @@ def test_the_sweep_of_a_bucket_asks_the_rows(s3: S3, tmp_path: Path, monkeypatch
         assert b"".join(source.read(0, len(LARGE))) == LARGE
     finally:
         opened.close()
+
+
+def test_every_collection_that_gave_something_back_is_listed(registry: Registry) -> None:
+    """With what it gave back, to the byte; one that found nothing is only counted."""
+    gc.collect(registry)
+    assert registry.read(gc.history, 10) == []
+    upload(registry, APP, LARGE)
+    collected = gc.collect(registry)
+    (only,) = registry.read(gc.history, 10)
+    assert (only.kind, only.blobs, only.freed) == ("collect", 1, len(LARGE)) == ("collect", *collected[1:3])
+    assert only.ended_at is not None
+    assert only.started_at < only.ended_at < registry.clock()
+    (total,) = registry.read(metrics.measure).collections
+    assert (total.runs, total.blobs, total.freed, total.ended_at) == (2, 1, len(LARGE), only.ended_at)
+
+
+def test_a_sweep_tells_of_files_and_uploads(registry: Registry) -> None:
+    """A file without a row and an upload that was left are what only the sweep finds."""
+    upload(registry, APP, LARGE)
+    (path,) = files(registry)
+    stray = path.with_name(path.name[:-1] + ("0" if path.name[-1] != "0" else "1"))
+    stray.write_bytes(b"stray")
+    begin(registry, registry.read(repositories.require, APP))
+    year_old = time.time() - 366 * 86_400
+    for each in (stray, *(path.parents[3] / "uploads").rglob("*")):
+        os.utime(each, (year_old, year_old))
+    swept = gc.sweep(registry)
+    assert (swept.orphans, swept.uploads, swept.freed) == (1, 1, len(b"stray"))
+    (only,) = registry.read(gc.history, 10)
+    assert (only.kind, only.orphans, only.uploads, only.freed) == ("sweep", 1, 1, len(b"stray"))
+
+
+def test_a_collection_that_died_is_listed_with_what_it_gave_back(registry: Registry) -> None:
+    """What a step gave back was noted with it, so the sums are right although no end was noted."""
+    upload(registry, APP, LARGE)
+    dying = gc._begin(registry, gc.COLLECT)
+    registry.write_now(gc._review_step, dying, 0)
+    gc.collect(registry)
+    (only,) = registry.read(gc.history, 10)
+    assert (only.freed, only.ended_at) == (len(LARGE), None)
+    (total,) = registry.read(metrics.measure).collections
+    assert (total.runs, total.freed) == (1, len(LARGE))
+
+
+def test_the_list_forgets_and_the_sum_does_not(registry: Registry, clock: Hands) -> None:
+    """Ninety days after it began a collection is dropped from the list."""
+    upload(registry, APP, LARGE)
+    gc.collect(registry)
+    clock.forward(gc.KEPT - HOUR)
+    gc.collect(registry)
+    assert len(registry.read(gc.history, 10)) == 1
+    clock.forward(2 * HOUR)
+    gc.collect(registry)
+    assert registry.read(gc.history, 10) == []
+    (total,) = registry.read(metrics.measure).collections
+    assert total.freed == len(LARGE)

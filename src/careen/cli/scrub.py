@@ -11,6 +11,9 @@ from careen.cli.data import opened
 from careen.cli.output import fail, plural, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from careen.registry.registry import Registry
     from careen.registry.scrub import Damage, Progress, Report
 
 Data = Annotated[str | None, Parameter(help="The data folder.")]
@@ -38,46 +41,52 @@ def scrub(
         repository: Only what this repository has.
         status: Read nothing; say how far the registry's own scrub is, and what is known to be damaged.
     """
-    from careen.ecr.errors import EcrError
     from careen.registry import scrub as scrubbing
 
     if rate is not None and rate < 0:
         fail("--rate is a number of bytes a second", "0 for no limit", code=2)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     found: list[Damage] = []
     with opened(data) as registry:
-        if status:
-            progress = registry.read(scrubbing.last, scrubbing.PERIODIC)
-        else:
-            pace = scrubbing.Pace(registry.limits.scrub_rate if rate is None else rate, stop)
-            try:
-                progress = scrubbing.run(
-                    registry, pace, scope=scrubbing.COMMAND, repository=repository, found=found.append
-                )
-            except EcrError as error:
-                fail(error.message)
+        progress = (
+            registry.read(scrubbing.last, scrubbing.PERIODIC)
+            if status
+            else _run(registry, rate, repository, found.append)
+        )
         report = registry.read(scrubbing.report)
-    broken = [damage for damage in found if not damage.digest]
+    broken = [damage.what for damage in found if not damage.digest]
     if json:
         print_json(
             {
                 "scrub": None if progress is None else progress._asdict(),
-                "database": [damage.what for damage in broken],
+                "database": broken,
                 "blobs": [it._asdict() for it in report.blobs],
                 "manifests": [it._asdict() for it in report.manifests],
                 "images": [it._asdict() for it in report.images],
             }
         )
     else:
-        print(
-            "\n".join([*_progress(progress), *(f"database: {it.what}" for it in broken), *describe(report)])
-        )
+        print("\n".join([*_progress(progress), *(f"database: {what}" for what in broken), *describe(report)]))
     if progress is not None and progress.finished_at is None and not status:
         sys.exit(STOPPED)
     if report.blobs or report.manifests or broken:
         sys.exit(1)
+
+
+def _run(
+    registry: "Registry", rate: int | None, repository: str | None, found: "Callable[[Damage], None]"
+) -> "Progress":
+    """Scrub until it is through, or until somebody stops it."""
+    from careen.ecr.errors import EcrError
+    from careen.registry import scrub as scrubbing
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    pace = scrubbing.Pace(registry.limits.scrub_rate if rate is None else rate, stop)
+    try:
+        return scrubbing.run(registry, pace, scope=scrubbing.COMMAND, repository=repository, found=found)
+    except EcrError as error:
+        fail(error.message)
 
 
 def _progress(progress: "Progress | None") -> list[str]:

@@ -8,8 +8,11 @@ from careen.cli.data import opened
 from careen.cli.output import print_json
 
 if TYPE_CHECKING:
-    from careen.registry.gc import Collected
+    from careen.registry.gc import Collected, Collection
     from careen.registry.storage import Storage
+
+LISTED = 100
+"""How many collections are shown."""
 
 Data = Annotated[str | None, Parameter(help="The data folder.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
@@ -61,6 +64,7 @@ def _print_all(found: "Storage", price: float, *, json: bool) -> None:
 def gc(
     *,
     now: Annotated[bool, Parameter(negative="")] = False,
+    history: Annotated[bool, Parameter(negative="")] = False,
     grace: float | None = None,
     data: Data = None,
     json: Json = False,
@@ -71,6 +75,7 @@ def gc(
 
     Args:
         now: Required: says that you mean it.
+        history: Collect nothing; say what each collection of the last 90 days gave back, the server's and yours.
         grace: Seconds to use instead of the registry's grace period. With 0 everything unneeded goes; a push under way
             may have to send a layer again.
     """
@@ -79,6 +84,10 @@ def gc(
     from careen.registry import gc as collector
     from careen.registry.storage import account
 
+    if history:
+        with opened(data) as registry:
+            _print_history(registry.read(collector.history, LISTED), json=json)
+        return
     if not now:
         fail("nothing was collected", "add --now; `careen storage` shows what is unneeded")
     with opened(data) as registry:
@@ -93,6 +102,40 @@ def gc(
     print(f"before: {before.blob_bytes:>15,} bytes in {before.blobs:,} blobs")
     print(f"after:  {after.blob_bytes:>15,} bytes in {after.blobs:,} blobs")
     print(outcome(total))
+
+
+def _print_history(found: "list[Collection]", *, json: bool) -> None:
+    from careen.clock import isoformat
+
+    if json:
+        print_json(
+            [
+                {
+                    "kind": each.kind,
+                    "startedAt": isoformat(each.started_at),
+                    "endedAt": None if each.ended_at is None else isoformat(each.ended_at),
+                    "freedBytes": each.freed,
+                    "blobs": each.blobs,
+                    "orphanFiles": each.orphans,
+                    "abandonedUploads": each.uploads,
+                    "purgedImages": each.purged,
+                }
+                for each in found
+            ]
+        )
+        return
+    if not found:
+        print("no collection has given anything back yet")
+        return
+    print(
+        f"{'started':<20} {'kind':<8} {'bytes':>18} {'blobs':>9} {'files':>7} {'uploads':>8}  {'from the trash':>14}"
+    )
+    for each in found:
+        ended = "" if each.ended_at is not None else "  under way, or its process died"
+        print(
+            f"{isoformat(each.started_at)[:19]}Z {each.kind:<8} {each.freed:>18,} {each.blobs:>9,} {each.orphans:>7,}"
+            f" {each.uploads:>8,}  {each.purged:>14,}{ended}"
+        )
 
 
 def outcome(total: "Collected") -> str:

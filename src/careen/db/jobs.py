@@ -47,6 +47,14 @@ def latest(rows: Connection) -> list[tuple[str, Instant]]:
     return rows.execute("SELECT kind, max(run_at) FROM jobs GROUP BY kind").fetchall()
 
 
+def waiting(rows: Connection, now: Instant) -> list[tuple[str, int, Instant]]:
+    """Each kind of job that nobody works on: how many wait or have failed, and for how long the first has been due (0: not yet)."""
+    return rows.execute(
+        "SELECT kind, count(*), max(0, :now - min(run_at)) FROM jobs WHERE leased_until <= :now GROUP BY kind ORDER BY kind",
+        {"now": now},
+    ).fetchall()
+
+
 def bring_forward(rows: Connection, kind: str, beyond: Instant, now: Instant) -> None:
     """Let the jobs of a kind that wait for later than ``beyond`` be anyone's now."""
     rows.execute(

@@ -248,6 +248,17 @@ def condemned(rows: Connection, limit: int) -> list[tuple[str, str, int]]:
     ).fetchall()
 
 
+def backlog(rows: Connection, now: Instant) -> tuple[int, int, int, int]:
+    """What waits for the collector: reviews, those of them that are due, condemned generations, their bytes."""
+    found = rows.execute(
+        "SELECT (SELECT count(*) FROM reviews), (SELECT count(*) FROM reviews WHERE due_at <= :now),"
+        " count(*), coalesce(sum(size), 0) FROM condemned_blobs",
+        {"now": now},
+    ).fetchone()
+    reviews, due, condemned, size = map(int, found)
+    return reviews, due, condemned, size
+
+
 def forget_condemned(rows: Connection, gone: Iterable[tuple[str, str]]) -> None:
     """The bytes of these ``(digest, generation)`` are gone."""
     rows.executemany("DELETE FROM condemned_blobs WHERE digest = ? AND generation = ?", list(gone))

@@ -31,16 +31,17 @@ def head() -> str:
 
 
 def current(path: Path) -> str | None:
-    """The revision of the database file, or None if there is none yet."""
+    """The revision of the database file, or None if there is none yet.
+
+    Raises:
+        sqlite3.Error: the file is there and cannot be read.
+    """
     if not path.exists():
         return None
-    connection = sqlite3.connect(path)
-    try:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return None
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.OperationalError:
-        return None
-    finally:
-        connection.close()
     return str(row[0]) if row else None
 
 

@@ -25,6 +25,7 @@
     blobs ── damaged_blobs, manifests ── damaged_manifests     what a scrub found; a push of the same digest repairs it
     scrubs               how far each scrub is
     holds                while one is there, no blob's file is deleted: a backup copies them
+    collections, collection_totals     what each collection gave back, and all of them
     jobs                 what a worker does: one row per thing to do, with a lease
 
 Instants are BIGINT microseconds since the epoch (``careen.clock``), sizes BIGINT bytes, JSON is text. The foreign keys keep
@@ -511,6 +512,38 @@ pin_watch = Table(
         "looked_at", BigInteger, nullable=False, comment="the registry's clock when it was last looked at"
     ),
     Column("passed", BigInteger, nullable=False, comment="time that has passed, jumps and silences left out"),
+)
+
+
+def _given_back() -> list[Column[int]]:
+    return [
+        Column("blobs", BigInteger, nullable=False),
+        Column("freed", BigInteger, nullable=False, comment="bytes"),
+        Column("orphans", BigInteger, nullable=False, comment="files that no row named"),
+        Column("uploads", BigInteger, nullable=False, comment="that were abandoned"),
+        Column("purged", BigInteger, nullable=False, comment="images that left the trash"),
+    ]
+
+
+collections = Table(
+    "collections",
+    metadata,
+    _id(),
+    Column("kind", Text, nullable=False, comment="collect or sweep"),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, comment="NULL: under way, or its process died"),
+    *_given_back(),
+)
+
+collection_totals = Table(
+    "collection_totals",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("runs", BigInteger, nullable=False),
+    Column("busy", BigInteger, nullable=False, comment="microseconds that they took"),
+    Column("ended_at", BigInteger, nullable=False, comment="of the last one; 0: none yet"),
+    *_given_back(),
+    sqlite_with_rowid=False,
 )
 
 jobs = Table(

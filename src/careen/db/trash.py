@@ -206,11 +206,15 @@ def record_missed(rows: Connection, missed: Iterable[tuple[int, Instant, int]]) 
     )
 
 
+def count(rows: Connection) -> int:
+    """Images in the trash."""
+    return int(rows.execute("SELECT count(*) FROM trash").fetchone()[0])
+
+
 def totals(rows: Connection) -> tuple[int, int]:
     """Images in the trash, and the bytes of the blobs that only they need."""
-    images = int(rows.execute("SELECT count(*) FROM trash").fetchone()[0])
     size = rows.execute(
         "SELECT coalesce(sum(size), 0) FROM blobs WHERE digest IN (SELECT digest FROM trash_blobs)"
         " AND digest NOT IN (SELECT digest FROM manifest_blobs)"
     ).fetchone()[0]
-    return images, int(size)
+    return count(rows), int(size)

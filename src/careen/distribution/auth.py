@@ -4,10 +4,9 @@ Without a good credential the answer is the challenge that Amazon ECR sends, to 
 answered as ECR does, so that people see that they must log in again.
 """
 
-import base64
-
 from careen.clock import SECOND, Instant, system_now
 from careen.distribution.exchange import Exchange
+from careen.iam import basic
 from careen.iam.tokens import TokenExpired
 from careen.oci.errors import OciError
 from careen.registry import access
@@ -54,17 +53,11 @@ def may_download(registry: Registry, exchange: Exchange, name: str, digest: str)
 
 
 def _read(registry: Registry, header: str, now: Instant) -> Principal | None:
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
+    sent = basic.parse(header)
+    if sent is None:
         return None
     try:
-        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except ValueError:  # not ASCII, not base64, not UTF-8
-        return None
-    if not colon:
-        return None
-    try:
-        return registry.read(access.by_password, registry, user, password, now)
+        return registry.read(access.by_password, registry, sent.user, sent.password, now)
     except TokenExpired:
         raise OciError("DENIED", EXPIRED) from None
 

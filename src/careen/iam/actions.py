@@ -91,6 +91,7 @@ class Action(StrEnum):
     FORECAST_LIFECYCLE_POLICY = "careen:ForecastLifecyclePolicy"
     GET_EFFECTIVE_LIFECYCLE_POLICY = "careen:GetEffectiveLifecyclePolicy"
     GET_EXTENSION_RULES = "careen:GetExtensionRules"
+    GET_METRICS = "careen:GetMetrics"
     GET_PROTECTION_RULES = "careen:GetProtectionRules"
     LINT_LIFECYCLE_POLICY = "careen:LintLifecyclePolicy"
     LIST_TRASH = "careen:ListTrash"

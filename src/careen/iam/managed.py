@@ -45,6 +45,7 @@ _READ_ONLY = frozenset(
         Action.FORECAST_LIFECYCLE_POLICY,
         Action.GET_EFFECTIVE_LIFECYCLE_POLICY,
         Action.GET_EXTENSION_RULES,
+        Action.GET_METRICS,
         Action.GET_PROTECTION_RULES,
         Action.LINT_LIFECYCLE_POLICY,
         Action.LIST_TRASH,

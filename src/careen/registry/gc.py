@@ -10,11 +10,14 @@ short and picks up where a crash left it; nothing ever waits for the collector.
 import select
 import time
 import uuid
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from careen.blobs.store import UploadBusy, UploadUnknown
-from careen.clock import SECOND, Instant, system_now
-from careen.db import holds, layers
+from careen.clock import DAY, SECOND, Instant, system_now
+from careen.db import collections, holds, layers
+from careen.db.collections import Collection as Collection
+from careen.db.collections import Total as Total
 from careen.faults import Point, reach
 from careen.registry import pull_through, trash
 from careen.registry.registry import Registry, Transaction
@@ -30,6 +33,13 @@ MAX_REST = 0.1
 
 ORPHAN_AGE = 3600.0
 """Seconds after which a file without a row is no commit in flight."""
+
+
+KEPT = 90 * DAY
+"""How long a collection is listed after it began; the totals count it for ever."""
+
+COLLECT = "collect"
+SWEEP = "sweep"
 
 
 class Collected(NamedTuple):
@@ -54,6 +64,46 @@ class Collected(NamedTuple):
         return Collected._make(a + b for a, b in zip(self, other, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class _Collection:
+    """A collection under way, as it is noted for people and for metrics."""
+
+    registry: Registry
+    id: int
+    kind: str
+    began: float
+
+    def note(self, tx: Transaction, part: Collected) -> None:
+        """What a step gave back; in its own transaction, so that a crash neither loses it nor counts it twice."""
+        given = collections.Yield(part.blobs, part.freed, part.orphans, part.uploads, part.purged)
+        if any(given):
+            collections.add(tx.rows, self.id, self.kind, given)
+
+    def end(self) -> None:
+        busy = round((time.monotonic() - self.began) * SECOND)
+        self.registry.write_now(_end, self.id, self.kind, busy)
+
+
+def _begin(registry: Registry, kind: str) -> _Collection:
+    began = time.monotonic()
+    return _Collection(registry, registry.write_now(_note_begin, kind), kind, began)
+
+
+def _note_begin(tx: Transaction, kind: str) -> int:
+    collections.forget(tx.rows, tx.now - KEPT)
+    return collections.begin(tx.rows, kind, tx.now)
+
+
+def _end(tx: Transaction, collection_id: int, kind: str, busy: Instant) -> None:
+    collections.end(tx.rows, collection_id, kind, tx.now, busy)
+    reach(Point.COLLECTION_ENDED)
+
+
+def history(tx: Transaction, limit: int) -> list[Collection]:
+    """Up to ``limit`` collections of the last 90 days that gave something back, the latest first."""
+    return collections.latest(tx.rows, limit)
+
+
 def collect(registry: Registry, *, grace: Instant | None = None) -> Collected:
     """Review everything that is due and delete what is needless.
 
@@ -64,16 +114,19 @@ def collect(registry: Registry, *, grace: Instant | None = None) -> Collected:
     """
     if grace is not None:
         registry.write_now(_bring_forward)
+    collection = _begin(registry, COLLECT)
     emptied = trash.purge(registry)
     total = Collected(purged=emptied.images, blobs=emptied.blobs, freed=emptied.freed)
+    registry.write_now(collection.note, total)
     while True:
         began = time.monotonic()
-        step = registry.write_now(_review_step, registry.limits.grace if grace is None else grace)
+        step = registry.write_now(_review_step, collection, registry.limits.grace if grace is None else grace)
         total = total.plus(step)
         _delete_condemned(registry)
         rest = min(REST * (time.monotonic() - began), MAX_REST)
         select.select((), (), (), rest)  # a wait that no clock set anew can spoil
         if step.reviewed < BATCH:
+            collection.end()
             return total
 
 
@@ -81,7 +134,7 @@ def _bring_forward(tx: Transaction) -> None:
     layers.review_all(tx.rows, tx.now)
 
 
-def _review_step(tx: Transaction, grace: Instant) -> Collected:
+def _review_step(tx: Transaction, collection: _Collection, grace: Instant) -> Collected:
     reviewed = blobs = freed = waiting = 0
     # Later than that is only what a clock that was ahead has noted. Not sooner, whatever grace is asked for: what is pushed from
     # now on is the next collection's, or this one would not end as long as somebody pushes.
@@ -103,8 +156,10 @@ def _review_step(tx: Transaction, grace: Instant) -> Collected:
             size = layers.condemn_if_unlinked(tx.rows, review.digest)
             if size is not None:
                 blobs, freed = blobs + 1, freed + size
+    step = Collected(reviewed=reviewed, blobs=blobs, freed=freed, waiting=waiting)
+    collection.note(tx, step)
     reach(Point.REVIEWED)
-    return Collected(reviewed=reviewed, blobs=blobs, freed=freed, waiting=waiting)
+    return step
 
 
 def _delete_condemned(registry: Registry) -> None:
@@ -130,8 +185,8 @@ def _forget_condemned(tx: Transaction, gone: list[tuple[str, str]]) -> None:
 
 def sweep(registry: Registry) -> Collected:
     """Look through the whole store for what no event told of: files without a row, blobs without a link, abandoned uploads."""
-    total = Collected()
-    while found := registry.write_now(_condemn_unlinked):
+    collection, total = _begin(registry, SWEEP), Collected()
+    while found := registry.write_now(_condemn_unlinked, collection):
         total = total.plus(found)
     _delete_condemned(registry)
     registry.write_now(pull_through.forget)
@@ -139,16 +194,23 @@ def sweep(registry: Registry) -> Collected:
         if stored.age > ORPHAN_AGE and not registry.read(is_known, stored.digest, stored.generation):
             registry.blobs.delete(stored.digest, stored.generation)
             reach(Point.SWEPT_ORPHAN)
-            total = total.plus(Collected(orphans=1, freed=stored.size))
+            orphan = Collected(orphans=1, freed=stored.size)
+            registry.write_now(collection.note, orphan)
+            total = total.plus(orphan)
     strays = registry.blobs.abandon_strays(registry.limits.upload_ttl / SECOND)
-    return total.plus(_abandon_uploads(registry)).plus(Collected(uploads=strays))
+    abandoned = _abandon_uploads(registry).plus(Collected(uploads=strays))
+    registry.write_now(collection.note, abandoned)
+    collection.end()
+    return total.plus(abandoned)
 
 
-def _condemn_unlinked(tx: Transaction) -> Collected | None:
+def _condemn_unlinked(tx: Transaction, collection: _Collection) -> Collected | None:
     digests = layers.unlinked(tx.rows, BATCH)
     freed = sum(layers.condemn_if_unlinked(tx.rows, digest) or 0 for digest in digests)
+    found = Collected(blobs=len(digests), freed=freed)
+    collection.note(tx, found)
     reach(Point.SWEPT_UNLINKED)
-    return Collected(blobs=len(digests), freed=freed) if digests else None
+    return found if digests else None
 
 
 def is_known(tx: Transaction, digest: str, generation: str) -> bool:

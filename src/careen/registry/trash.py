@@ -97,6 +97,7 @@ def restore(
         raise errors.ImageNotInTrash(f"The image {repository}{'@' if ':' in reference else ':'}{reference}")
     target = repositories.by_name(tx.rows, repository) or repository_cases.create(tx, repository)
     restored = list(_Restoring(tx, target, by, move_tags).bring_back(found))
+    reach(Point.BROUGHT_BACK)
     with contextlib.suppress(errors.InvalidParameter):  # somebody's feed has that name: its pins are its own
         pins.put(tx, RESTORED, tx.limits.trash, [InUse(repository, found.digest, None, by)])
     return restored

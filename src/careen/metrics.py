@@ -1,0 +1,145 @@
+"""``GET /metrics``: the collector, the trash and the jobs, in Prometheus's format.
+
+Every figure is read from the database when it is asked for, so it is the same whichever process answers, and counts go on where
+they were after a restart.
+"""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, exposition
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from careen.clock import SECOND, system_now
+from careen.ecr.common_errors import AccessDenied
+from careen.iam import basic
+from careen.iam.tokens import TokenExpired
+from careen.registry import access, metrics
+from careen.registry.access import Action, Principal
+from careen.registry.metrics import Metrics
+from careen.registry.registry import Registry
+
+
+class MetricsApp:
+    """Answers ``GET /metrics``."""
+
+    def __init__(self, registry: Registry, *, is_open: bool) -> None:
+        """``is_open``: whether it is answered without a credential."""
+        self._registry = registry
+        self._is_open = is_open
+
+    async def answer(self, request: Request) -> Response:
+        """200 with the figures; 401 without a good credential, 403 if its policy does not allow ``careen:GetMetrics``."""
+        if not self._is_open:
+            principal = self._caller(request)
+            if principal is None:
+                challenge = {"www-authenticate": 'Basic realm="metrics"'}
+                return Response("a credential is needed: an access key's id and its secret\n", 401, challenge)
+            try:
+                access.require(principal, Action.GET_METRICS, "*")
+            except AccessDenied as refusal:
+                return Response(f"{refusal.message}\n", 403)
+        measured = await self._registry.read_in_thread(metrics.measure)
+        encode, content_type = exposition.choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(_families(measured)), media_type=content_type)
+
+    def _caller(self, request: Request) -> Principal | None:
+        sent = basic.parse(request.headers.get("authorization", ""))
+        if sent is None:
+            return None
+        registry = self._registry
+        try:
+            return registry.read(access.by_password, registry, sent.user, sent.password, system_now())
+        except TokenExpired:
+            return None
+
+
+class _Measured(Collector):
+    """What was measured, as a source of families."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
+
+
+def _families(measured: Metrics) -> CollectorRegistry:
+    """The figures with their names, in the base units that Prometheus asks for: seconds, bytes."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Measured([*_collector(measured), *_jobs(measured)]))
+    return registry
+
+
+def _collector(measured: Metrics) -> Iterator[Metric]:
+    runs = CounterMetricFamily(
+        "careen_collector_runs",
+        "Collections that ended: collect goes by what happened, sweep by what is stored.",
+        labels=["kind"],
+    )
+    busy = CounterMetricFamily(
+        "careen_collector_busy_seconds", "What collections took, their rests included.", labels=["kind"]
+    )
+    ended = GaugeMetricFamily(
+        "careen_collector_last_end_timestamp_seconds", "When the last collection ended.", labels=["kind"]
+    )
+    blobs = CounterMetricFamily("careen_collector_blobs", "Blobs that collections removed.", labels=["kind"])
+    freed = CounterMetricFamily(
+        "careen_collector_freed_bytes", "Bytes that collections gave back.", labels=["kind"]
+    )
+    for total in measured.collections:
+        label = [total.kind]
+        runs.add_metric(label, total.runs)
+        busy.add_metric(label, total.busy / SECOND)
+        if total.ended_at:
+            ended.add_metric(label, total.ended_at / SECOND)
+        blobs.add_metric(label, total.blobs)
+        freed.add_metric(label, total.freed)
+    yield from (runs, busy, ended, blobs, freed)
+    every = measured.collections
+    yield CounterMetricFamily(
+        "careen_collector_orphans",
+        "Files that no row named, removed.",
+        value=sum(total.orphans for total in every),
+    )
+    yield CounterMetricFamily(
+        "careen_collector_abandoned_uploads",
+        "Uploads that stood still for too long, removed.",
+        value=sum(total.uploads for total in every),
+    )
+    yield CounterMetricFamily(
+        "careen_trash_purged_images",
+        "Deleted images whose time in the trash was over.",
+        value=sum(total.purged for total in every),
+    )
+    yield GaugeMetricFamily(
+        "careen_trash_images", "Deleted images that can come back.", measured.trash_images
+    )
+    yield GaugeMetricFamily(
+        "careen_collector_reviews", "Blobs that wait for the collector to look.", measured.reviews
+    )
+    yield GaugeMetricFamily(
+        "careen_collector_due_reviews",
+        "Blobs whose review is due: a number that stays high says that the collector does not keep up.",
+        measured.due_reviews,
+    )
+    yield GaugeMetricFamily(
+        "careen_collector_condemned_bytes",
+        "Bytes of blobs that are gone and whose files are about to go; a backup holds them up.",
+        measured.condemned_bytes,
+    )
+
+
+def _jobs(measured: Metrics) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("careen_jobs_waiting", "Jobs that no worker has taken.", labels=["kind"])
+    overdue = GaugeMetricFamily(
+        "careen_jobs_overdue_seconds",
+        "For how long the first of them has been due: the worker is behind, or is not there.",
+        labels=["kind"],
+    )
+    for each in measured.jobs:
+        waiting.add_metric([each.kind], each.count)
+        overdue.add_metric([each.kind], each.overdue / SECOND)
+    yield from (waiting, overdue)

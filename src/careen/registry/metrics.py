@@ -1,0 +1,48 @@
+"""What a monitoring system is told of a registry, read in one snapshot. Names of repositories are not among it."""
+
+from dataclasses import dataclass
+
+from careen.clock import Instant
+from careen.db import collections, jobs, layers, trash
+from careen.db.collections import Total as Total
+from careen.registry.registry import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Jobs of one kind that no worker has taken."""
+
+    kind: str
+    count: int
+    overdue: Instant
+    """Microseconds since the first of them was due; 0: none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Sizes are bytes."""
+
+    collections: list[Total]
+    reviews: int
+    """Blobs that may have become unneeded, and wait for the collector to look."""
+    due_reviews: int
+    """Those of them whose time has come."""
+    condemned_blobs: int
+    """Blobs that are gone, whose bytes are about to go."""
+    condemned_bytes: int
+    trash_images: int
+    jobs: list[Waiting]
+
+
+def measure(tx: Transaction) -> Metrics:
+    """All of it, as it stands."""
+    reviews, due, condemned, condemned_bytes = layers.backlog(tx.rows, tx.now)
+    return Metrics(
+        collections=collections.totals(tx.rows),
+        reviews=reviews,
+        due_reviews=due,
+        condemned_blobs=condemned,
+        condemned_bytes=condemned_bytes,
+        trash_images=trash.count(tx.rows),
+        jobs=[Waiting(*row) for row in jobs.waiting(tx.rows, tx.now)],
+    )

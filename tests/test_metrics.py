@@ -1,0 +1,82 @@
+"""What Prometheus is told, by a server, to whom."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.distribution.client import Answer, Client
+from tests.ecrapi.client import push
+from tests.images import image
+from tests.server import Server
+
+
+def samples(answer: Answer) -> dict[tuple[str, str], float]:
+    """Each sample's value by its name and the kind it is of."""
+    assert answer.status == 200, answer
+    return {
+        (sample.name, sample.labels.get("kind", "")): sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+    }
+
+
+def test_a_collection_shows(make_server: Callable[..., Server]) -> None:
+    """What a deleted image gave back, to the byte, whichever process is asked; the jobs wait for their time."""
+    server = make_server(workers=2, blob_grace=0, trash_days=0, collect_interval=0.2)
+    built = image("layer", size=70_000)
+    push(server.boto(), "team/app", built, "1")
+    server.boto().batch_delete_image(repositoryName="team/app", imageIds=[{"imageTag": "1"}])
+    deadline = time.monotonic() + 60
+    freed = ("careen_collector_freed_bytes_total", "collect")
+    client = Client(server)
+    while (found := samples(client.send("GET", "/metrics"))).get(freed) != built.size:
+        assert time.monotonic() < deadline, found
+    assert found["careen_collector_blobs_total", "collect"] == 2
+    assert found["careen_collector_runs_total", "collect"] >= 1
+    assert found["careen_collector_last_end_timestamp_seconds", "collect"] <= time.time()
+    assert found["careen_collector_reviews", ""] == found["careen_trash_images", ""] == 0
+    assert found["careen_jobs_waiting", "sweep"] == 1
+    assert found["careen_jobs_overdue_seconds", "sweep"] == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"),
+    [("PullOnly", 403), ("ReadOnly", 200), ("FullAccess", 200)],
+)
+def test_who_may_look(
+    server: Server, key_of: Callable[[str], dict[str, str]], policy: str, status: int
+) -> None:
+    """The figures tell nobody's names, and still they are for those who may look at images."""
+    key = key_of(policy)
+    answer = Client(server, key["accessKeyId"], key["secretAccessKey"]).send("GET", "/metrics")
+    assert answer.status == status
+    if status == 403:
+        assert b"is not authorized to perform: careen:GetMetrics on resource: *" in answer.body
+
+
+@pytest.mark.parametrize(
+    "credential", ["", "Basic bm9ib2R5Om5vdGhpbmc=", "Bearer x"], ids=["none", "wrong", "no Basic"]
+)
+def test_strangers_are_asked_who_they_are(server: Server, credential: str) -> None:
+    """Without a good credential the answer is a challenge."""
+    answer = Client(server).send("GET", "/metrics", None, {"Authorization": credential})
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == 'Basic realm="metrics"'
+
+
+def test_a_setting_opens_it_to_everybody(make_server: Callable[..., Server]) -> None:
+    """For a network where only the monitoring system gets in."""
+    answer = Client(make_server(metrics_open="true")).send("GET", "/metrics", None, {"Authorization": ""})
+    assert samples(answer)["careen_collector_reviews", ""] == 0
+
+
+def test_the_format_is_the_one_asked_for(server: Server) -> None:
+    """OpenMetrics if the scraper takes it, as Prometheus does."""
+    plain = Client(server).send("GET", "/metrics")
+    wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    open_metrics = Client(server).send("GET", "/metrics", None, wanted)
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
+    assert open_metrics.body.endswith(b"# EOF\n")
