@@ -49,12 +49,14 @@ class Proxy:
     Attributes:
         seen: every request, in the order of arrival.
         faults: asked in turn for each request; the first that answers a :class:`Fault` has its way.
+        drops: headers, in small letters, that are not passed on.
     """
 
     def __init__(self, target: str) -> None:
         self.port = free_port()
         self.seen: list[Seen] = []
         self.faults: list[Callable[[Seen], Fault | None]] = []
+        self.drops: frozenset[str] = frozenset()
         self._target = urlsplit(target).netloc
 
     @property
@@ -148,7 +150,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _forward(self, sent: bytes, fault: Fault) -> None:
         upstream = http.client.HTTPConnection(self.owner._target, timeout=60)
-        left_out = {"range"} if fault.drop_range else set()
+        left_out = self.owner.drops | ({"range"} if fault.drop_range else set())
         try:
             # The registry is told our own name, so that what it gives as a Location leads through here.
             upstream.request(

@@ -40,9 +40,9 @@ def test_a_token_is_kept_until_shortly_before_its_end(amazon: str) -> None:
     tokens = AmazonTokens("eu-west-1", endpoint_url=amazon, clock=lambda: end - round(hours * HOUR))
     ask = tokens._client
 
-    def counting(service: str, keys: dict[str, str]) -> Any:
+    def counting(service: str, **keys: str) -> Any:
         asked.append(service)
-        return ask(service, keys)
+        return ask(service, **keys)
 
     tokens._client = counting  # type: ignore[method-assign]
     first = tokens()

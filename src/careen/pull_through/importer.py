@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
+from careen.clock import SECOND, Instant
 from careen.ecr import errors
 from careen.ecr.errors import EcrError
 from careen.oci import manifest as manifests
@@ -30,6 +31,7 @@ from careen.registry.access import Action
 from careen.registry.pull_through import Rule, Standing, Upstream
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
+from careen.registry.trouble import trouble
 from careen.upstream import credentials
 from careen.upstream.client import Client, Fetched
 from careen.upstream.errors import Denied, Invalid, NotFound, Unavailable, UpstreamError
@@ -52,6 +54,12 @@ PORTION_BYTES = 1024 * 1024
 
 DEPTH = 4
 """How deep an index may lie in others. No builder makes more than two levels."""
+
+CALLS = 64
+"""How many calls of other registries, and so threads, are under way in one process."""
+
+AWAY: Instant = 30 * SECOND
+"""How long an upstream that did not answer is not asked about what is cached: one client waited for it, not all."""
 
 TRIES = 3
 """How often an import begins anew when what it had stored is gone before the manifest that needs it."""
@@ -87,6 +95,9 @@ class Importer:
         self._turns = Turns(registry.scratch_folder / "imports.lock")
         self._stop = threading.Event()
         self._places = asyncio.Semaphore(IMPORTS)
+        self._calls = asyncio.Semaphore(CALLS)
+        self._away: dict[str, Instant] = {}
+        """Of a rule's prefix: until when its upstream is taken for unavailable."""
         self._under_way: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._clients: dict[tuple[str, Patience], tuple[Rule, Client]] = {}
 
@@ -160,7 +171,7 @@ class Importer:
             done.exception()  # it was logged; that nobody waits for it any more is no news
 
     async def _in_turn(self, key: tuple[str, str], work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        async with self._turns.of(" ".join(key)), self._places:
+        async with self._turns.of(" ".join(key)):
             await work()
 
     async def _refresh(self, name: str, reference: str) -> None:
@@ -170,22 +181,43 @@ class Importer:
         rule, repository = standing.upstream
         try:
             if standing.digest is not None:
+                self._check_away(rule)
                 held = await self._call(self._client(rule, CHECKING).resolve, repository, reference)
                 if held.digest == standing.digest:
                     await self._registry.write(pull_through.confirm, name, reference, held.digest)
                     return
             await self._import(standing.upstream, name, reference)
-        except (UpstreamError, EcrError) as error:
+        except Exception as error:
+            if not _is_foreseen(error):
+                raise
+            self._note_away(rule, error)
             _tell(error, standing.upstream, reference, is_cached=standing.digest is not None)
             if standing.digest is None:
                 raise
-            await self._registry.write(pull_through.postpone, name, reference, standing.digest)
+            await self._postpone(name, reference, standing.digest)
+
+    def _check_away(self, rule: Rule) -> None:
+        if self._registry.clock() < self._away.get(rule.prefix, 0):
+            raise Unavailable("it did not answer a moment ago")
+
+    def _note_away(self, rule: Rule, error: Exception) -> None:
+        if isinstance(error, Unavailable):
+            self._away[rule.prefix] = self._registry.clock() + AWAY
+
+    async def _postpone(self, name: str, reference: str, digest: str) -> None:
+        try:
+            await self._registry.write(pull_through.postpone, name, reference, digest)
+        except Exception as error:
+            if trouble(error) is None:
+                raise
+            # A full disk: what is cached is given all the same, and the upstream asked again by the next pull.
 
     async def _import(self, upstream: Upstream, name: str, reference: str) -> None:
         client = self._client(upstream.rule, IMPORTING)
         fetched = await self._call(client.manifest, upstream.repository, reference)
         _parsed(fetched)  # no repository is made for what is no image
-        await self._take(client, upstream, name, fetched, tag=None if ":" in reference else reference)
+        async with self._places:
+            await self._take(client, upstream, name, fetched, tag=None if ":" in reference else reference)
         log.info(
             "imported",
             repository=name,
@@ -201,13 +233,18 @@ class Importer:
         rule, repository = standing.upstream
         client = self._client(rule, IMPORTING)
         try:
+            self._check_away(rule)
             for found in await self._call(self._client(rule, CHECKING).referrers, repository, subject):
                 if found.media_type in media_types.MANIFESTS and not self._is_here(name, found.digest):
                     fetched = await self._call(client.manifest, repository, found.digest)
-                    await self._take(client, standing.upstream, name, fetched)
-        except (UpstreamError, EcrError) as error:
+                    async with self._places:
+                        await self._take(client, standing.upstream, name, fetched)
+        except Exception as error:
+            if not _is_foreseen(error):
+                raise
+            self._note_away(rule, error)
             _tell(error, standing.upstream, subject, is_cached=True)
-            await self._registry.write(pull_through.postpone, name, subject, subject)
+            await self._postpone(name, subject, subject)
             raise
         await self._registry.write(pull_through.confirm, name, subject, subject)
 
@@ -306,8 +343,9 @@ class Importer:
             else:
                 settle(partial(done.set_result, result))
 
-        _in_a_thread(run)
-        return await done
+        async with self._calls:
+            _in_a_thread(run)
+            return await done
 
     def _client(self, rule: Rule, patience: Patience) -> Client:
         """A client of a rule's upstream; the same one, as long as the rule is the same."""
@@ -376,13 +414,16 @@ def _parsed(fetched: Fetched) -> Manifest:
         raise Invalid(f"{fetched.digest} is no image that this registry takes: {error}") from None
 
 
+def _is_foreseen(error: Exception) -> bool:
+    """Whether an import may fail so: by its upstream, by what holds for its repository, by the disk."""
+    return isinstance(error, UpstreamError | EcrError) or trouble(error) is not None
+
+
 def _tell(error: Exception, upstream: Upstream, reference: str, *, is_cached: bool) -> None:
     """One line per failure; that something is not there is no failure."""
     tell = log.info if isinstance(error, NotFound) else log.warning
     tell(
-        "an upstream did not give an image; the cached one is given"
-        if is_cached
-        else "an upstream did not give an image",
+        "an image was not imported; the cached one is given" if is_cached else "an image was not imported",
         upstream=upstream.rule.upstream_url,
         repository=upstream.repository,
         reference=reference,

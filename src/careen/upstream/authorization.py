@@ -7,7 +7,6 @@ import base64
 import threading
 import time
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -105,10 +104,13 @@ class Authorization:
 
 def _check_realm(realm: str, registry: str) -> None:
     """A password goes to the server that the registry names, as everywhere; but not unencrypted where the registry is not."""
-    parts = urlsplit(realm)
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
+    try:
+        parts = httpx2.URL(realm)
+    except httpx2.InvalidURL:
+        parts = httpx2.URL()
+    if parts.scheme not in {"https", "http"} or not parts.host:
         raise Invalid(f"the registry names no token server: realm is '{realm}'", status=401)
-    plain = parts.scheme == "http" and not address.is_loopback(parts.hostname.lower())
+    plain = parts.scheme == "http" and not address.is_loopback(parts.host)
     if plain and registry.startswith("https://"):
         raise Invalid(f"the registry wants the password sent to '{realm}' unencrypted", status=401)
 

@@ -1,7 +1,7 @@
 """What can be done with another registry: read its images, write ours to it (OCI distribution-spec 1.1)."""
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import NamedTuple, Self
 from urllib.parse import quote, urlencode
 
@@ -67,12 +67,19 @@ class Client:
         at: the registry.
         source: who we are there.
         patience: how long it is waited for.
+        headers: sent with every request.
     """
 
-    def __init__(self, at: Address, source: Source = anonymous, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        at: Address,
+        source: Source = anonymous,
+        patience: Patience | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.address = at
         self._patience = patience or Patience()
-        self._exchange = Exchange(at, source, self._patience)
+        self._exchange = Exchange(at, source, self._patience, headers)
 
     def __enter__(self) -> Self:
         """Close it at the end of a ``with`` block."""
@@ -129,10 +136,11 @@ class Client:
             while url is not None and len(found) < MAX_REFERRERS:
                 response, data = self._exchange.read(url, pull_scope(repository), MAX_BYTES, headers=headers)
                 found += self._listed(data)
-                url = _next(response)
+                following = response.links.get("next", {}).get("url")  # RFC 8288
+                url = following and self._exchange.onward(response, following)
         except NotFound:
             try:
-                found = list(self._listed(self.manifest(repository, _tag_of(digest)).data))
+                found = list(self._listed(self.manifest(repository, referrers_tag(digest)).data))
             except NotFound:
                 return []
         return found
@@ -284,10 +292,16 @@ class Client:
         # Some say "0-0" of an upload that has nothing.
         return self._location(response), int(last) + 1 if last.isdecimal() and last != "0" else 0
 
-    def push_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> None:
-        """Push a manifest by tag or digest (end-7)."""
+    def push_manifest(self, repository: str, reference: str, data: bytes, media_type: str) -> bool:
+        """Push a manifest by tag or digest (end-7).
+
+        Returns:
+            Whether the registry says that it will list the manifest as a referrer (``OCI-Subject``, spec 1.1). One with a
+            subject that is not listed so, the client lists under :func:`referrers_tag`.
+        """
         url, headers = _manifest_url(repository, reference), {"Content-Type": media_type}
-        self._exchange.request("PUT", url, push_scope(repository), headers=headers, body=data)
+        response = self._exchange.request("PUT", url, push_scope(repository), headers=headers, body=data)
+        return "OCI-Subject" in response.headers
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """Delete a manifest by digest, or a tag where the registry allows that (end-9)."""
@@ -304,7 +318,7 @@ class Client:
         location = response.headers.get("Location")
         if not location:
             raise Invalid(f"{self.address.host} does not say where the upload goes on")
-        return str(response.url.join(location))
+        return self._exchange.onward(response, location)
 
 
 def pull_scope(repository: str) -> str:
@@ -334,13 +348,7 @@ def _own_media_type(data: bytes) -> str:
         return ""
 
 
-def _next(response: httpx2.Response) -> str | None:
-    """The next page of a list (distribution-spec 1.1, "Listing Referrers"; RFC 8288)."""
-    onward = response.links.get("next", {}).get("url")
-    return onward and str(response.url.join(onward))
-
-
-def _tag_of(digest: str) -> str:
+def referrers_tag(digest: str) -> str:
     """The tag under which referrers are listed where the API is not spoken (distribution-spec 1.1, "Referrers Tag Schema")."""
     algorithm, _, encoded = digest.partition(":")
     return f"{algorithm[:32]}-{encoded[:64]}"

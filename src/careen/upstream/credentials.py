@@ -68,12 +68,13 @@ def amazon_host(host: str) -> AmazonHost | None:
 class AmazonTokens:
     """Passwords of a private registry of Amazon ECR, got by GetAuthorizationToken and kept until shortly before their end.
 
-    The keys are those that AWS's tools find: environment, profile, the machine's or the container's role.
+    If none are given, the keys are those that AWS's tools find: environment, profile, the machine's or the container's role.
 
     Args:
         region: whose registry.
         is_fips: whether to ask the FIPS endpoint.
         role_arn: the role to take on first, as another account's registry asks for; None: none.
+        keys: an access key; None: the one that AWS's tools find.
         endpoint_url: another endpoint of the AWS APIs; empty: Amazon's, whatever the environment says of endpoints, as that
             may well lead to ourselves.
         clock: the system's clock.
@@ -85,12 +86,14 @@ class AmazonTokens:
         *,
         is_fips: bool = False,
         role_arn: str | None = None,
+        keys: Basic | None = None,
         endpoint_url: str = "",
         clock: Clock = system_now,
     ) -> None:
         self._region = region
         self._is_fips = is_fips
         self._role_arn = role_arn
+        self._keys = keys
         self._endpoint_url = endpoint_url
         self._clock = clock
         self._lock = threading.Lock()
@@ -111,7 +114,7 @@ class AmazonTokens:
 
     def _ask(self) -> tuple[Basic, Instant]:
         try:
-            client = self._client("ecr", self._keys())
+            client = self._client("ecr", **self._keys_of_role())
             answer = client.get_authorization_token()["authorizationData"][0]
         except ClientError as error:
             status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
@@ -122,20 +125,24 @@ class AmazonTokens:
             raise kind(str(error)) from None
         return _decoded(answer["authorizationToken"]), (int(answer["expiresAt"].timestamp() * SECOND) - EARLY)
 
-    def _keys(self) -> dict[str, str]:
-        """The keys of the role; none: those that are found."""
+    def _keys_of_role(self) -> dict[str, str]:
+        """The keys of the role; without one those that we have."""
         if self._role_arn is None:
-            return {}
-        taken = self._client("sts", {}).assume_role(RoleArn=self._role_arn, RoleSessionName="careen")[
-            "Credentials"
-        ]
+            return self._own_keys()
+        asked = self._client("sts", **self._own_keys())
+        taken = asked.assume_role(RoleArn=self._role_arn, RoleSessionName="careen")["Credentials"]
         return {
             "aws_access_key_id": taken["AccessKeyId"],
             "aws_secret_access_key": taken["SecretAccessKey"],
             "aws_session_token": taken["SessionToken"],
         }
 
-    def _client(self, service: str, keys: dict[str, str]) -> Any:
+    def _own_keys(self) -> dict[str, str]:
+        if self._keys is None:
+            return {}
+        return {"aws_access_key_id": self._keys.username, "aws_secret_access_key": self._keys.password}
+
+    def _client(self, service: str, **keys: str) -> Any:
         session = botocore.session.get_session()
         session.set_config_variable("ignore_configured_endpoint_urls", True)
         create: Any = session.create_client

@@ -50,12 +50,19 @@ class Exchange:
         at: the registry.
         source: who we are there.
         patience: how long it is waited for.
+        headers: sent with every request.
     """
 
-    def __init__(self, at: Address, source: Source, patience: Patience) -> None:
+    def __init__(
+        self,
+        at: Address,
+        source: Source,
+        patience: Patience,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         timeout = httpx2.Timeout(patience.silence_timeout, connect=patience.connect_timeout)
-        headers = {"User-Agent": "careen", "Accept-Encoding": "identity"}
-        self._http = httpx2.Client(base_url=at.url, timeout=timeout, headers=headers, verify=_trust())
+        constant = {"User-Agent": "careen", "Accept-Encoding": "identity", **(headers or {})}
+        self._http = httpx2.Client(base_url=at.url, timeout=timeout, headers=constant, verify=_trust())
         self._authorization = Authorization(self._http, source)
         self._patience = patience
         self._name = at.host
@@ -150,11 +157,10 @@ class Exchange:
         body = response.iter_raw()
         try:
             while True:
-                asked_at = (
-                    time.monotonic()
-                )  # what the caller does between two pieces is not the registry's slowness
+                # What the caller does between two pieces is not the registry's slowness.
+                since = time.monotonic()
                 piece = next(body, None)
-                waited += time.monotonic() - asked_at
+                waited += time.monotonic() - since
                 if piece is None:
                     return
                 brought += len(piece)
@@ -165,6 +171,17 @@ class Exchange:
                 yield piece
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from None
+
+    def onward(self, response: httpx2.Response, location: str) -> str:
+        """The address that a response leads to.
+
+        Raises:
+            Invalid: it is none.
+        """
+        try:
+            return str(response.url.join(location))
+        except httpx2.InvalidURL as error:
+            raise Invalid(f"{self._name} leads to no address: {error}") from None
 
     def _authorized(
         self, method: str, url: str, scope: str, headers: dict[str, str], body: Body | None, follow: bool
