@@ -217,58 +217,44 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def test_a_killed_server_goes_on_with_what_it_had(
+def test_a_server_that_ends_in_the_middle_of_an_import(
     upstream: Upstream, proxy: Proxy, name: str, tmp_path: Path
 ) -> None:
-    """SIGKILL in the middle of an import: the next start has no half image, and fetches only the layers that are missing."""
-    first, second = image("one", size=200_000), image("two", size=200_000)
-    for child in (first, second):
+    """Killed, it has no half image and fetches what is missing; told to stop, it does, however silent the upstream is."""
+    first, second, later = (image(each, size=200_000) for each in ("one", "two", "three"))
+    for child in (first, second, later):
         push(upstream, name, child)
     built = index(first, second)
     push(upstream, name, built, "1.0")
     hold = threading.Event()
     proxy.always(second.digests[1], Fault(hold=hold), "GET")
-    path = f"/v2/cache/{name}/manifests/1.0"
-    with running(tmp_path / "data", create_on_push=False) as server:
+    proxy.always(later.digests[1], Fault(hold=hold), "GET")
+    path = f"/v2/cache/{name}/manifests"
+    with running(tmp_path / "data", create_on_push=False, shutdown_timeout=0.1) as server:
         secret = write_secret(server, "upstream")
         server.boto().create_pull_through_cache_rule(
             ecrRepositoryPrefix="cache", upstreamRegistryUrl=proxy.url, credentialArn=secret
         )
+        puller = Client(server)
         with ThreadPoolExecutor(1) as clients:
-            pull = clients.submit(Client(server).send, "GET", path)
+            pull = clients.submit(puller.send, "GET", f"{path}/1.0")
             wait_for(lambda: proxy.gets(second.digests[1]))
             kill(server)
             assert pull.exception(60) is not None
         hold.set()
-        proxy.heal()
         server.start()
-        listed = Client(server).send("GET", f"/v2/cache/{name}/tags/list")
-        assert listed.json()["tags"] == []
-        assert Client(server).send("GET", path).body == built.manifest
-        assert (
-            Client(server).send("GET", f"/v2/cache/{name}/blobs/{second.digests[1]}").body == second.blobs[1]
-        )
-    assert sum(seen.is_get(first.digests[1]) and "authorization" in seen.headers for seen in proxy.seen) == 1
-
-
-def test_a_server_that_is_told_to_stop_does_not_wait_for_an_upstream(
-    upstream: Upstream, proxy: Proxy, name: str, tmp_path: Path
-) -> None:
-    """A stop in the middle of an import ends it after the time that transfers have, however silent the upstream is."""
-    built = image("one", size=200_000)
-    push(upstream, name, built, "1.0")
-    hold = threading.Event()
-    proxy.always(built.digests[1], Fault(hold=hold), "GET")
-    with running(tmp_path / "data", shutdown_timeout=0.1) as server, ThreadPoolExecutor(1) as clients:
-        secret = write_secret(server, "upstream")
-        server.boto().create_pull_through_cache_rule(
-            ecrRepositoryPrefix="cache", upstreamRegistryUrl=proxy.url, credentialArn=secret
-        )
-        pull = clients.submit(Client(server).send, "GET", f"/v2/cache/{name}/manifests/1.0")
-        wait_for(lambda: proxy.gets(built.digests[1]))
-        assert server.stop() == 0
-        assert pull.exception(60) is not None
+        assert puller.send("GET", f"/v2/cache/{name}/tags/list").json()["tags"] == []
+        assert puller.send("GET", f"{path}/1.0").body == built.manifest
+        assert puller.send("GET", f"/v2/cache/{name}/blobs/{second.digests[1]}").body == second.blobs[1]
+        assert proxy.gets(first.digests[1]) == 1
+        hold.clear()
+        with ThreadPoolExecutor(1) as clients:
+            pull = clients.submit(puller.send, "GET", f"{path}/{later.digest}")
+            wait_for(lambda: proxy.gets(later.digests[1]))
+            assert server.stop() == 0
+            assert pull.exception(60) is not None
         hold.set()
+        assert "Traceback" not in server.log.read_text()
 
 
 def test_a_pushed_tag_is_not_the_upstreams(

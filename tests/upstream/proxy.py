@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import http.server
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tests.server import free_port
+from tests.tls import Certificate
 
 
 class Fault(NamedTuple):
@@ -44,7 +46,7 @@ class Seen(NamedTuple):
 
 
 class Proxy:
-    """Forwards to ``target``.
+    """Forwards to ``target``; speaks HTTPS if it is given a certificate.
 
     Attributes:
         seen: every request, in the order of arrival.
@@ -52,8 +54,9 @@ class Proxy:
         drops: headers, in small letters, that are not passed on.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, certificate: Certificate | None = None) -> None:
         self.port = free_port()
+        self._certificate = certificate
         self.seen: list[Seen] = []
         self.faults: list[Callable[[Seen], Fault | None]] = []
         self.drops: frozenset[str] = frozenset()
@@ -62,7 +65,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """The base URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self._certificate is None else 'https'}://127.0.0.1:{self.port}"
 
     def once(self, part: str, *faults: Fault, method: str = "GET") -> None:
         """Let the next requests for a path with ``part`` fail, one for each fault."""
@@ -98,6 +101,10 @@ class Proxy:
             owner = proxy
 
         with _Server(("127.0.0.1", self.port), Handler) as server:
+            if self._certificate is not None:
+                tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                tls.load_cert_chain(self._certificate.chain, self._certificate.key)
+                server.socket = tls.wrap_socket(server.socket, server_side=True)
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             try:
                 yield self

@@ -21,8 +21,7 @@ from careen.upstream.errors import (
     UpstreamError,
 )
 from tests.images import artifact, image, index
-from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, serving
-from tests.tls import TlsServer, needs_openssl
+from tests.tls import make_certificate, needs_openssl
 from tests.upstream.conftest import HASTY, client_of, content, push
 from tests.upstream.distribution import (
     Distribution,
@@ -287,19 +286,40 @@ def test_a_slow_registry_is_given_up(by_proxy: Client, proxy: Proxy, name: str) 
 
 @needs_openssl
 def test_a_certificate_is_believed_if_its_authority_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    client: Client, guarded: Distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A registry with an authority of its own is read when SSL_CERT_FILE names it, and not before. It is a Careen."""
+    """A registry with an authority of its own is read when SSL_CERT_FILE names it, and not before; never on to plain HTTP."""
     built = image("base")
-    keys = credentials.fixed(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-    with serving(TlsServer(tmp_path / "data")) as server:
+    push(client, name, built, "1.0")
+    certificate = make_certificate(tmp_path)
+    with Proxy(guarded.url, certificate).running() as proxy:
         exchange._trust.cache_clear()
-        with client_of(server.url, keys) as client, pytest.raises(Unavailable, match="certificate"):
-            client.ping()
-        monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        with client_of(proxy.url) as stranger, pytest.raises(Unavailable, match="certificate"):
+            stranger.ping()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
         exchange._trust.cache_clear()
-        with client_of(server.url, keys) as client:
-            push(client, name, built, "1.0")
-            assert client.manifest(name, "1.0").data == built.manifest
-            assert client.referrers(name, built.digest) == []
+        with client_of(proxy.url) as trusting:
+            assert trusting.manifest(name, "1.0").data == built.manifest
+            elsewhere = Fault(status=307, headers={"Location": f"{guarded.url}/v2/{name}/manifests/1.0"})
+            proxy.always("/manifests/", elsewhere, "GET")
+            with pytest.raises(Invalid, match="unencrypted"):
+                trusting.manifest(name, "1.0")
     exchange._trust.cache_clear()
+
+
+def test_a_credential_does_not_go_elsewhere(client: Client, guarded: Distribution, name: str) -> None:
+    """Where a registry redirects to another host, that one is not told the password; a redirect at home is followed with it."""
+    built = image("base")
+    push(client, name, built, "1.0")
+    with Proxy(guarded.url).running() as other, Proxy(guarded.url).running() as front:
+        there = f"{other.url}/v2/{name}/manifests/1.0"
+        front.always("/manifests/1.0", Fault(status=307, headers={"Location": there}))
+        with client_of(front.url) as reader:
+            reader.ping()
+            with pytest.raises(Denied):
+                reader.manifest(name, "1.0")
+        assert [seen.headers.get("authorization") for seen in other.seen] == [None]
+        front.heal()
+        front.always("/manifests/2.0", Fault(status=307, headers={"Location": f"/v2/{name}/manifests/1.0"}))
+        with client_of(front.url) as reader:
+            assert reader.manifest(name, "2.0").data == built.manifest
