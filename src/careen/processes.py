@@ -189,9 +189,12 @@ def _give_back() -> None:
 class HttpServer(uvicorn.Server):
     """uvicorn's server, which looks at every connection once a second, and cuts the last of them off at the end."""
 
-    def __init__(self, config: uvicorn.Config, shutdown_timeout: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, shutdown_timeout: float, break_off: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._shutdown_timeout = shutdown_timeout
+        self._break_off = break_off
 
     def _connections(self) -> list[Protocol]:
         return [each for each in self.server_state.connections if isinstance(each, Protocol)]
@@ -220,6 +223,7 @@ class HttpServer(uvicorn.Server):
         log.warning("transfers did not end in time and are cut off", connections=len(connections))
         for connection in connections:
             connection.cut()
+        self._break_off()
 
 
 def _serve_http(settings: Settings, listener: socket.socket) -> None:
@@ -227,8 +231,9 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
     Protocol.bounds = Bounds(
         connections=settings.max_connections, head=settings.head_timeout, stall=settings.stall_timeout
     )
+    application = server.application(settings)
     config = uvicorn.Config(
-        server.application(settings),
+        application,
         http=Protocol,
         loop="uvloop",
         ws="none",
@@ -243,7 +248,7 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
         ssl_keyfile=settings.tls_key or None,
     )
     _end_with_parent()
-    HttpServer(config, settings.shutdown_timeout).run(sockets=[listener])
+    HttpServer(config, settings.shutdown_timeout, application.break_off).run(sockets=[listener])
 
 
 def _work(settings: Settings, listener: socket.socket, judging: clock.Cautious) -> None:

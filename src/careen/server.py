@@ -197,6 +197,10 @@ class Application:
         else:
             await self._router(scope, receive, send)
 
+    def break_off(self) -> None:
+        """End what waits for other registries: the time that requests have at the end is over."""
+        self._importer.break_off()
+
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         flushing = asyncio.create_task(self._pulls.run())

@@ -68,6 +68,8 @@ IMPORTING = Patience(silence_timeout=20)
 CHECKING = Patience(tries=2, connect_timeout=5, silence_timeout=10)
 """While there is an image to give, a silent upstream is not waited for long."""
 
+_STOPPED = "this registry is being stopped"
+
 log = structlog.get_logger()
 
 
@@ -101,13 +103,16 @@ class Importer:
         self._under_way: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._clients: dict[tuple[str, Patience], tuple[Rule, Client]] = {}
 
-    async def close(self) -> None:
-        """Break off what is under way; what came in stays, and the next pull goes on from there."""
+    def break_off(self) -> None:
+        """End what is under way, as the process does; what came in stays, and the next pull goes on from there."""
         self._stop.set()
-        tasks = list(self._under_way.values())
-        for task in tasks:
+        for task in self._under_way.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """:meth:`break_off`, and let go of everything."""
+        self.break_off()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
         for _, client in self._clients.values():
             client.close()
         self._turns.close()
@@ -163,7 +168,12 @@ class Importer:
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._end(key, done))
         # Whoever goes away goes alone: the others wait on, and what was begun is of use to the next.
-        await asyncio.shield(task)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and self._stop.is_set():
+                raise Unavailable(_STOPPED) from None
+            raise
 
     def _end(self, key: tuple[str, str], done: "asyncio.Task[None]") -> None:
         del self._under_way[key]
@@ -394,7 +404,7 @@ class _Stream:
         with self._lock:
             for piece in self._pieces:
                 if self._stop.is_set():
-                    raise Unavailable("this registry is being stopped")
+                    raise Unavailable(_STOPPED)
                 portion.append(piece)
                 size += len(piece)
                 if size >= PORTION_BYTES:
