@@ -92,6 +92,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "blobs with a secret": ({"blobs": "s3://bucket?key=k"}, "endpoint and region after its '?', not key"),
     "an endpoint without a scheme": ({"blobs": "s3://bucket?endpoint=s3.example.com"}, "begins with http"),
     "a web server that is none": ({"accel": "apache"}, "accel is nginx or empty, not 'apache'"),
+    "upstream credentials that are no JSON": (
+        {"upstream_credentials": "hub=me:token"},
+        "upstream_credentials is not JSON as",
+    ),
+    "an upstream credential without a token": (
+        {"upstream_credentials": '{"hub": {"username": "me"}}'},
+        "upstream_credentials of hub is not JSON as",
+    ),
     "a public URL with a path": (
         {"public_url": "https://example.com/registry"},
         "public_url is http or https",

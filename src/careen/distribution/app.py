@@ -176,9 +176,7 @@ async def _refuse(exchange: Exchange, error: Exception) -> None:
             trouble=wrong.name,
             error=repr(error),
         )
-    elif refusal.status >= 500 and not isinstance(
-        error, UpstreamError
-    ):  # whose failure was told of where it happened
+    elif refusal.status >= 500 and not isinstance(error, UpstreamError):  # that was told where it happened
         log.error("request failed", method=exchange.method, path=exchange.path, exc_info=error)
     if refusal.status == 413 or wrong is not None:
         await exchange.discard(LINGER_BYTES)

@@ -11,10 +11,10 @@ from types import MappingProxyType
 from careen.ecr import errors
 from careen.upstream import address
 from careen.upstream.address import Address, InvalidAddress
+from careen.upstream.credentials import amazon_host
 
 HOSTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
-        "ecr": re.compile(r"[0-9]{12}\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|on\.aws)"),
         "ecr-public": re.compile(r"public\.ecr\.aws"),
         "docker-hub": re.compile(r"registry-1\.docker\.io"),
         "github-container-registry": re.compile(r"ghcr\.io"),
@@ -25,7 +25,7 @@ HOSTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
         "quay": re.compile(r"quay\.io"),
     }
 )
-"""ECR's name of a registry to its hosts."""
+"""ECR's name of a registry to its hosts; beside them ``ecr`` itself, whose hosts are :func:`amazon_host`'s."""
 
 _ALMOST = frozenset({"docker.io", "index.docker.io", "hub.docker.com", "www.docker.com"})
 """What people write for Docker Hub; none of them is its registry."""
@@ -51,7 +51,8 @@ def recognise(url: str, name: str | None = None) -> str | None:
         raise errors.UnsupportedUpstreamRegistry(
             f"The upstream registry {url} is plain HTTP, which is for registries on this machine alone"
         )
-    known = next((each for each, host in HOSTS.items() if host.fullmatch(at.host)), None)
+    known = "ecr" if amazon_host(at.host) else None
+    known = next((each for each, host in HOSTS.items() if host.fullmatch(at.host)), known)
     if name is not None and name != known:
         raise errors.UnsupportedUpstreamRegistry(f"The upstream registry {url} is not {name}")
     return known

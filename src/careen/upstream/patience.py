@@ -14,6 +14,9 @@ Seconds = float
 
 T = TypeVar("T")
 
+_LONG: Seconds = 365 * 86_400
+"""Longer than this nobody is asked to wait, whatever a server writes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -67,7 +70,7 @@ def retry_after(header: str | None, now: dt.datetime | None = None) -> Seconds |
         return None
     text = header.strip()
     if text.isascii() and text.isdecimal():
-        return float(text)
+        return min(float(text), _LONG)
     try:
         asked = email.utils.parsedate_to_datetime(text)
     except ValueError:
