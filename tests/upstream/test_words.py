@@ -3,6 +3,8 @@
 import datetime as dt
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from careen.upstream import address, challenge
 from careen.upstream.address import InvalidAddress
@@ -59,6 +61,26 @@ CHALLENGES = {
 def test_challenges_are_read(headers: list[str], expected: list[Challenge]) -> None:
     """Every form of WWW-Authenticate that registries send is read; what is no challenge is none."""
     assert challenge.parse(headers) == expected
+
+
+@given(st.lists(st.text(alphabet='aB =,"\\\\;\t', max_size=30), max_size=3))
+def test_any_header_is_read(headers: list[str]) -> None:
+    """Whatever a registry sends, reading it ends, and finds schemes and names in small letters."""
+    for scheme, parameters in challenge.parse(headers):
+        assert scheme
+        assert scheme == scheme.lower()
+        assert all(name == name.lower() for name in parameters)
+
+
+@given(st.text(alphabet="w:/-", max_size=12), st.text(alphabet='aB1,="\\ ', max_size=20))
+def test_a_parameter_comes_back_as_it_was(word: str, value: str) -> None:
+    """A quoted value is read as it was before it was quoted, whatever stands around it."""
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    header = f'Basic realm="{quoted}", Bearer realm="{word}"'
+    assert challenge.parse([header]) == [
+        Challenge("basic", {"realm": value}),
+        Challenge("bearer", {"realm": word}),
+    ]
 
 
 ADDRESSES = {

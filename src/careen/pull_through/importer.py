@@ -133,7 +133,7 @@ class Importer:
                 logged and that stays.
         """
         if self._is_for(standing, may):
-            await self._once((name, reference), lambda: self._refresh(name, reference))
+            await self._once(standing, (name, reference), lambda: self._refresh(name, reference))
 
     async def refresh_referrers(self, standing: Standing, name: str, subject: str, may: May) -> None:
         """The same for what refers to an image, such as its signatures.
@@ -142,9 +142,8 @@ class Importer:
             UpstreamError: the upstream could not be asked.
         """
         if self._is_for(standing, may):
-            await self._once(
-                (name, f"referrers of {subject}"), lambda: self._refresh_referrers(name, subject)
-            )
+            key = name, f"referrers of {subject}"
+            await self._once(standing, key, lambda: self._refresh_referrers(name, subject))
 
     async def validate(self, rule: Rule) -> str | None:
         """Try a rule: its secret, and whether its upstream lets us in. Returns what is wrong, or None."""
@@ -161,7 +160,9 @@ class Importer:
             and (standing.has_repository or may(Action.CREATE_REPOSITORY))
         )
 
-    async def _once(self, key: tuple[str, str], work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _once(
+        self, standing: Standing, key: tuple[str, str], work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(self._in_turn(key, work))
@@ -174,6 +175,13 @@ class Importer:
             if task.cancelled() and self._stop.is_set():
                 raise Unavailable(_STOPPED) from None
             raise
+        except Exception as error:
+            if standing.digest is None or trouble(error) is None:
+                raise
+            # A disk that cannot be written to keeps nobody from what is there.
+            log.error(
+                "the disk is in trouble; the cached image is given", repository=key[0], error=repr(error)
+            )  # noqa: TRY400 a trace says no more
 
     def _end(self, key: tuple[str, str], done: "asyncio.Task[None]") -> None:
         del self._under_way[key]
@@ -204,7 +212,7 @@ class Importer:
             _tell(error, standing.upstream, reference, is_cached=standing.digest is not None)
             if standing.digest is None:
                 raise
-            await self._postpone(name, reference, standing.digest)
+            await self._registry.write(pull_through.postpone, name, reference, standing.digest)
 
     def _check_away(self, rule: Rule) -> None:
         if self._registry.clock() < self._away.get(rule.prefix, 0):
@@ -213,14 +221,6 @@ class Importer:
     def _note_away(self, rule: Rule, error: Exception) -> None:
         if isinstance(error, Unavailable):
             self._away[rule.prefix] = self._registry.clock() + AWAY
-
-    async def _postpone(self, name: str, reference: str, digest: str) -> None:
-        try:
-            await self._registry.write(pull_through.postpone, name, reference, digest)
-        except Exception as error:
-            if trouble(error) is None:
-                raise
-            # A full disk: what is cached is given all the same, and the upstream asked again by the next pull.
 
     async def _import(self, upstream: Upstream, name: str, reference: str) -> None:
         client = self._client(upstream.rule, IMPORTING)
@@ -254,7 +254,7 @@ class Importer:
                 raise
             self._note_away(rule, error)
             _tell(error, standing.upstream, subject, is_cached=True)
-            await self._postpone(name, subject, subject)
+            await self._registry.write(pull_through.postpone, name, subject, subject)
             raise
         await self._registry.write(pull_through.confirm, name, subject, subject)
 
