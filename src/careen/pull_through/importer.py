@@ -179,9 +179,9 @@ class Importer:
             if standing.digest is None or trouble(error) is None:
                 raise
             # A disk that cannot be written to keeps nobody from what is there.
-            log.error(
+            log.warning(
                 "the disk is in trouble; the cached image is given", repository=key[0], error=repr(error)
-            )  # noqa: TRY400 a trace says no more
+            )
 
     def _end(self, key: tuple[str, str], done: "asyncio.Task[None]") -> None:
         del self._under_way[key]
