@@ -139,6 +139,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         blobs=blobs,
         threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
         scratch_folder=data,
+        targets_file=Path(settings.replication_targets or data / "replication.toml"),
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
         master_key=_read_master_key(data),
         root_key=root_key,

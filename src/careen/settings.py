@@ -88,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long the head of a request may take, and how long a new connection may be silent."""
     stall_timeout: Interval = 60
     """How long a client may send or take less than 250 bytes a second in the middle of a body."""
+    replication_targets: str = ""
+    """A TOML file that says where images are replicated to (see replication.md); empty: `replication.toml` in the data folder."""
     tls_certificate: str = ""
     """A PEM file with the certificate chain; empty: plain HTTP."""
     tls_key: str = ""
@@ -112,6 +114,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether `GET /metrics` is answered without a credential; else with any key that may `careen:GetMetrics`."""
     log_level: str = "info"
     """debug, info, warning or error."""
+
+
+def secret_named(name: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """A secret that a file names by its variable in the environment; None: there is no such variable."""
+    return (os.environ if environ is None else environ).get(name)
 
 
 def load(options: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -41,7 +41,16 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "DeletePullThroughCacheRule": ("delete_pull_through_cache_rule", _PREFIX),
     "DeleteRepository": ("delete_repository", _THERE),
     "DeregisterPullTimeUpdateExclusion": ("deregister_pull_time_update_exclusion", _PRINCIPAL),
+    "DescribeImageReplicationStatus": (
+        "describe_image_replication_status",
+        _THERE | {"imageId": _BY_DIGEST[0]},
+    ),
     "DescribeImages": ("describe_images", _THERE),
+    "DescribeRegistry": ("describe_registry", {}),
+    "DescribeReplicationBackfillResults": (
+        "describe_replication_backfill_results",
+        {"replicationBackfillId": UPLOAD_ID},
+    ),
     "DescribePullThroughCacheRules": (
         "describe_pull_through_cache_rules",
         {"ecrRepositoryPrefixes": ["never-made"]},
@@ -55,15 +64,25 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "ListImageReferrers": ("list_image_referrers", _THERE | {"subjectId": {"imageDigest": DIGEST}}),
     "ListImages": ("list_images", _THERE),
     "ListPullTimeUpdateExclusions": ("list_pull_time_update_exclusions", {}),
+    "ListReplicationBackfills": ("list_replication_backfills", {}),
     "ListTagsForResource": ("list_tags_for_resource", _ARN),
     "PutImage": ("put_image", _THERE | {"imageManifest": image("layer").manifest.decode()}),
     "PutImageTagMutability": ("put_image_tag_mutability", _THERE | {"imageTagMutability": "IMMUTABLE"}),
     "PutLifecyclePolicy": ("put_lifecycle_policy", _THERE | {"lifecyclePolicyText": KEEP_ONE}),
+    "PutReplicationConfiguration": (
+        "put_replication_configuration",
+        {"replicationConfiguration": {"rules": []}},
+    ),
     "RegisterPullTimeUpdateExclusion": ("register_pull_time_update_exclusion", _PRINCIPAL),
     "StartLifecyclePolicyPreview": (
         "start_lifecycle_policy_preview",
         _THERE | {"lifecyclePolicyText": KEEP_ONE},
     ),
+    "StartReplicationBackfill": (
+        "start_replication_backfill",
+        {"destination": {"region": "eu-west-1", "registryId": "210987654321"}},
+    ),
+    "StopReplicationBackfill": ("stop_replication_backfill", {"replicationBackfillId": UPLOAD_ID}),
     "TagResource": ("tag_resource", _ARN | {"tags": [{"Key": "team", "Value": "web"}]}),
     "UntagResource": ("untag_resource", _ARN | {"tagKeys": ["team"]}),
     "UpdateImageStorageClass": (

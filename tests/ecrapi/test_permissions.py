@@ -34,6 +34,8 @@ ABSENCES = {
     "ExclusionAlreadyExistsException",
     "PullThroughCacheRuleNotFoundException",
     "SecretNotFoundException",
+    "ReplicationBackfillNotFoundException",
+    "ValidationException",
 }
 
 

@@ -285,9 +285,12 @@ class DiskBlobStore:
         """Delete one generation."""
         self.path(digest, generation).unlink(missing_ok=True)
 
-    def pieces(self, digest: str, generation: str, size: int) -> Generator[bytes, None, None]:
+    def pieces(
+        self, digest: str, generation: str, size: int, offset: int = 0
+    ) -> Generator[bytes, None, None]:
         """One generation, piece by piece; see :class:`careen.blobs.store.BlobStore`."""
         with self.path(digest, generation).open("rb") as file:
+            file.seek(offset)
             while size and (piece := file.read(min(_READ_BYTES, size))):
                 size -= len(piece)
                 yield piece

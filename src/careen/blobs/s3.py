@@ -487,9 +487,15 @@ class S3BlobStore:
         if digest:
             self.remove(self._name_key(digest, generation))
 
-    def pieces(self, digest: str, generation: str, size: int) -> Generator[bytes, None, None]:  # noqa: ARG002 the key is the generation
+    def pieces(
+        self,
+        digest: str,  # noqa: ARG002 the key is the generation
+        generation: str,
+        size: int,
+        offset: int = 0,
+    ) -> Generator[bytes, None, None]:
         """One generation, piece by piece; see :class:`careen.blobs.store.BlobStore`."""
-        return self.read(self.data_key(generation), 0, min(size, self._size(generation)))
+        return self.read(self.data_key(generation), offset, min(size, self._size(generation) - offset))
 
     def quarantine(self, digest: str, generation: str) -> None:
         """Nothing: no row leads to it, and the rows that name it as damaged keep the sweep from it."""

@@ -135,8 +135,10 @@ class BlobStore(Protocol):
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation; nothing happens if it is gone already."""
 
-    def pieces(self, digest: str, generation: str, size: int) -> Generator[bytes, None, None]:
-        """The first ``size`` bytes of one generation, piece by piece; fewer, if there are fewer. Blocks.
+    def pieces(
+        self, digest: str, generation: str, size: int, offset: int = 0
+    ) -> Generator[bytes, None, None]:
+        """Up to ``size`` bytes of one generation from an offset on, piece by piece; fewer, if there are fewer. Blocks.
 
         Raises:
             FileNotFoundError: this generation is gone.

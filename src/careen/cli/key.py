@@ -14,7 +14,7 @@ app = App(name="key", help="Access keys: create, list, show, delete.")
 
 Data = Annotated[str | None, Parameter(help="The data folder.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-Policy = Literal["PullOnly", "ReadOnly", "PowerUser", "FullAccess", "PinReporter"]
+Policy = Literal["PullOnly", "ReadOnly", "PowerUser", "FullAccess", "PinReporter", "Replicator"]
 
 
 @app.command
@@ -23,7 +23,7 @@ def create(name: str, *, policy: Policy = "FullAccess", data: Data = None, json:
 
     Args:
         name: The principal that holds it; made if there is none.
-        policy: What a new principal may do: one of Amazon ECR's managed policies, or only report images in use.
+        policy: What a new principal may do: one of Amazon ECR's managed policies, or to report images in use, or to replicate.
     """
     from careen.iam.managed import ManagedPolicy
     from careen.registry import principals

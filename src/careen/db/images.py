@@ -107,6 +107,12 @@ def by_digest(rows: Connection, repository_id: int, digest: str) -> ImageRow | N
     return None if row is None else ImageRow._make(row)
 
 
+def by_id(rows: Connection, manifest_id: int) -> ImageRow | None:
+    """The manifest of that id, whatever its status."""
+    row = rows.execute(f"SELECT {_COLUMNS} FROM manifests m WHERE m.id = :id", {"id": manifest_id}).fetchone()
+    return None if row is None else ImageRow._make(row)
+
+
 def by_tag(rows: Connection, repository_id: int, tag: str) -> ImageRow | None:
     """The manifest that a tag names, whatever its status."""
     row = rows.execute(

@@ -49,6 +49,16 @@ def size(rows: Connection, repository_id: int, digest: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def another_home(rows: Connection, repository: str, digest: str) -> str | None:
+    """The name of a repository, other than this one, that a blob is linked in."""
+    row = rows.execute(
+        "SELECT r.name FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id"
+        " WHERE l.digest = :digest AND r.name <> :repository ORDER BY l.repository_id LIMIT 1",
+        {"digest": digest, "repository": repository},
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def small_content(rows: Connection, digest: str) -> bytes | None:
     """The bytes of a blob that is a row; None if it is a file."""
     row = rows.execute(

@@ -21,6 +21,9 @@
     pull_through_cache_rules     prefixes of names that stand for other registries
     repositories ──< upstream_references                 when a cached tag was compared with its upstream
     pull_time_exclusions         principals whose pulls do not count
+    manifests ──< replications   how far an image is on its way to another registry
+    replication_deletions        deletions that are on theirs
+    replication_backfills ──< replication_backfill_results
     condemned_blobs      bytes whose row is gone, until they are gone too
     blobs ── damaged_blobs, manifests ── damaged_manifests     what a scrub found; a push of the same digest repairs it
     scrubs               how far each scrub is
@@ -399,6 +402,75 @@ registry_documents = Table(
     metadata,
     Column("kind", Text, primary_key=True),
     Column("content", Text, nullable=False),
+)
+
+replications = Table(
+    "replications",
+    metadata,
+    Column("manifest_id", _Id, ForeignKey("manifests.id", ondelete="CASCADE"), nullable=False),
+    Column("region", Text, nullable=False),
+    Column("registry_id", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="IN_PROGRESS, COMPLETE or FAILED"),
+    Column("failure_code", Text),
+    Column("failure_reason", Text, comment="for people"),
+    Column("refused_tags", Text, nullable=False, comment="JSON list: tags that the destination did not take"),
+    Column("asked_at", BigInteger, nullable=False, comment="the push; what fails is tried again for a day"),
+    Column("updated_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("manifest_id", "region", "registry_id"),
+    sqlite_with_rowid=False,
+)
+
+replication_deletions = Table(
+    "replication_deletions",
+    metadata,
+    _id(),
+    Column("repository", Text, nullable=False, comment="its name: the image is gone"),
+    Column("digest", Text, nullable=False),
+    Column("is_image", Integer, nullable=False, comment="0: only the tags"),
+    Column("tags", Text, nullable=False, comment="JSON list: those that it had, or that were removed"),
+    Column("region", Text, nullable=False),
+    Column("registry_id", Text, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("failure_code", Text, comment="NULL: it is tried"),
+    Column("failure_reason", Text),
+    sqlite_autoincrement=True,  # the ids name jobs
+)
+
+replication_backfills = Table(
+    "replication_backfills",
+    metadata,
+    Column("id", Text, primary_key=True, comment="a UUID"),
+    Column("region", Text, nullable=False),
+    Column("registry_id", Text, nullable=False),
+    Column(
+        "status",
+        Text,
+        nullable=False,
+        comment="PREPARING, IN_PROGRESS, STOPPING, STOPPED, COMPLETE or FAILED",
+    ),
+    Column("failure_code", Text),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("prepared_to", BigInteger, nullable=False, comment="images up to this manifest's id are listed"),
+    Column("is_prepared", Integer, nullable=False),
+    Column(
+        "rounds", Integer, nullable=False, comment="how often in a row the destination was not to be reached"
+    ),
+    sqlite_with_rowid=False,
+)
+
+replication_backfill_results = Table(
+    "replication_backfill_results",
+    metadata,
+    Column("backfill_id", Text, ForeignKey("replication_backfills.id", ondelete="CASCADE"), nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("tag", Text, nullable=False, comment="empty: an image without a tag"),
+    Column("status", Text, comment="COMPLETE or FAILED; NULL: not yet"),
+    Column("failure_code", Text),
+    Column("sub_image_failure_codes", Text, comment="JSON list; only of an index"),
+    PrimaryKeyConstraint("backfill_id", "repository", "digest", "tag"),
+    sqlite_with_rowid=False,
 )
 
 lifecycle_previews = Table(

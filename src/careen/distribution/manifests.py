@@ -152,10 +152,17 @@ async def put_manifest(
     surface.require(principal, Action.PUT_IMAGE, name)
     _check_reference(reference)
     data = await exchange.read(manifests.MAX_BYTES)
-    repository = await surface.repository_for_push(principal, name)
+    is_replica = surface.replica_of(exchange, principal, name) is not None
+    repository = await surface.repository_for_push(principal, name, is_replica=is_replica)
     digest, tag = (reference, None) if ":" in reference else (None, reference)
     put = await surface.registry.write(
-        images.put, repository, data, media_type=exchange.header(b"content-type"), digest=digest, tag=tag
+        images.put,
+        repository,
+        data,
+        media_type=exchange.header(b"content-type"),
+        digest=digest,
+        tag=tag,
+        is_replica=is_replica,
     )
     row = put.image.row
     headers: list[Header] = [
@@ -174,11 +181,14 @@ async def delete_manifest(
     surface.require(principal, Action.BATCH_DELETE_IMAGE, name)
     _check_reference(reference)
     repository = surface.repository(name)
+    source = surface.replica_of(exchange, principal, name)
+    is_replica = source is not None
     if ":" in reference:
-        cause = Cause(principal.arn, "DELETE manifest")
+        reason = f"it was deleted in {source}, which replicates to here" if is_replica else ""
+        cause = Cause(principal.arn, "DELETE manifest", reason, is_replica=is_replica)
         done = bool(await surface.registry.write(images.delete_by_digest, repository, reference, cause))
     else:
-        done = await surface.registry.write(images.untag, repository, reference)
+        done = await surface.registry.write(images.untag, repository, reference, is_replica=is_replica)
     if not done:
         raise OciError("MANIFEST_UNKNOWN", "Requested image not found")
     await exchange.respond(202)
@@ -223,14 +233,7 @@ async def list_referrers(
 
 def _referrers(surface: Surface, name: str, digest: str, wanted: str | None) -> Listing:
     found = surface.registry.read(images.active_referrers, name, digest)
-    listed = [
-        manifests.referrer(
-            row.digest, row.size, row.media_type, row.artifact_type,
-            msgspec.json.decode(row.annotations, type=dict[str, str]) if row.annotations else None,
-        )
-        for row in found
-        if wanted is None or row.artifact_type == wanted
-    ]  # fmt: skip
+    listed = [images.as_referrer(row) for row in found if wanted is None or row.artifact_type == wanted]
     headers = [json_header(media_types.OCI_INDEX.encode())]
     if wanted is not None:
         headers.append((b"oci-filters-applied", b"artifactType"))

@@ -22,6 +22,11 @@ MAX_PAGE = 10_000
 """The most names or tags in one answer; a Link header leads on."""
 
 
+REPLICA_OF = b"careen-replica-of"
+"""The header with which a registry that replicates to here says which it is: ``eu-west-1/123456789012``. Ours alone."""
+
+_REGISTRY = re.compile(r"[0-9a-z-]{2,25}/[0-9]{12}")
+
 Listing = tuple[list[Header], bytes]
 """The headers and the body of a list."""
 
@@ -55,16 +60,29 @@ class Surface:
         check_name(name)
         return self.fresh.get(("repository", name), lambda: self.registry.read(repositories.require, name))
 
-    async def repository_for_push(self, principal: Principal, name: str) -> Repository:
-        """The repository to push to; made now if the registry creates on push and the caller may create."""
+    def replica_of(self, exchange: Exchange, principal: Principal, name: str) -> str | None:
+        """The registry that replicates something to here by this request; None: somebody pushes or deletes.
+
+        What is replicated to here goes no further, and its repository is made if there is none (ECR user guide, "replication").
+        """
+        source = exchange.header(REPLICA_OF)
+        if source is None or _REGISTRY.fullmatch(source) is None:
+            return None
+        self.require(principal, Action.REPLICATE_IMAGE, name)
+        return source
+
+    async def repository_for_push(
+        self, principal: Principal, name: str, *, is_replica: bool = False
+    ) -> Repository:
+        """The repository to push to; made now if the registry creates on push, or for replicas, and the caller may create."""
         check_name(name)
         self.fresh.renew()  # a body may have come in since the request began
         found = self.fresh.get(("for push", name), lambda: self.registry.read(repositories.find, name))
         if found is not None:
             return found
-        if self.registry.limits.create_on_push:
+        if self.registry.limits.create_on_push or is_replica:
             self.require(principal, Action.CREATE_REPOSITORY, name)
-        return await self.registry.write(repositories.require_for_push, name)
+        return await self.registry.write(repositories.require_for_push, name, is_replica=is_replica)
 
 
 def check_name(name: str) -> None:

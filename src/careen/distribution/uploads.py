@@ -24,7 +24,8 @@ async def start_upload(surface: Surface, exchange: Exchange, principal: Principa
     digest = exchange.parameter("digest")
     if digest is not None:
         _digest(digest)
-    repository = await surface.repository_for_push(principal, name)
+    is_replica = surface.replica_of(exchange, principal, name) is not None
+    repository = await surface.repository_for_push(principal, name, is_replica=is_replica)
     mount, source = exchange.parameter("mount"), exchange.parameter("from")
     readable = surface.may(principal, Action.GET_DOWNLOAD_URL_FOR_LAYER, name if source is None else source)
     if mount and readable and await surface.registry.write(layers.mount, repository, mount, source):

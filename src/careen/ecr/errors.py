@@ -421,6 +421,39 @@ class UnableToListUpstreamImageReferrers(EcrError):
     code = "UnableToListUpstreamImageReferrersException"
 
 
+# Replication backfills.
+class ReplicationBackfillNotFound(EcrError):
+    """No backfill of this id, or it ended more than 90 days ago."""
+
+    code = "ReplicationBackfillNotFoundException"
+
+    def __init__(self, backfill_id: str, registry_id: str) -> None:
+        super().__init__(
+            f"The replication backfill with id '{backfill_id}' does not exist in the registry with id '{registry_id}'"
+        )
+
+
+class ReplicationBackfillInProgress(EcrError):
+    """A second backfill for a destination Region."""
+
+    code = "ReplicationBackfillInProgressException"
+
+    def __init__(self, region: str) -> None:
+        super().__init__(f"A replication backfill is already in progress for destination region '{region}'")
+
+
+class ReplicationBackfillInvalidStatus(EcrError):
+    """StopReplicationBackfill on one that has ended or is stopping."""
+
+    code = "ReplicationBackfillInvalidStatusException"
+
+    def __init__(self, backfill_id: str, status: str) -> None:
+        super().__init__(
+            f"The replication backfill with id '{backfill_id}' is {status}; only one that is PREPARING or IN_PROGRESS"
+            " can be stopped"
+        )
+
+
 # Parameters, tags, limits.
 class InvalidParameter(EcrError):
     """A parameter that fails a constraint, of the model or of ECR's own checks. Observed everywhere."""

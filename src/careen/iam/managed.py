@@ -1,9 +1,10 @@
-"""AWS's managed policies for ECR, and what they allow; and one of our own.
+"""AWS's managed policies for ECR, and what they allow; and two of our own.
 
 Four policies cover the ways a registry is used: pull, look, push, own. Their actions are AWS's (AWS managed
 policy reference, AmazonEC2ContainerRegistry…), so that an access key means here what it means on Amazon.
-Note that a power user can push but neither delete images nor write lifecycle policies. The fifth, of which Amazon knows
-nothing, is for the feeds that report images in use, and lets them do nothing else.
+Note that a power user can push but neither delete images nor write lifecycle policies. The fifth and the sixth, of which Amazon
+knows nothing, are for the feeds that report images in use and for other registries that replicate to this one, and let them do
+nothing else.
 
 Policies that users write are another matter, and another module's.
 """
@@ -70,6 +71,24 @@ _PIN_REPORTER = frozenset(
 )
 
 
+_REPLICATOR = frozenset(
+    {
+        Action.GET_AUTHORIZATION_TOKEN,
+        Action.BATCH_CHECK_LAYER_AVAILABILITY,
+        Action.BATCH_DELETE_IMAGE,
+        Action.BATCH_GET_IMAGE,
+        Action.COMPLETE_LAYER_UPLOAD,
+        Action.CREATE_REPOSITORY,
+        Action.DESCRIBE_REPOSITORIES,
+        Action.GET_DOWNLOAD_URL_FOR_LAYER,
+        Action.INITIATE_LAYER_UPLOAD,
+        Action.PUT_IMAGE,
+        Action.REPLICATE_IMAGE,
+        Action.UPLOAD_LAYER_PART,
+    }
+)
+
+
 class ManagedPolicy(StrEnum):
     """A managed policy, by AWS's name if it is AWS's."""
 
@@ -78,6 +97,7 @@ class ManagedPolicy(StrEnum):
     POWER_USER = "AmazonEC2ContainerRegistryPowerUser"
     FULL_ACCESS = "AmazonEC2ContainerRegistryFullAccess"
     PIN_REPORTER = "CareenPinReporter"
+    REPLICATOR = "CareenReplicator"
 
     @property
     def arn(self) -> str:
@@ -90,6 +110,7 @@ ALLOWED: dict[str, frozenset[Action]] = {
     ManagedPolicy.READ_ONLY: _READ_ONLY,
     ManagedPolicy.POWER_USER: _POWER_USER,
     ManagedPolicy.PIN_REPORTER: _PIN_REPORTER,
+    ManagedPolicy.REPLICATOR: _REPLICATOR,
     ManagedPolicy.FULL_ACCESS: frozenset(Action),  # its statement says ecr:*; here careen:* goes with it
 }
 """The actions of ECR that each policy allows, on every resource."""

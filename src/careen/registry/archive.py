@@ -3,6 +3,7 @@
 from careen.db import images, jobs
 from careen.db.images import ImageRow
 from careen.faults import Point, reach
+from careen.registry import replication
 from careen.registry.images import ACTIVE, ImageReferenced
 from careen.registry.registry import Transaction
 
@@ -65,4 +66,5 @@ def end_restore(tx: Transaction, manifest_id: int) -> None:
     One that was pushed meanwhile is active already, and may be archived again by now: it stays as it is.
     """
     images.set_status(tx.rows, manifest_id, ACTIVE, activated_at=tx.now, only_from=ACTIVATING)
+    replication.restored(tx, manifest_id)
     reach(Point.IMAGE_RESTORED)

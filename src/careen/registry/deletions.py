@@ -43,6 +43,8 @@ class Cause:
     rule_priority: int | None = None
     plan_hash: str | None = None
     """Of the plan that a lifecycle run carried out."""
+    is_replica: bool = False
+    """Whether another registry replicates a deletion to here, so that it goes no further."""
     batch: str = field(default_factory=lambda: str(uuid.uuid4()))
     """Names all that one request or one run deleted."""
 

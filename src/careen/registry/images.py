@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.manifest import Manifest
+from careen.registry import replication
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
@@ -126,6 +127,14 @@ def active_referrers(tx: Transaction, name: str, subject: str) -> list[ImageRow]
     return [row for row in found if row.status == ACTIVE]
 
 
+def as_referrer(row: ImageRow) -> dict[str, Any]:
+    """What a list of referrers says of one."""
+    annotations = (
+        msgspec.json.decode(row.annotations, type=dict[str, str]) if row.annotations is not None else None
+    )
+    return manifests.referrer(row.digest, row.size, row.media_type, row.artifact_type, annotations)
+
+
 def put(
     tx: Transaction,
     repository: Repository,
@@ -134,6 +143,7 @@ def put(
     media_type: str | None = None,
     digest: str | None = None,
     tag: str | None = None,
+    is_replica: bool = False,
 ) -> Put:
     """Store a manifest and let a tag name it.
 
@@ -144,6 +154,7 @@ def put(
         media_type: what the client says it is, if it says so beside the manifest.
         digest: what the client says its digest is; sha256 is taken if it says nothing.
         tag: the tag to set.
+        is_replica: another registry replicates it to here, so it goes no further (ECR user guide, "replication").
 
     Raises:
         careen.oci.manifest.InvalidManifest: not a manifest we take.
@@ -162,6 +173,11 @@ def put(
         _check_tag(tx, repository, tag)
     row = images.by_digest(tx.rows, repository.id, actual)
     created = row is None
+    is_news = (
+        row is None
+        or row.status != ACTIVE
+        or (tag is not None and tag not in images.tags_of(tx.rows, row.id))
+    )
     if row is None:
         row = _insert(tx, repository, manifest, actual, data, Life(ACTIVE, pushed_at=tx.now))
     elif (
@@ -174,6 +190,8 @@ def put(
     if tag is not None:
         images.put_tag(tx.rows, repository.id, tag, row.id, tx.now)
         reach(Point.TAG_PUT)
+    if is_news and not is_replica:
+        replication.pushed(tx, repository, row)
     return Put(with_tags(tx, row), created)
 
 
@@ -251,9 +269,15 @@ def _children(
     return children
 
 
-def untag(tx: Transaction, repository: Repository, tag: str) -> bool:
-    """Remove a tag; the image stays, untagged if it was its last. Returns whether the tag was there."""
+def untag(tx: Transaction, repository: Repository, tag: str, *, is_replica: bool = False) -> bool:
+    """Remove a tag; the image stays, untagged if it was its last. Returns whether the tag was there.
+
+    A removal that another registry replicates to here goes no further.
+    """
+    named = images.by_tag(tx.rows, repository.id, tag)
     deleted = images.delete_tag(tx.rows, repository.id, tag)
+    if named is not None and not is_replica:
+        replication.untagged(tx, repository, named.digest, tag)
     reach(Point.TAG_DELETED)
     return deleted
 
@@ -284,11 +308,14 @@ def delete(tx: Transaction, repository: Repository, row: ImageRow, cause: Cause)
 def _delete_with_referrers(
     tx: Transaction, repository: Repository, row: ImageRow, cause: Cause
 ) -> Iterator[Image]:
-    yield with_tags(tx, row)
+    image = with_tags(tx, row)
+    yield image
     discard(tx, repository.name, row, cause)
     needed = images.blobs_of(tx.rows, row.id)
     images.delete(tx.rows, row.id)
     layers.review(tx.rows, row.repository_id, needed, tx.now)
+    if not cause.is_replica:
+        replication.deleted(tx, repository, row.digest, image.tags)
     reach(Point.IMAGE_DELETED)
     for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
         if not images.parents(tx.rows, referrer.id):
@@ -312,7 +339,7 @@ def delete_by_tag(tx: Transaction, repository: Repository, tag: str, cause: Caus
     if image.tags == [tag]:
         delete(tx, repository, row, cause)
     else:
-        images.delete_tag(tx.rows, repository.id, tag)
+        untag(tx, repository, tag, is_replica=cause.is_replica)
     return image
 
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
@@ -53,6 +53,11 @@ class BlobInUse(Exception):
 def find(tx: Transaction, repository: str, digest: str) -> Blob | None:
     """The blob, if it is linked in that repository."""
     return layers.linked(tx.rows, repository, digest)
+
+
+def another_home(tx: Transaction, repository: str, digest: str) -> str | None:
+    """Another repository that has the blob, too: at a registry that is a copy of this one, it may be mounted from there."""
+    return layers.another_home(tx.rows, repository, digest)
 
 
 def availability(tx: Transaction, repository: str, digest: str) -> str | None:
@@ -237,6 +242,17 @@ def store(registry: Registry, target: Repository, digest: str, data: bytes) -> N
     upload.write([data])
     generation = upload.commit(digest)
     registry.write_now(_admit_file, registry.blobs, target, digest, len(data), generation)
+
+
+def read(registry: Registry, blob: Blob, offset: int = 0) -> Iterator[bytes]:
+    """A blob's bytes from an offset on, in pieces. For callers outside an event loop: it blocks.
+
+    Raises:
+        FileNotFoundError: at the first piece: the collector was faster.
+    """
+    if blob.content is not None:
+        return iter([blob.content[offset:]])
+    return registry.blobs.pieces(blob.digest, blob.generation, blob.size - offset, offset)
 
 
 def _is_whole(registry: Registry, digest: str) -> bool:

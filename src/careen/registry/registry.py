@@ -89,6 +89,8 @@ class Registry:
     """Where bytes are hashed and written, off the event loop."""
     scratch_folder: Path
     """For files without a name: on the disk, not in ``/tmp``, which may be memory."""
+    targets_file: Path
+    """Where the destinations of replication are: read by whoever replicates, when it does."""
     limits: Limits = Limits()
     root_key: RootKey | None = None
     public_url: str = ""

@@ -34,14 +34,14 @@ def require(tx: Transaction, name: str) -> Repository:
     return repository
 
 
-def require_for_push(tx: Transaction, name: str) -> Repository:
-    """The repository to push to; made now if the registry creates on push.
+def require_for_push(tx: Transaction, name: str, *, is_replica: bool = False) -> Repository:
+    """The repository to push to; made now if the registry creates on push, or for what another registry replicates to here.
 
     Raises:
         careen.ecr.errors.RepositoryNotFound: there is none, and pushes do not create.
     """
     repository = repositories.by_name(tx.rows, name)
-    if repository is None and tx.limits.create_on_push:
+    if repository is None and (tx.limits.create_on_push or is_replica):
         return create(tx, name)
     return repository or require(tx, name)
 
