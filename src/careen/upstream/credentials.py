@@ -128,8 +128,8 @@ class AmazonTokens:
     def _keys_of_role(self) -> dict[str, str]:
         """The keys of the role; without one those that we have."""
         if self._role_arn is None:
-            return self._own_keys()
-        asked = self._client("sts", **self._own_keys())
+            return keys_of(self._keys)
+        asked = self._client("sts", **keys_of(self._keys))
         taken = asked.assume_role(RoleArn=self._role_arn, RoleSessionName="careen")["Credentials"]
         return {
             "aws_access_key_id": taken["AccessKeyId"],
@@ -137,22 +137,31 @@ class AmazonTokens:
             "aws_session_token": taken["SessionToken"],
         }
 
-    def _own_keys(self) -> dict[str, str]:
-        if self._keys is None:
-            return {}
-        return {"aws_access_key_id": self._keys.username, "aws_secret_access_key": self._keys.password}
-
     def _client(self, service: str, **keys: str) -> Any:
-        session = botocore.session.get_session()
-        session.set_config_variable("ignore_configured_endpoint_urls", True)
-        create: Any = session.create_client
-        return create(
-            service,
-            region_name=self._region,
-            endpoint_url=self._endpoint_url or None,
-            config=Config(use_fips_endpoint=self._is_fips or None),
-            **keys,
-        )
+        return aws_client(service, self._region, self._endpoint_url, keys, is_fips=self._is_fips)
+
+
+def keys_of(access_key: Basic | None) -> dict[str, str]:
+    """An access key as botocore takes it; none if there is none, and then it finds one."""
+    if access_key is None:
+        return {}
+    return {"aws_access_key_id": access_key.username, "aws_secret_access_key": access_key.password}
+
+
+def aws_client(
+    service: str, region: str, endpoint_url: str, keys: dict[str, str], *, is_fips: bool = False
+) -> Any:
+    """A client of an AWS API; without an endpoint it is Amazon's, whatever the environment says of endpoints."""
+    session = botocore.session.get_session()
+    session.set_config_variable("ignore_configured_endpoint_urls", True)
+    create: Any = session.create_client
+    return create(
+        service,
+        region_name=region,
+        endpoint_url=endpoint_url or None,
+        config=Config(use_fips_endpoint=is_fips or None),
+        **keys,
+    )
 
 
 def _decoded(token: str) -> Basic:
