@@ -4,13 +4,13 @@ Recurring work is a job that asks for itself again. Several workers may run on o
 and a job whose worker died is another's when the lease ends. A job may therefore run twice; every one is written so that the
 second time finds nothing left to do.
 
-The scrub takes hours, most of which it waits, so it has a thread of its own.
+The scrub takes hours, most of which it waits, and replication waits for other registries, so they have threads of their own.
 """
 
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import structlog
@@ -19,6 +19,7 @@ from careen.clock import HOUR, SECOND, Cautious, Clock, Instant
 from careen.registry import archive, gc, jobs, lifecycle, pins, previews, scrub, storage
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry
+from careen.replication.work import backfilling, copies
 
 IDLE_SECONDS = 0.1
 """How often an idle worker looks whether something was committed (5 µs); only then, or once a second, at the jobs."""
@@ -26,11 +27,14 @@ IDLE_SECONDS = 0.1
 TROUBLE_SECONDS = 5.0
 """How long a worker pauses that cannot even claim a job."""
 
-RETRY = 30 * SECOND
-"""After a failure: first wait; it doubles up to an hour."""
-
 SCRUB_LOOK_SECONDS = 5.0
 """How often the scrub's thread looks whether one is due."""
+
+COPIES_AT_ONCE = 2
+"""Images that are on their way to other registries at the same time, beside those of a backfill."""
+
+ANSWER_SECONDS = 3.0
+"""How long a worker that stops waits for the answers of other registries."""
 
 MAX_ATTEMPTS = 5
 """After so many failures a preview is given up; recurring jobs never are."""
@@ -41,7 +45,12 @@ log = structlog.get_logger()
 def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
     scrubbing = threading.Thread(target=_run_scrubs, args=(registry, stop, f"scrub-{os.getpid()}"))
-    scrubbing.start()
+    replicating = [
+        threading.Thread(target=_run_replication, args=(registry, stop, kinds(name, stop), name), daemon=True)
+        for name, kinds in _replicators()
+    ]
+    for thread in (scrubbing, *replicating):
+        thread.start()
     while not stop.is_set():
         try:
             _work(registry, stop)
@@ -50,6 +59,10 @@ def run(registry: Registry, stop: threading.Event) -> None:
             log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
     scrubbing.join()
+    # One that waits for an answer from afar may be left behind, as by a crash: its job is done again when the lease ends.
+    deadline = time.monotonic() + ANSWER_SECONDS
+    for thread in replicating:
+        thread.join(max(0, deadline - time.monotonic()))
 
 
 def _work(registry: Registry, stop: threading.Event) -> None:
@@ -98,6 +111,26 @@ def _run_scrubs(registry: Registry, stop: threading.Event, worker: str) -> None:
         stop.wait(SCRUB_LOOK_SECONDS)
 
 
+def _replicators() -> Iterator[tuple[str, Callable[[str, threading.Event], dict[str, "Work"]]]]:
+    """The threads that replicate: their names, which are their leases', and what each does."""
+    for number in range(COPIES_AT_ONCE):
+        yield f"replication-{os.getpid()}-{number}", copies
+    yield f"backfill-{os.getpid()}", backfilling
+
+
+def _run_replication(
+    registry: Registry, stop: threading.Event, kinds: Mapping[str, "Work"], name: str
+) -> None:
+    while not stop.is_set():
+        try:
+            version = registry.database.version()
+            if not run_one(registry, name, kinds):
+                _wait_for_a_commit(registry, version, stop)
+        except Exception:
+            log.exception("replication cannot work; trying again", seconds=TROUBLE_SECONDS)
+            stop.wait(TROUBLE_SECONDS)
+
+
 def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None = None) -> bool:
     """Claim one due job and do it.
 
@@ -121,14 +154,10 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
             registry.write_now(previews.fail, int(job.key))
             registry.write_now(jobs.finish, job, worker)
         else:
-            registry.write_now(jobs.retry, job, worker, repr(error), _wait(job.attempts))
+            registry.write_now(jobs.retry, job, worker, repr(error), jobs.backoff(job.attempts))
         return True
     registry.write_now(jobs.finish, job, worker)
     return True
-
-
-def _wait(attempts: int) -> Instant:
-    return min(RETRY << min(attempts - 1, 10), jobs.MAX_RETRY)
 
 
 def _preview(registry: Registry, job: Job) -> None:
