@@ -47,6 +47,11 @@ app.command(
     name="pin",
     help="Images in use, which no policy takes: pin them, see who uses which, report what runs in clusters.",
 )
+app.command(
+    "careen.cli.replication:app",
+    name="replication",
+    help="Replication to other registries: how it stands, and what is missing.",
+)
 app.command("careen.cli.key:app", name="key", help="Access keys: create, list, show, delete.")
 
 
