@@ -2,17 +2,33 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from careen import worker
 from careen.ecr import errors
+from careen.ecr import replication as configurations
+from careen.ecr.replication import Destination
 from careen.oci.digest import digest_of
-from careen.registry import archive, gc, images, jobs, layers, lifecycle, previews, repositories, trash
+from careen.registry import (
+    archive,
+    backfills,
+    gc,
+    images,
+    jobs,
+    layers,
+    lifecycle,
+    previews,
+    replication,
+    repositories,
+    trash,
+)
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
+from careen.replication.work import backfilling, copies
 from tests.distribution.client import Answer, Client
 from tests.images import Built
 from tests.registry import steps
@@ -23,6 +39,12 @@ PART = 60_000
 
 PIECE = 20_000
 """Bytes in which a chunk arrives."""
+
+
+NOWHERE = {"region": "eu-west-1", "registryId": "123456789012"}
+"""A destination that nobody has said the place of: whatever goes there fails at once, by the same steps."""
+
+REPLICATION = {"rules": [{"destinations": [NOWHERE], "deleteReplication": {"enabled": True}}]}
 
 
 class Gone(Exception):
@@ -36,6 +58,8 @@ class Door(Protocol):
     def delete_repository(self, repository: str) -> None: ...
     def put_policy(self, repository: str, text: str) -> None: ...
     def preview(self, repository: str) -> None: ...
+    def replicate(self) -> None: ...
+    def backfill(self) -> None: ...
     def upload(self, repository: str, data: bytes) -> None: ...
     def leave(self, repository: str, data: bytes) -> object: ...
     def mount(self, repository: str, digest: str, source: str) -> None: ...
@@ -77,6 +101,14 @@ class Direct:
     def preview(self, repository: str) -> None:
         with contextlib.suppress(errors.LifecyclePolicyPreviewInProgress):
             self._registry.write_now(previews.start, repository, None)
+
+    def replicate(self) -> None:
+        document = configurations.checked(REPLICATION, self._registry.region, self._registry.id)
+        self._registry.write_now(replication.put_configuration, document)
+
+    def backfill(self) -> None:
+        with contextlib.suppress(errors.ReplicationBackfillInProgress):
+            self._registry.write_now(backfills.start, Destination(NOWHERE["region"], NOWHERE["registryId"]))
 
     def upload(self, repository: str, data: bytes) -> None:
         asyncio.run(self._upload(self._target(repository), data, finish=True))
@@ -146,8 +178,10 @@ class Direct:
     def settle(self, repository: str, tags: set[str]) -> None:
         self._registry.write_now(jobs.schedule)
         lifecycle.enqueue_runs(self._registry)
-        while worker.run_one(self._registry, "worker"):
-            pass
+        stop = threading.Event()
+        for work in (worker.JOBS, copies("worker", stop), backfilling("worker", stop)):
+            while worker.run_one(self._registry, "worker", work):
+                pass
         found = self._registry.read(images.tag_names, repository, "", 1000)
         assert set(found) == tags
 
@@ -192,6 +226,13 @@ class Http:
     def preview(self, repository: str) -> None:
         with contextlib.suppress(self._ecr.exceptions.LifecyclePolicyPreviewInProgressException):
             self._ecr.start_lifecycle_policy_preview(repositoryName=repository)
+
+    def replicate(self) -> None:
+        self._ecr.put_replication_configuration(replicationConfiguration=REPLICATION)
+
+    def backfill(self) -> None:
+        with contextlib.suppress(self._ecr.exceptions.ReplicationBackfillInProgressException):
+            self._ecr.start_replication_backfill(destination=NOWHERE)
 
     def upload(self, repository: str, data: bytes) -> None:
         location = self.leave(repository, data)

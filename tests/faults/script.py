@@ -137,6 +137,7 @@ def _pulled(door: Door) -> None:
 STEPS: Sequence[Step] = [
     _create(A),
     _create(B),
+    Step("replicate", lambda door: door.replicate(), _nothing),
     _upload(A, LARGE),
     _upload(B, LARGE),
     _upload(A, ALONE),
@@ -158,6 +159,7 @@ STEPS: Sequence[Step] = [
     *(step for number, built in enumerate(PASSING) for step in _push(A, built, f"tmp-{number}")),
     Step("archive", lambda door: door.archive(A, ONE.digest), _nothing),
     Step("restore", lambda door: door.restore(A, ONE.digest), _nothing),
+    Step("backfill", lambda door: door.backfill(), _nothing),
     Step(
         "work",
         lambda door: door.settle(A, {"keep", *(f"tmp-{number}" for number in range(5))}),
