@@ -3,6 +3,7 @@
 from careen.cli.main import main
 from careen.distribution import auth
 from careen.distribution.exchange import Exchange
+from careen.iam import managed
 from careen.iam.managed import ManagedPolicy
 from careen.registry.access import ROOT, Principal
 from careen.registry.fresh import Fresh
@@ -10,7 +11,7 @@ from careen.registry.registry import Registry
 
 
 def _anybody(registry: Registry, fresh: Fresh, exchange: Exchange) -> Principal:  # noqa: ARG001 - as it is called
-    return Principal(registry.id, ROOT, "", ManagedPolicy.FULL_ACCESS)
+    return Principal(registry.id, ROOT, "", managed.documents(ManagedPolicy.FULL_ACCESS))
 
 
 if __name__ == "__main__":

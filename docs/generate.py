@@ -5,6 +5,7 @@ import inspect
 import itertools
 import re
 import sys
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from botocore import xform_name
@@ -13,7 +14,7 @@ from careen import faults, settings
 from careen.ecr import model
 from careen.ecrapi import app as ecr_api
 from careen.iam.actions import action_of
-from careen.iam.managed import ALLOWED, ManagedPolicy
+from careen.iam.managed import ManagedPolicy, documents
 
 HERE = Path(__file__).parent
 
@@ -103,10 +104,12 @@ def service_page() -> str:
     """Our own service: how to reach it, and its operations from the model."""
     service = model.careen()
     rows = []
+    [read_only] = documents(ManagedPolicy.READ_ONLY)
+    [statement] = read_only.document.statements
     for name in sorted(service.model.operation_names):
         operation = service.operation(name)
         errors = [shape.name for shape in operation.error_shapes if shape.name not in COMMON]
-        reads = action_of(name, "careen") in ALLOWED[ManagedPolicy.READ_ONLY]
+        reads = action_of(name, "careen") in statement.actions
         text = operation.documentation.removeprefix("<p>").removesuffix("</p>")
         listed = ", ".join(f"`{error}`" for error in errors)
         rows.append(f"| `{name}` | {text} | {'yes' if reads else 'no'} | {listed} |\n")
@@ -125,7 +128,7 @@ environment. In production a point is one look at one variable.
 
 **At every point** (`tests/faults/test_every_point.py`). A script of some sixty steps passes every point. It runs in a program that
 has the registry open, as a process of `careen serve` has it, which dies at each point, at every passing of it, and right after the
-commit that the point is in; and as a client of `careen serve`, which dies with all its processes. Five points belong to the first
+commit that the point is in; and as a client of `careen serve`, which dies with all its processes. Seven points belong to the first
 start of a registry, which dies at each of them.
 
 **At random** (`tests/faults/test_random_kills.py`). Three clients push, move tags, delete and pull images that share layers, while
@@ -205,36 +208,61 @@ through all of them ([every operation](../../tests/ecrapi/test_every_operation.p
 """
 
 
+PUBLIC_OPERATIONS = """
+# ECR Public's operations
+
+All {count} of them are served, on [public repositories](../public.md). The target's prefix is `{prefix}`, the service
+`ecr-public`.
+
+| operation | served | permission | errors of its own | tests |
+|---|---|---|---|---|
+"""
+
+
 def operations_page() -> str:
-    """All of ECR's operations: served or not, the permission, the errors, and where each is tested."""
-    service = model.ecr()
-    called = _calls_in_tests()
+    """All of ECR's and ECR Public's operations: served or not, the permission, the errors, and where each is tested."""
+    rows = _operations(model.ecr(), ecr_api.OPERATIONS, _calls_in_tests(public=False))
+    head = OPERATIONS.replace("{count}", str(len(rows))).replace("{served}", str(len(ecr_api.OPERATIONS)))
+    public = model.ecr_public()
+    public_rows = _operations(public, ecr_api.PUBLIC_OPERATIONS, _calls_in_tests(public=True))
+    public_head = PUBLIC_OPERATIONS.replace("{count}", str(len(public_rows)))
+    return head + "".join(rows) + public_head.replace("{prefix}", public.target_prefix) + "".join(public_rows)
+
+
+def _operations(
+    service: model.Service, served: Collection[str], called: Mapping[str, Sequence[Path]]
+) -> list[str]:
     rows = []
     for name in sorted(service.model.operation_names):
         errors = [shape.name for shape in service.operation(name).error_shapes if shape.name not in COMMON]
         tests = [f"[{path.stem}](../../{path})" for path in called.get(xform_name(name), [])[:3]]
-        served = name in ecr_api.OPERATIONS
         rows.append(
-            f"| `{name}` | {'yes' if served else 'no'} | `{action_of(name)}` |"
+            f"| `{name}` | {'yes' if name in served else 'no'} | `{action_of(name, service.signing_name)}` |"
             f" {', '.join(f'`{error}`' for error in errors)} | {', '.join(tests)} |\n"
         )
-    head = OPERATIONS.replace("{count}", str(len(rows))).replace("{served}", str(len(ecr_api.OPERATIONS)))
-    return head + "".join(rows)
+    return rows
 
 
-def _calls_in_tests() -> dict[str, list[Path]]:
-    """Each name that a test calls as a method, with the files that do, those of ECR's API first."""
+def _calls_in_tests(*, public: bool) -> dict[str, list[Path]]:
+    """Each name that a test calls as a method, with the files that do, those of ECR's API first; of ECR Public or the others."""
     root = HERE.parent
     found: dict[str, list[Path]] = {}
     files = sorted((root / "tests").rglob("test_*.py"), key=lambda path: (path.parent.name != "ecrapi", path))
     for path in files:
+        if ("ecrapi/public" in str(path)) is not public:
+            continue
         nodes = ast.walk(ast.parse(path.read_text()))
         for name in {node.attr for node in nodes if isinstance(node, ast.Attribute)}:
             found.setdefault(name, []).append(path.relative_to(root))
     return found
 
 
-COMMON = {"ServerException", "InvalidParameterException", "RepositoryNotFoundException"}
+COMMON = {
+    "ServerException",
+    "InvalidParameterException",
+    "RepositoryNotFoundException",
+    "UnsupportedCommandException",  # every operation of ECR Public declares it, and none answers it here
+}
 
 PAGES = {
     "settings.md": settings_page,

@@ -105,9 +105,10 @@ class S3:
             *(f"-{name}={free_port()}" for name in PORTS),
         ]
         with (self._folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self._folder, env=clean_environment()
-            )
+            environment = clean_environment() | {
+                "WEED_S3_SSE_KEY": "what the objects' keys are encrypted with"
+            }
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder, env=environment)
         try:
             self._await(process)
             yield self
@@ -129,10 +130,10 @@ class S3:
 
 
 class S3Server(Server):
-    """A registry with its blobs below ``prefix`` of an S3 server's bucket."""
+    """A registry with its blobs below ``prefix`` of an S3 server's bucket, unless ``blobs`` is another place."""
 
     def __init__(self, data: Path, s3: S3, prefix: str, **settings: Any) -> None:
-        super().__init__(data, blobs=s3.url(prefix), **settings)
+        super().__init__(data, **{"blobs": s3.url(prefix), **settings})
         self.prefix = prefix
         self._s3 = s3
 

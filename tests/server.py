@@ -133,6 +133,7 @@ class Server:
         """The environment in which the AWS CLI talks to this registry: what `careen serve` tells people to paste."""
         return clean_environment() | {
             "AWS_ENDPOINT_URL_ECR": self.url,
+            "AWS_ENDPOINT_URL_ECR_PUBLIC": self.url,
             "AWS_ENDPOINT_URL_STS": self.url,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,

@@ -88,15 +88,46 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a level that is none": ({"log_level": "loud"}, "log_level is debug, info, warning or error, not 'loud'"),
     "no such setting": ({"prot": 5000}, "`prot`"),
     "blobs in no bucket": ({"blobs": "s3:///prefix"}, "blobs is s3://bucket/prefix"),
+    "no scanner": ({"scanner": "trivy image"}, "scanner is a command with {image} where the image belongs"),
+    "a scanner with an open quote": (
+        {"scanner": "sh -c 'trivy {image}"},
+        "scanner is no command: No closing quotation",
+    ),
+    "a scanner's program that is the image": ({"scanner": "{image}"}, "scanner is a command with {image}"),
+    "an adapter without a host": ({"scanner": "http://"}, "scanner is the address of a scanner adapter"),
+    "an adapter with a query": (
+        {"scanner": "https://adapter/?a=b"},
+        "scanner is the address of a scanner adapter",
+    ),
     "blobs elsewhere": ({"blobs": "gs://bucket"}, "blobs is s3://bucket/prefix"),
-    "blobs with a secret": ({"blobs": "s3://bucket?key=k"}, "endpoint and region after its '?', not key"),
+    "blobs with a secret": (
+        {"blobs": "s3://bucket?key=k"},
+        "class, endpoint, region, sse after its '?', not key",
+    ),
     "an endpoint without a scheme": ({"blobs": "s3://bucket?endpoint=s3.example.com"}, "begins with http"),
     "a web server that is none": ({"accel": "apache"}, "accel is nginx or empty, not 'apache'"),
+    "a web server without an address": (
+        {"proxies": "127.0.0.1, nginx"},
+        "proxies is addresses and networks, separated by commas: 'nginx'",
+    ),
+    "upstream credentials that are no JSON": (
+        {"upstream_credentials": "hub=me:token"},
+        "upstream_credentials is not JSON as",
+    ),
+    "an upstream credential without a token": (
+        {"upstream_credentials": '{"hub": {"username": "me"}}'},
+        "upstream_credentials of hub is not JSON as",
+    ),
     "a public URL with a path": (
         {"public_url": "https://example.com/registry"},
         "public_url is http or https",
     ),
     "a public URL without a scheme": ({"public_url": "registry.example.com"}, "public_url is http or https"),
+    "an alias that is none": ({"public_alias": "Public/all"}, "public_alias is 2 to 50 small letters"),
+    "an alias of one letter": ({"public_alias": "p"}, "public_alias is 2 to 50 small letters"),
+    "a public host that is a URL": ({"public_host": "https://public.example"}, "public_host is a host"),
+    "a public host in capitals": ({"public_host": "Public.example"}, "public_host is a host"),
+    "a burst of none": ({"anonymous_burst": 0}, "anonymous_burst"),
     "a public URL that breaks a header": ({"public_url": 'https://a"b'}, "public_url is http or https"),
 }
 

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from careen.circumstances import circumstances_of
 from careen.clock import SECOND, system_now
 from careen.ecr.common_errors import AccessDenied
 from careen.iam import basic
@@ -38,7 +39,13 @@ class MetricsApp:
                 challenge = {"www-authenticate": 'Basic realm="metrics"'}
                 return Response("a credential is needed: an access key's id and its secret\n", 401, challenge)
             try:
-                access.require(principal, Action.GET_METRICS, "*")
+                asked = (
+                    principal,
+                    Action.GET_METRICS,
+                    "*",
+                    circumstances_of(self._registry, request.scope, {}),
+                )
+                self._registry.read(access.require, *asked)
             except AccessDenied as refusal:
                 return Response(f"{refusal.message}\n", 403)
         measured = await self._registry.read_in_thread(metrics.measure)
@@ -69,7 +76,7 @@ class _Measured(Collector):
 def _families(measured: Metrics) -> CollectorRegistry:
     """The figures with their names, in the base units that Prometheus asks for: seconds, bytes."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Measured([*_collector(measured), *_jobs(measured)]))
+    registry.register(_Measured([*_collector(measured), *_jobs(measured), *_webhooks(measured)]))
     return registry
 
 
@@ -143,3 +150,12 @@ def _jobs(measured: Metrics) -> Iterator[Metric]:
         waiting.add_metric([each.kind], each.count)
         overdue.add_metric([each.kind], each.overdue / SECOND)
     yield from (waiting, overdue)
+
+
+def _webhooks(measured: Metrics) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "careen_webhooks_failing", "Webhooks whose last attempt was in vain.", measured.failing_webhooks
+    )
+    yield GaugeMetricFamily(
+        "careen_webhook_dead_letters", "Events that could not be delivered.", measured.dead_letters
+    )

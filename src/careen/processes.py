@@ -28,6 +28,7 @@ import uvicorn
 
 from careen import clock, server, telemetry, worker
 from careen.bounds import Bounds
+from careen.feed import Feed
 from careen.protocol import Protocol
 from careen.server import CannotStart
 from careen.settings import Settings
@@ -189,9 +190,17 @@ def _give_back() -> None:
 class HttpServer(uvicorn.Server):
     """uvicorn's server, which looks at every connection once a second, and cuts the last of them off at the end."""
 
-    def __init__(self, config: uvicorn.Config, shutdown_timeout: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        shutdown_timeout: float,
+        feed: Feed,
+        break_off: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._feed = feed
         self._shutdown_timeout = shutdown_timeout
+        self._break_off = break_off
 
     def _connections(self) -> list[Protocol]:
         return [each for each in self.server_state.connections if isinstance(each, Protocol)]
@@ -205,12 +214,16 @@ class HttpServer(uvicorn.Server):
                     connection.look(now)
                 except Exception:
                     log.exception("a connection could not be looked at")  # the others are served all the same
-        if counter % TRIM_TICKS == 0 and not self.server_state.tasks:
+        if counter % TRIM_TICKS == 0 and len(self.server_state.tasks) <= self._feed.open:
             _give_back()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wait for what is under way; what is beyond the time-out ends as if its client had gone away."""
+        """Wait for what is under way; what is beyond the time-out ends as if its client had gone away.
+
+        Feeds have no end of their own: they are ended at once.
+        """
+        self._feed.end()
         cutting = asyncio.get_running_loop().call_later(self._shutdown_timeout, self._cut)
         await super().shutdown(sockets)
         cutting.cancel()
@@ -220,6 +233,7 @@ class HttpServer(uvicorn.Server):
         log.warning("transfers did not end in time and are cut off", connections=len(connections))
         for connection in connections:
             connection.cut()
+        self._break_off()
 
 
 def _serve_http(settings: Settings, listener: socket.socket) -> None:
@@ -227,8 +241,9 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
     Protocol.bounds = Bounds(
         connections=settings.max_connections, head=settings.head_timeout, stall=settings.stall_timeout
     )
+    application = server.application(settings)
     config = uvicorn.Config(
-        server.application(settings),
+        application,
         http=Protocol,
         loop="uvloop",
         ws="none",
@@ -243,7 +258,8 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
         ssl_keyfile=settings.tls_key or None,
     )
     _end_with_parent()
-    HttpServer(config, settings.shutdown_timeout).run(sockets=[listener])
+    http = HttpServer(config, settings.shutdown_timeout, application.feed, application.break_off)
+    http.run(sockets=[listener])
 
 
 def _work(settings: Settings, listener: socket.socket, judging: clock.Cautious) -> None:

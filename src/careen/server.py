@@ -18,31 +18,45 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from careen import clock
+from careen.audit import AuditLog
+from careen.blobs.archive import ArchivingBlobStore, at_home
 from careen.blobs.disk import DiskBlobStore
 from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, SECOND, Clock
-from careen.db import schema
+from careen.db import copies, layers, schema
 from careen.db.engine import Database
 from careen.distribution.again import Again
+from careen.distribution.allowance import Allowance
 from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
 from careen.ecrapi.app import EcrApiApp
 from careen.faults import Point, reach
+from careen.feed import Feed
+from careen.findings.report import MAX_BYTES
 from careen.iam import keys
 from careen.metrics import MetricsApp
+from careen.pull_through.importer import Importer
+from careen.pull_through.secrets import Secrets
 from careen.registry import backup
 from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Registry, RootKey
-from careen.settings import Settings
+from careen.scanners.command import CommandScanner
+from careen.scanners.harbor import HarborScanner
+from careen.scanners.scanner import Scanner
+from careen.settings import Settings, is_bucket, networks
 
 THREADS = 8
 """How many hash and write at a time: more than the disks and processors of one machine take."""
 
 REMOTE_THREADS = 48
 """The same where most of them wait for another server."""
+
+
+LOOKED_FOR = 3
+"""Blobs of the archive's home that a start looks for."""
 
 
 class CannotStart(Exception):
@@ -65,13 +79,63 @@ def prepare(settings: Settings) -> None:
         schema.migrate(data / "careen.db")
     except schema.SchemaTooNew as error:
         raise CannotStart(str(error)) from None
-    if settings.blobs:
-        try:
-            S3BlobStore(parse_place(settings.blobs), redirect=settings.s3_redirect).check()
-        except CannotUse as error:
-            raise CannotStart(str(error)) from None
+    for place in (settings.blobs, settings.archive_blobs):
+        _check_place(settings, place)
+    _check_archive(settings)
+    if settings.archive_blobs:
+        _claim_archive(settings)
     for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
         draft.unlink(missing_ok=True)
+
+
+def _check_place(settings: Settings, place: str) -> None:
+    try:
+        if is_bucket(place):
+            S3BlobStore(parse_place(place), redirect=settings.s3_redirect).check()
+        elif place:
+            Path(place).mkdir(parents=True, exist_ok=True)
+    except CannotUse as error:
+        raise CannotStart(str(error)) from None
+    except OSError as error:
+        raise CannotStart(f"the folder {place} for archived blobs cannot be used: {error.strerror}") from None
+
+
+def _check_archive(settings: Settings) -> None:
+    """See that the blobs of which rows say so are in the archive's home: a disk that is not mounted is an empty folder, too.
+
+    Raises:
+        CannotStart: none of those that we looked for is.
+    """
+    with copies.opened(Path(settings.data) / "careen.db") as rows:
+        archived = layers.some_archived(rows, LOOKED_FOR)
+    if not archived:
+        return
+    if not settings.archive_blobs:
+        raise CannotStart("blobs of archived images lie elsewhere: set archive_blobs as it was")
+    archive = _blob_store(settings, settings.archive_blobs, clock.system_now)
+    if all(archive.size(digest, at_home(generation)) is None for digest, generation in archived):
+        raise CannotStart(
+            f"{settings.archive_blobs} has none of the blobs that were moved there:"
+            " is it mounted, and is archive_blobs as it was?"
+        )
+
+
+def _claim_archive(settings: Settings) -> None:
+    """Make sure that the archive's home is this data folder's alone. A restored one is another: its sweep knows other blobs.
+
+    Raises:
+        CannotStart: it is another's.
+    """
+    ours = DiskBlobStore(Path(settings.data)).claim(secrets.token_hex(16))
+    try:
+        owner = _blob_store(settings, settings.archive_blobs, clock.system_now).claim(ours)
+    except OSError as error:
+        raise CannotStart(f"the folder {settings.archive_blobs} cannot be used: {error.strerror}") from None
+    if owner != ours:
+        raise CannotStart(
+            f"{settings.archive_blobs} is the archive of another registry, and each would delete the other's blobs:"
+            " give this one a place of its own, or remove `owner` there if the other is no more"
+        )
 
 
 def _make_master_key(data: Path) -> None:
@@ -114,10 +178,33 @@ def _read_master_key(data: Path) -> bytes:
     return key
 
 
-def _blob_store(settings: Settings, system: Clock) -> BlobStore:
-    if settings.blobs:
-        return S3BlobStore(parse_place(settings.blobs), redirect=settings.s3_redirect)
-    return DiskBlobStore(Path(settings.data), system, settings.reserve, has_front=settings.accel == "nginx")
+def _blobs(settings: Settings, system: Clock) -> BlobStore:
+    """The home of the blobs, or the two of them."""
+    has_front = settings.accel == "nginx"
+    home = _blob_store(settings, settings.blobs or settings.data, system, has_front=has_front)
+    if not settings.archive_blobs:
+        return home
+    return ArchivingBlobStore(home, _blob_store(settings, settings.archive_blobs, system))
+
+
+def _blob_store(settings: Settings, place: str, system: Clock, *, has_front: bool = False) -> BlobStore:
+    if is_bucket(place):
+        return S3BlobStore(parse_place(place), redirect=settings.s3_redirect)
+    return DiskBlobStore(Path(place), system, settings.reserve, has_front=has_front)
+
+
+def _scanner(settings: Settings) -> Scanner | None:
+    """What the settings say; it finds the images where a program on this machine does, an adapter where clients do."""
+    if not settings.scanner:
+        return None
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 compared, not bound
+    scheme = "https" if settings.tls_certificate else "http"
+    here, public = f"{scheme}://{host}:{settings.port}", settings.public_url.rstrip("/")
+    if settings.scanner.startswith(("http://", "https://")):
+        return HarborScanner(settings.scanner, public or here, settings.scanner_timeout, MAX_BYTES)
+    # A certificate is for a name that clients know, not for a loopback address.
+    registry = public if public and settings.tls_certificate else here
+    return CommandScanner(settings.scanner, registry, settings.scanner_timeout, MAX_BYTES)
 
 
 def open_registry(settings: Settings, system: Clock = clock.system_now) -> Registry:
@@ -128,7 +215,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         system: the system's clock, or a cautious reading of it: files are aged by it, and rows unless there is a clock file.
     """
     data = Path(settings.data)
-    blobs = _blob_store(settings, system)
+    blobs = _blobs(settings, system)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
     return Registry(
         id=settings.registry_id,
@@ -137,10 +224,16 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         blobs=blobs,
         threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
         scratch_folder=data,
+        targets_file=Path(settings.replication_targets or data / "replication.toml"),
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
         master_key=_read_master_key(data),
         root_key=root_key,
+        audit=AuditLog(Path(settings.audit_log), settings.audit_size) if settings.audit_log else None,
+        scanner=_scanner(settings),
         public_url=settings.public_url.rstrip("/"),
+        public_prefix=f"{settings.public_alias}/",
+        public_host=settings.public_host,
+        proxies=networks(settings.proxies),
         limits=Limits(
             create_on_push=settings.create_on_push,
             grace=round(settings.blob_grace * SECOND),
@@ -149,28 +242,46 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
             sweep_every=round(settings.sweep_interval * SECOND),
             trash=round(settings.trash_days * DAY),
             price=settings.storage_price,
+            archive_price=settings.archive_price,
+            has_archive=bool(settings.archive_blobs),
             restore_on_pull=settings.restore_on_pull,
             scrub_every=round(settings.scrub_interval * SECOND),
             scrub_rate=settings.scrub_rate,
+            upstream_every=round(settings.upstream_interval * SECOND),
             upload_ttl=round(settings.upload_ttl * SECOND),
+            events=round(settings.events_days * DAY),
+            pull_events=settings.pull_events,
+            webhook_timeout=settings.webhook_timeout,
+            webhook_attempts=settings.webhook_attempts,
             pin_grace=round(settings.pin_grace * SECOND),
+            anonymous_rate=settings.anonymous_rate,
+            anonymous_burst=settings.anonymous_burst,
             scanners=tuple(each.strip().lower() for each in settings.scanners.split(",") if each.strip()),
         ),
     )
 
 
-class Application:
-    """The ASGI application: ``/v2`` to the distribution API, everything else to the small router."""
+def _upstream_secrets(settings: Settings) -> Secrets:
+    folder = Path(settings.secrets) if settings.secrets else Path(settings.data) / "secrets"
+    return Secrets(folder, settings.upstream_credentials)
 
-    def __init__(self, registry: Registry, *, metrics_open: bool = False) -> None:
+
+class Application:
+    """The ASGI application: ``/v2`` to the distribution API, ``/events`` to the feed, everything else to the small router."""
+
+    def __init__(self, registry: Registry, upstream_secrets: Secrets, *, metrics_open: bool = False) -> None:
         self._registry = registry
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
         again = Again(registry, fresh, self._pulls)
+        self._importer = Importer(registry, upstream_secrets)
         self.answer_again = again.answer
         """For a protocol that can write a whole response at once; see ``careen.protocol``."""
-        self._distribution = DistributionApp(Surface(registry, fresh, self._pulls, again))
-        ecr_api = EcrApiApp(registry, self._pulls)
+        allowance = Allowance(registry.limits.anonymous_rate, registry.limits.anonymous_burst)
+        surface = Surface(registry, fresh, self._pulls, again, self._importer, allowance)
+        self._distribution = DistributionApp(surface)
+        self.feed = Feed(registry, fresh)
+        ecr_api = EcrApiApp(registry, self._pulls, self._importer)
         self._router = Starlette(
             lifespan=self._lifespan,
             routes=[
@@ -185,13 +296,20 @@ class Application:
         """Answer one request."""
         if scope["type"] == "http" and scope["path"].startswith("/v2"):
             await self._distribution(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/events":
+            await self.feed(scope, receive, send)
         else:
             await self._router(scope, receive, send)
+
+    def break_off(self) -> None:
+        """End what waits for other registries: the time that requests have at the end is over."""
+        self._importer.break_off()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         flushing = asyncio.create_task(self._pulls.run())
         yield
+        await self._importer.close()
         flushing.cancel()
         await flushing
         self._registry.close()
@@ -235,4 +353,5 @@ def restore(source: Path, settings: Settings) -> Restored:
 
 def application(settings: Settings) -> Application:
     """One HTTP worker process's application."""
-    return Application(open_registry(settings), metrics_open=settings.metrics_open)
+    secrets_of_upstreams = _upstream_secrets(settings)
+    return Application(open_registry(settings), secrets_of_upstreams, metrics_open=settings.metrics_open)

@@ -4,21 +4,40 @@ Recurring work is a job that asks for itself again. Several workers may run on o
 and a job whose worker died is another's when the lease ends. A job may therefore run twice; every one is written so that the
 second time finds nothing left to do.
 
-The scrub takes hours, most of which it waits, so it has a thread of its own.
+The scrub takes hours, most of which it waits, a move to or from the archive's home as long as its bytes; scans wait for a scanner,
+deliveries to webhooks and replication for others. They have threads of their own, so that nothing else waits for them.
 """
 
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import structlog
 
+from careen import deliveries
 from careen.clock import HOUR, SECOND, Cautious, Clock, Instant
-from careen.registry import archive, gc, jobs, lifecycle, pins, previews, scrub, storage
+from careen.registry import (
+    archive,
+    events,
+    gc,
+    jobs,
+    lifecycle,
+    moves,
+    pins,
+    places,
+    previews,
+    reports,
+    scans,
+    scrub,
+    storage,
+    trail,
+    webhooks,
+)
 from careen.registry.jobs import Job
-from careen.registry.registry import Registry
+from careen.registry.registry import Registry, Transaction
+from careen.replication.work import backfilling, copies
 
 IDLE_SECONDS = 0.1
 """How often an idle worker looks whether something was committed (5 µs); only then, or once a second, at the jobs."""
@@ -26,22 +45,33 @@ IDLE_SECONDS = 0.1
 TROUBLE_SECONDS = 5.0
 """How long a worker pauses that cannot even claim a job."""
 
-RETRY = 30 * SECOND
-"""After a failure: first wait; it doubles up to an hour."""
+KEEP_SECONDS = 30.0
+"""How often a move says that it goes on."""
 
-SCRUB_LOOK_SECONDS = 5.0
-"""How often the scrub's thread looks whether one is due."""
+COPIES_AT_ONCE = 2
+"""Images that are on their way to other registries at the same time, beside those of a backfill."""
+
+ANSWER_SECONDS = 3.0
+"""How long a worker that stops waits for the answers of other registries."""
 
 MAX_ATTEMPTS = 5
-"""After so many failures a preview is given up; recurring jobs never are."""
+"""After so many failures what somebody waits for is given up; recurring jobs never are."""
 
 log = structlog.get_logger()
 
 
 def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
-    scrubbing = threading.Thread(target=_run_scrubs, args=(registry, stop, f"scrub-{os.getpid()}"))
-    scrubbing.start()
+    beside = [_thread(registry, stop, name, work) for name, work in _beside(stop)]
+    beside.append(threading.Thread(target=deliveries.run, args=(registry, stop)))
+    if registry.limits.has_archive:
+        name = f"moves-{os.getpid()}"
+        # The archive's home may be new: of that no event tells.
+        look = partial(moves.look_at_all, registry)
+        beside.append(_thread(registry, stop, name, moving(stop, name), first=look))
+    replicating = [_thread(registry, stop, name, work) for name, work in _replicating(stop)]
+    for thread in (*beside, *replicating):
+        thread.start()
     while not stop.is_set():
         try:
             _work(registry, stop)
@@ -49,7 +79,12 @@ def run(registry: Registry, stop: threading.Event) -> None:
             # A full disk fails the claim of a job, too; a worker that ends for it would end the server.
             log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
-    scrubbing.join()
+    for thread in beside:
+        thread.join()
+    # One that waits for an answer from afar may be left behind, as by a crash: its job is done again when the lease ends.
+    deadline = time.monotonic() + ANSWER_SECONDS
+    for thread in replicating:
+        thread.join(max(0, deadline - time.monotonic()))
 
 
 def _work(registry: Registry, stop: threading.Event) -> None:
@@ -87,15 +122,53 @@ def _tell_of_leap(clock: Clock, told: Instant) -> Instant:
     return leap
 
 
-def _run_scrubs(registry: Registry, stop: threading.Event, worker: str) -> None:
-    work = scrubs(stop, worker)
+def _beside(stop: threading.Event) -> Iterator[tuple[str, Mapping[str, "Work"]]]:
+    """What has a thread of its own: the thread's name, which its leases bear, and what it does."""
+    pid = os.getpid()
+    yield f"scrub-{pid}", scrubs(stop, f"scrub-{pid}")
+    yield f"scan-{pid}", image_scans(stop, f"scan-{pid}")
+
+
+def _replicating(stop: threading.Event) -> Iterator[tuple[str, Mapping[str, "Work"]]]:
+    """The same of replication."""
+    for number in range(COPIES_AT_ONCE):
+        name = f"replication-{os.getpid()}-{number}"
+        yield name, copies(name, stop)
+    yield f"backfill-{os.getpid()}", backfilling(f"backfill-{os.getpid()}", stop)
+
+
+def _thread(
+    registry: Registry,
+    stop: threading.Event,
+    name: str,
+    work: Mapping[str, "Work"],
+    *,
+    first: Callable[[], object] | None = None,
+) -> threading.Thread:
+    """A thread that does ``work`` as it is asked for, after ``first``. It is left behind by a process that does not join it."""
+    target = partial(_run_beside, registry, stop, name, work, first)
+    return threading.Thread(target=target, name=name, daemon=True)
+
+
+def _run_beside(
+    registry: Registry,
+    stop: threading.Event,
+    name: str,
+    work: Mapping[str, "Work"],
+    first: Callable[[], object] | None,
+) -> None:
     while not stop.is_set():
         try:
-            run_one(registry, worker, work)
+            if first is not None:
+                first()
+                first = None
+            version = registry.database.version()
+            if not run_one(registry, name, work):
+                _wait_for_a_commit(registry, version, stop)
         except Exception:
-            # The disk is full, say: the other jobs go on, and so will this.
-            log.exception("the scrub could not be begun")
-        stop.wait(SCRUB_LOOK_SECONDS)
+            # The disk is full, say: the other jobs go on, and so will these.
+            log.exception("a worker's thread cannot work; trying again", thread=name, seconds=TROUBLE_SECONDS)
+            stop.wait(TROUBLE_SECONDS)
 
 
 def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None = None) -> bool:
@@ -117,18 +190,14 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
         work[job.kind](registry, job)
     except Exception as error:
         log.exception("job failed", kind=job.kind, key=job.key, attempts=job.attempts)
-        if job.kind == "preview" and job.attempts >= MAX_ATTEMPTS:
-            registry.write_now(previews.fail, int(job.key))
+        if job.kind in GIVE_UP and job.attempts >= MAX_ATTEMPTS:
+            registry.write_now(GIVE_UP[job.kind], int(job.key))
             registry.write_now(jobs.finish, job, worker)
         else:
-            registry.write_now(jobs.retry, job, worker, repr(error), _wait(job.attempts))
+            registry.write_now(jobs.retry, job, worker, repr(error), jobs.backoff(job.attempts))
         return True
     registry.write_now(jobs.finish, job, worker)
     return True
-
-
-def _wait(attempts: int) -> Instant:
-    return min(RETRY << min(attempts - 1, 10), jobs.MAX_RETRY)
 
 
 def _preview(registry: Registry, job: Job) -> None:
@@ -148,7 +217,9 @@ def _lifecycle(registry: Registry, job: Job) -> None:
 
 
 def _restore(registry: Registry, job: Job) -> None:
-    registry.write_now(archive.end_restore, int(job.key))
+    restored = registry.write_now(archive.end_restore, int(job.key))
+    if restored is not None:
+        trail.activated(registry, *restored)
 
 
 def _collect(registry: Registry, job: Job) -> None:
@@ -156,6 +227,14 @@ def _collect(registry: Registry, job: Job) -> None:
     if collected.blobs:
         log.info("collected", blobs=collected.blobs, freed_bytes=collected.freed)
     registry.write_now(jobs.again, job, registry.limits.collect_every)
+
+
+def _events(registry: Registry, job: Job) -> None:
+    """Forget old events, after those that could not be delivered for too long were made dead letters."""
+    if buried := webhooks.prune(registry):
+        log.error("events waited too long for a webhook and are dead letters now", events=buried)
+    events.prune(registry)
+    registry.write_now(jobs.again, job, HOUR)
 
 
 def _pins(registry: Registry, job: Job) -> None:
@@ -176,6 +255,8 @@ def _pins(registry: Registry, job: Job) -> None:
 
 def _sweep(registry: Registry, job: Job) -> None:
     swept = gc.sweep(registry)
+    if registry.limits.has_archive:
+        moves.look_at_all(registry)
     if swept.blobs + swept.orphans + swept.uploads:
         log.info(
             "swept", blobs=swept.blobs, orphans=swept.orphans, uploads=swept.uploads, freed_bytes=swept.freed
@@ -186,6 +267,58 @@ def _sweep(registry: Registry, job: Job) -> None:
             digest=digest,
         )
     registry.write_now(jobs.again, job, registry.limits.sweep_every)
+
+
+def moving(stop: threading.Event, worker: str) -> dict[str, "Work"]:
+    """What the moves' own thread does: for :func:`run_one`. It ends soon after ``stop`` is set."""
+    return {places.MOVE: partial(_move, stop=stop, worker=worker)}
+
+
+class _Stopped(Exception):
+    """The worker stops, or another has the job."""
+
+
+def _move(registry: Registry, job: Job, *, stop: threading.Event, worker: str) -> None:
+    """Move a blob between the registry's home and the archive's; a large one takes longer than a lease."""
+    kept = time.monotonic()
+
+    def going() -> None:
+        nonlocal kept
+        if stop.is_set():
+            raise _Stopped
+        if time.monotonic() - kept > KEEP_SECONDS:
+            kept = time.monotonic()
+            if not registry.write_now(jobs.keep, job, worker):
+                raise _Stopped
+
+    try:
+        moved = moves.move(registry, job.key, going)
+    except _Stopped:
+        if stop.is_set():
+            registry.write_now(jobs.again, job, 0)
+        return
+    if moved is not None:
+        log.info("moved", **moved._asdict())
+
+
+def image_scans(stop: threading.Event, worker: str) -> dict[str, "Work"]:
+    """What the scans' own thread does: for :func:`run_one`. It ends soon after ``stop`` is set."""
+    return {scans.JOB: partial(_scan, stop=stop, worker=worker)}
+
+
+def _scan(registry: Registry, job: Job, *, stop: threading.Event, worker: str) -> None:
+    if job.attempts > MAX_ATTEMPTS:  # workers die of this image, so that none could say that it failed
+        registry.write_now(scans.give_up, int(job.key))
+        return
+    try:
+        scans.run(registry, int(job.key), stop, lambda: registry.write_now(jobs.keep, job, worker))
+    except scans.Stopped:
+        if stop.is_set():  # else the job is another worker's by now
+            registry.write_now(jobs.again, job, 0)
+
+
+def _report(registry: Registry, job: Job) -> None:
+    reports.read(registry, int(job.key))
 
 
 def scrubs(stop: threading.Event, worker: str) -> dict[str, "Work"]:
@@ -230,9 +363,17 @@ JOBS: dict[str, Work] = {
     "preview": _preview,
     "lifecycle-round": _lifecycle_round,
     "lifecycle": _lifecycle,
-    "restore": _restore,
+    places.RESTORE: _restore,
     "collect": _collect,
+    "events": _events,
     "pins": _pins,
+    reports.JOB: _report,
     "sweep": _sweep,
 }
 """Kind of job to what is done."""
+
+GIVE_UP: dict[str, Callable[[Transaction, int], None]] = {
+    "preview": previews.fail,
+    scans.JOB: scans.give_up,
+}
+"""What is noted when somebody waits for a job that fails again and again."""

@@ -116,6 +116,10 @@ class BlobStoreContract:
         with pytest.raises(FileNotFoundError):
             store.copy_out(digest, "none", tmp_path / "none")
 
+    def test_a_place_is_whose_claims_it_first(self, opened: Open) -> None:
+        """For ever, and whoever asks."""
+        assert [opened().claim(owner) for owner in ("one", "two", "one")] == ["one"] * 3
+
     def test_an_upload_is_known_in_its_repository_only(self, store: BlobStore) -> None:
         """Under its id, and nowhere else."""
         upload_id = begin(store)

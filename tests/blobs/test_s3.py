@@ -443,14 +443,60 @@ def test_a_server_that_ignores_conditions_is_told(store: S3BlobStore) -> None:
 
 PLACES = {
     "s3://b/p?endpoint=https://e:1&region=r": Place("b", "p/", "https://e:1", "r"),
-    "s3://b": Place("b", "", None, None),
-    "s3://b/": Place("b", "", None, None),
-    "s3://b/p/q/": Place("b", "p/q/", None, None),
+    "s3://b": Place("b", "", None, None, "AES256"),
+    "s3://b/": Place("b", "", None, None, "AES256"),
+    "s3://b/p/q/": Place("b", "p/q/", None, None, "AES256"),
+    "s3://b?class=GLACIER_IR": Place("b", "", None, None, "AES256", "GLACIER_IR"),
+    "s3://b?endpoint=https://e:1&sse=AES256": Place("b", "", "https://e:1", None, "AES256"),
 }
 
 
 @pytest.mark.parametrize(("url", "expected"), PLACES.items(), ids=PLACES.keys())
 def test_a_place_is_read(url: str, expected: Place) -> None:
-    """Bucket, prefix, endpoint, region."""
+    """Bucket, prefix, endpoint, region; Amazon is asked to encrypt, others only if the place says so."""
     assert parse_place(url) == expected
     assert urlsplit(url).scheme == "s3"
+
+
+def _wanted(place: Place) -> Place:
+    return place._replace(encryption="AES256", storage_class="STANDARD_IA")
+
+
+def test_objects_are_encrypted_if_the_place_says_so(place: Place, s3: S3) -> None:
+    """Every one of them, as the server tells; a class is asked for only where bytes stay."""
+    store = S3BlobStore(_wanted(place), redirect=False)
+    store.check()
+    asked: dict[str, set[tuple[str, str]]] = {}
+
+    def note(request: Any, **_: Any) -> None:
+        key = urlsplit(request.url).path.rpartition("/")[2]
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if request.method == "PUT" or "uploads" in request.url:
+            found = asked.setdefault(key, set())
+            for name in ("x-amz-server-side-encryption", "x-amz-storage-class"):
+                if name in headers:
+                    value = headers[name]
+                    found.add((name, value.decode() if isinstance(value, bytes) else value))
+
+    for operation in ("PutObject", "CreateMultipartUpload"):
+        store._client.meta.events.register(f"before-sign.s3.{operation}", note)
+    generations = [commit(store), commit(store, LARGE)]
+    encrypted, classed = ("x-amz-server-side-encryption", "AES256"), ("x-amz-storage-class", "STANDARD_IA")
+    assert len(asked) >= 4
+    for key, found in asked.items():
+        # A blob and the upload that it was have one name: in the listing of the bucket as in here.
+        assert found == ({encrypted, classed} if key in generations else {encrypted}), key
+    for generation in generations:
+        head = s3.client().head_object(Bucket=BUCKET, Key=store.data_key(generation))
+        assert head["ServerSideEncryption"] == "AES256"
+    assert read(store, DIGEST, generations[0]) == DATA
+
+
+def test_a_server_that_does_not_encrypt_is_told(place: Place) -> None:
+    """Before anything is stored there in the belief that it is."""
+    store = S3BlobStore(_wanted(place), redirect=False)
+    store._client.meta.events.register(
+        "after-call.s3.PutObject", lambda parsed, **_: parsed.pop("ServerSideEncryption", None)
+    )
+    with pytest.raises(CannotUse, match="does not encrypt with AES256"):
+        store.check()

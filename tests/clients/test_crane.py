@@ -1,5 +1,6 @@
 """crane: push, pull, list, catalog, digest, copy, tag, append, validate, delete."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ def test_the_life_of_an_image(shell: Shell, name: str) -> None:
     crane(shell, "delete", f"{target}@{built.digest}")
     assert crane(shell, "ls", target).split() == []
     assert crane(shell, "digest", f"{target}/copy:3") == built.digest
+
+
+def test_a_policy_says_who_may(server: Server, shell: Shell, name: str) -> None:
+    """A repository policy ends pulls and nothing else; crane prints the sentence, and pulls again when it is gone."""
+    target, ecr = f"{shell.host}/{name}", server.boto()
+    crane(shell, "push", layout(shell.folder / "in", f"crane {name}"), f"{target}:1")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "ecr:GetDownloadUrlForLayer"}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    ecr.set_repository_policy(repositoryName=name, policyText=text)
+    refused = shell.attempt("crane", *shell.reach("--insecure"), "pull", f"{target}:1", "out.tar")
+    assert refused.returncode != 0
+    assert "with an explicit deny in a resource-based policy" in refused.stderr
+    crane(shell, "tag", f"{target}:1", "2")
+    ecr.delete_repository_policy(repositoryName=name)
+    crane(shell, "pull", f"{target}:1", "out.tar")
 
 
 def test_an_image_grows_by_a_layer(shell: Shell, name: str) -> None:

@@ -10,11 +10,14 @@ import pytest
 
 from careen.distribution import exchange as exchanges
 from careen.distribution.again import Again
+from careen.distribution.allowance import Allowance
 from careen.distribution.app import DistributionApp
 from careen.distribution.exchange import ClientGone, Exchange
 from careen.distribution.surface import Surface
 from careen.oci.digest import digest_of
 from careen.oci.errors import OciError
+from careen.pull_through.importer import Importer
+from careen.pull_through.secrets import Secrets
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, RootKey, Transaction
@@ -163,7 +166,9 @@ def drive(registry: Registry, caller: Caller, fresh: Fresh | None = None) -> Non
     caller.fields.append((b"authorization", basic(ACCESS_KEY_ID, SECRET_ACCESS_KEY).encode()))
     opened = dataclasses.replace(registry, root_key=RootKey(ACCESS_KEY_ID, SECRET_ACCESS_KEY))
     fresh, pulls = fresh or Fresh(opened.database), PullTimes(opened)
-    app = DistributionApp(Surface(opened, fresh, pulls, Again(opened, fresh, pulls)))
+    importer = Importer(opened, Secrets(opened.scratch_folder))
+    again = Again(opened, fresh, pulls)
+    app = DistributionApp(Surface(opened, fresh, pulls, again, importer, Allowance(0, 1)))
     asyncio.run(app(caller.scope, caller.receive, caller.send))
 
 
@@ -204,13 +209,14 @@ def test_nothing_that_anybody_can_make_up_is_remembered(registry: Registry) -> N
     for path in (
         "/v2/",
         "/v2/a/b/manifests/v1",
+        "/v2/public/a/b/manifests/v1",
         f"/v2/a/b/blobs/{digest_of(b'x')}",
         f"/v2/{'a' * 5000}/manifests/v1",
     ):
         drive(registry, Caller("GET", path, parts(b"")), fresh)
         drive(registry, Caller("GET", path, parts(b""), authorization=basic("AWS", "x" * 5000)), fresh)
     kinds = {key[0] for key in fresh._answers if isinstance(key, tuple)}
-    assert kinds == {"authorization"}
+    assert kinds == {"authorization", "rules"}
     assert len(fresh._answers) <= 2  # the good credential, in a second or two
 
 

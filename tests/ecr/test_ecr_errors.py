@@ -4,7 +4,7 @@ import pytest
 
 from careen.ecr import common_errors, errors
 from careen.ecr.errors import EcrError
-from careen.ecr.model import careen, ecr
+from careen.ecr.model import careen, ecr, ecr_public
 
 A, R = "123456789012", "team/app"
 
@@ -37,7 +37,7 @@ SENTENCES: dict[EcrError, str] = {
     f"the repository with name '{R}' in the registry with id '{A}'",
     errors.InvalidParameter("maxResults", "Member must not be null"): "Invalid parameter at 'maxResults' "
     "failed to satisfy constraint: 'Member must not be null'",
-    common_errors.AccessDenied("arn:aws:iam::1:user/a", "ecr:PutImage", "*", "of a reason"): "User: "
+    common_errors.AccessDenied("arn:aws:iam::1:user/a", "ecr:PutImage", "*", "because of a reason"): "User: "
     "arn:aws:iam::1:user/a is not authorized to perform: ecr:PutImage on resource: * because of a reason",
     common_errors.UnrecognizedClient(): "The security token included in the request is invalid.",
 }
@@ -63,8 +63,9 @@ COMMON = [
 
 @pytest.mark.parametrize("error", MODELLED)
 def test_an_error_is_of_the_model(error: type[EcrError]) -> None:
-    """Its code is an exception of ECR's model or of ours, and its status says whether that is a fault."""
-    description = (ecr().description["shapes"] | careen().description["shapes"])[error.code]
+    """Its code is an exception of ECR's model, of ECR Public's or of ours, and its status says whether that is a fault."""
+    shapes = ecr().description["shapes"] | ecr_public().description["shapes"] | careen().description["shapes"]
+    description = shapes[error.code]
     assert description["exception"]
     assert error.status == (500 if description.get("fault") else 400)
 

@@ -1,13 +1,13 @@
 """Fixtures: a strict boto3 client of the shared registry, and a repository of one's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 
 from tests.ecrapi.client import strict
-from tests.server import Server
+from tests.server import Server, running
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +17,28 @@ def ecr(server: Server) -> Any:
 
 
 @pytest.fixture(scope="session")
+def ecr_public(server: Server) -> Any:
+    """boto3's client of ECR Public, as strict; it signs for us-east-1, as those do that ask Amazon for the endpoint."""
+    return strict(server.boto("ecr-public", region_name="us-east-1"))
+
+
+@pytest.fixture(scope="session")
 def careen(server: Server) -> Any:
     """boto3's client of our own service, as strict."""
     return strict(server.boto("careen"))
+
+
+@pytest.fixture(scope="session")
+def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A registry that, as Amazon's, creates on push only where a template says so; its account settings may be changed."""
+    with running(tmp_path_factory.mktemp("strict") / "data", create_on_push=False) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def strict_ecr(strict_server: Server) -> Any:
+    """Its client."""
+    return strict(strict_server.boto())
 
 
 @pytest.fixture

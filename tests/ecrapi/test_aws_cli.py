@@ -92,12 +92,12 @@ def test_the_cli_logs_in(server: Server) -> None:
             id="no repository",
         ),
         pytest.param(
-            ("get-registry-policy",),
+            ("put-registry-policy", "--policy-text", "{}"),
             (
-                "An error occurred (InvalidParameterException) when calling the GetRegistryPolicy operation:"
-                " The operation GetRegistryPolicy is not served by this registry yet"
+                "An error occurred (InvalidParameterException) when calling the PutRegistryPolicy operation: Invalid parameter at"
+                " 'PolicyText' failed to satisfy constraint: 'Invalid registry policy provided'"
             ),
-            id="not served",
+            id="no policy",
         ),
         pytest.param(
             ("create-repository", "--repository-name", "Not-A-Name"),
@@ -129,3 +129,26 @@ def test_people_see_where_nobody_answers(server: Server) -> None:
     done = aws(server, "ecr", "describe-repositories", **nowhere)
     assert done.returncode == FAILED
     assert 'Could not connect to the endpoint URL: "http://127.0.0.1:1/"' in done.stderr
+
+
+def test_a_template_and_a_setting_by_the_cli(ecr: Any, server: Server, name: str) -> None:
+    """A template from the command line's own words; the next push makes a repository by it."""
+    prefix = name.replace("/", "-")
+    made = told(
+        *(server, "ecr", "create-repository-creation-template", "--prefix", prefix),
+        *("--applied-for", "CREATE_ON_PUSH", "--image-tag-mutability", "IMMUTABLE_WITH_EXCLUSION"),
+        *("--image-tag-mutability-exclusion-filters", "filterType=WILDCARD,filter=latest*"),
+        *("--resource-tags", "Key=team,Value=web", "--lifecycle-policy", f"file://{EXAMPLE}"),
+    )["repositoryCreationTemplate"]
+    assert told(server, "ecr", "describe-repository-creation-templates", "--prefixes", prefix) == {
+        "registryId": REGISTRY_ID,
+        "repositoryCreationTemplates": [made],
+    }
+    push(ecr, f"{prefix}/app", image("layer"), "1")
+    [repository] = ecr.describe_repositories(repositoryNames=[f"{prefix}/app"])["repositories"]
+    assert repository["imageTagMutability"] == made["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    setting = ("--name", "REGISTRY_POLICY_SCOPE")
+    assert told(server, "ecr", "get-account-setting", *setting) == {
+        "name": "REGISTRY_POLICY_SCOPE",
+        "value": "V2",
+    }

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from careen.clock import DAY, HOUR
+from careen.clock import DAY, HOUR, system_now
 from careen.ecr import errors
 from careen.ecrapi import layers
 from careen.ecrapi.call import Call
-from careen.iam.managed import ManagedPolicy
+from careen.iam.managed import ManagedPolicy, documents
 from careen.oci.digest import digest_of
+from careen.pull_through.importer import Importer
+from careen.pull_through.secrets import Secrets
 from careen.registry import gc
-from careen.registry.access import Principal
+from careen.registry.access import Circumstances, Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 from tests.registry.steps import Hands, blob, stored_bytes, upload, with_limits
@@ -41,10 +43,18 @@ def call(
     **parameters: Any,
 ) -> dict[str, Any]:
     """Call an operation as somebody who may do everything."""
-    caller = Principal(registry.id, "alice", "AKIA", ManagedPolicy.FULL_ACCESS)
+    caller = Principal(registry.id, "alice", "AKIA", documents(ManagedPolicy.FULL_ACCESS))
 
     async def run() -> dict[str, Any]:
-        asked = Call(registry, PullTimes(registry), caller, "http://localhost:5000")
+        importer = Importer(registry, Secrets(registry.scratch_folder))
+        asked = Call(
+            registry,
+            PullTimes(registry),
+            importer,
+            caller,
+            "http://localhost:5000",
+            Circumstances(system_now()),
+        )
         return await operation(asked, {"repositoryName": APP, **parameters})
 
     return asyncio.run(run())

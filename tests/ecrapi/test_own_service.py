@@ -47,6 +47,7 @@ UNPULLED = json.dumps(
 RELEASES = '{"rules":[{"name":"releases","anyTagPattern":["v*"]}]}'
 
 _THERE = {"repositoryName": ABSENT}
+_WEBHOOK = {"webhookName": "never-added"}
 _PATTERN = {"repositoryNamePattern": "never/*"}
 _IN_USE = {"source": "a-feed", "ttlSeconds": 60, "images": [_THERE | {"imageTag": "v1", "consumer": "web"}]}
 
@@ -56,12 +57,14 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "DeleteExtensionRules": ("delete_extension_rules", _THERE),
     "DeleteImagePins": ("delete_image_pins", {"source": "nobody"}),
     "DeleteProtectionRules": ("delete_protection_rules", _THERE),
+    "DeleteWebhook": ("delete_webhook", _WEBHOOK),
     "DescribeDefaultLifecyclePolicies": ("describe_default_lifecycle_policies", {}),
     "DescribeDeletions": ("describe_deletions", {}),
     "DescribePinFeeds": ("describe_pin_feeds", {}),
     "DescribePulls": ("describe_pulls", _THERE),
     "DiffLifecyclePolicy": ("diff_lifecycle_policy", _THERE | {"lifecyclePolicyText": policy(1)}),
     "EmptyTrash": ("empty_trash", {}),
+    "ExplainAccess": ("explain_access", {"principal": "root", "action": "ecr:PutImage"}),
     "ExplainImage": ("explain_image", _THERE | {"imageIds": [{"imageDigest": DIGEST}]}),
     "ForecastLifecyclePolicy": ("forecast_lifecycle_policy", _THERE),
     "GetEffectiveLifecyclePolicy": ("get_effective_lifecycle_policy", _THERE),
@@ -69,7 +72,10 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "GetProtectionRules": ("get_protection_rules", _THERE),
     "LintLifecyclePolicy": ("lint_lifecycle_policy", _THERE),
     "ListImagePins": ("list_image_pins", {}),
+    "ListDeadLetters": ("list_dead_letters", _WEBHOOK),
+    "ListEvents": ("list_events", {}),
     "ListTrash": ("list_trash", {}),
+    "ListWebhooks": ("list_webhooks", {}),
     "PutDefaultLifecyclePolicy": (
         "put_default_lifecycle_policy",
         _PATTERN | {"lifecyclePolicyText": policy(1)},
@@ -77,9 +83,12 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "PutExtensionRules": ("put_extension_rules", _THERE | {"extensionRulesText": UNPULLED}),
     "PutImagePins": ("put_image_pins", _IN_USE | {"source": "a-person"}),
     "PutProtectionRules": ("put_protection_rules", _THERE | {"protectionRulesText": RELEASES}),
+    "PutWebhook": ("put_webhook", {"webhookName": "off", "url": "http://127.0.0.1:9/", "enabled": False}),
+    "RedeliverDeadLetters": ("redeliver_dead_letters", _WEBHOOK),
     "ReportImagesInUse": ("report_images_in_use", _IN_USE | {"complete": False}),
     "RestoreImages": ("restore_images", {"runId": 2**40}),
     "SimulateLifecyclePolicy": ("simulate_lifecycle_policy", _THERE),
+    "TestWebhook": ("test_webhook", _WEBHOOK),
 }
 """Operation to boto3's method and parameters."""
 
@@ -87,6 +96,7 @@ NOTHING_THERE = {
     "RepositoryNotFoundException",
     "DefaultLifecyclePolicyNotFoundException",
     "ImageNotInTrashException",
+    "WebhookNotFoundException",
 }
 
 READS = {
@@ -101,6 +111,7 @@ READS = {
     "GetExtensionRules",
     "GetProtectionRules",
     "LintLifecyclePolicy",
+    "ListEvents",
     "ListImagePins",
     "ListTrash",
     "SimulateLifecyclePolicy",

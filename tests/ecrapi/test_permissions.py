@@ -15,10 +15,12 @@ from tests.server import REGION, REGISTRY_ID
 PULL_ONLY = {"BatchGetImage", "GetAuthorizationToken", "GetDownloadUrlForLayer", "ListImageReferrers"}
 READ_ONLY = PULL_ONLY | {
     "BatchCheckLayerAvailability",
+    "DescribeImageScanFindings",
     "DescribeImages",
     "DescribeRepositories",
     "GetLifecyclePolicy",
     "GetLifecyclePolicyPreview",
+    "GetRepositoryPolicy",
     "ListImages",
     "ListTagsForResource",
 }
@@ -30,8 +32,16 @@ ALLOWED = {"PullOnly": PULL_ONLY, "ReadOnly": READ_ONLY, "PowerUser": POWER_USER
 ABSENCES = {
     "RepositoryNotFoundException",
     "LayersNotFoundException",
+    "RegistryPolicyNotFoundException",
     "ExclusionNotFoundException",
     "ExclusionAlreadyExistsException",
+    "TemplateAlreadyExistsException",
+    "TemplateNotFoundException",
+    "SigningConfigurationNotFoundException",
+    "PullThroughCacheRuleNotFoundException",
+    "SecretNotFoundException",
+    "ReplicationBackfillNotFoundException",
+    "ValidationException",
 }
 
 
@@ -55,7 +65,7 @@ def test_a_policy_allows_what_it_does_on_amazon(
     method, sample = SAMPLES[operation]
     parameters = {key: _renamed(value, name) for key, value in sample.items()}
     call = getattr(as_holder(policy), method)
-    about = {"repositoryName", "resourceArn"} & parameters.keys()
+    about = {"repositoryName", "repositoryNames", "resourceArn"} & parameters.keys()
     resource = f"arn:aws:ecr:{REGION}:{REGISTRY_ID}:repository/{name}" if about else "*"
     answer = outcome(call, parameters)
     if operation not in ALLOWED[policy]:

@@ -18,7 +18,7 @@ from tests.server import Server
         "AmazonEC2ContainerRegistry_V20150921.NoSuchOperation",
         "AmazonEC2ContainerRegistry_V20150921.",
         "AmazonEC2ContainerRegistry_V20150921",
-        "SpencerFrontendService.DescribeRepositories",
+        "AmazonSSM.DescribeParameters",
         "DescribeRepositories",
         "..",
     ],

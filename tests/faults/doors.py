@@ -2,27 +2,62 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from careen import worker
+from careen import deliveries, worker
+from careen.clock import system_now
 from careen.ecr import errors
+from careen.ecr import replication as configurations
+from careen.ecr.replication import Destination
+from careen.iam.managed import ManagedPolicy, documents
 from careen.oci.digest import digest_of
-from careen.registry import archive, gc, images, jobs, layers, lifecycle, previews, repositories, trash
+from careen.registry import (
+    archive,
+    backfills,
+    gc,
+    images,
+    jobs,
+    layers,
+    lifecycle,
+    policies,
+    previews,
+    public,
+    replication,
+    repositories,
+    scans,
+    trash,
+    webhooks,
+)
+from careen.registry.access import Circumstances, Principal
+from careen.registry.events import Filter
+from careen.registry.public import Catalogue
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
+from careen.replication.work import backfilling, copies
 from tests.distribution.client import Answer, Client
 from tests.images import Built
+from tests.receiver import Receiver
 from tests.registry import steps
 from tests.registry.steps import TESTER, cause
 
 PART = 60_000
 """Bytes per chunk of an upload."""
 
+HOOK = "script"
+"""The webhook of the script."""
+
 PIECE = 20_000
 """Bytes in which a chunk arrives."""
+
+
+NOWHERE = {"region": "eu-west-1", "registryId": "123456789012"}
+"""A destination that nobody has said the place of: whatever goes there fails at once, by the same steps."""
+
+REPLICATION = {"rules": [{"destinations": [NOWHERE], "deleteReplication": {"enabled": True}}]}
 
 
 class Gone(Exception):
@@ -33,9 +68,14 @@ class Door(Protocol):
     """What a client does."""
 
     def create(self, repository: str) -> None: ...
+    def publish(self, repository: str) -> None: ...
+    def describe(self, repository: str, text: str) -> None: ...
     def delete_repository(self, repository: str) -> None: ...
     def put_policy(self, repository: str, text: str) -> None: ...
+    def set_access_policy(self, repository: str, text: str) -> None: ...
     def preview(self, repository: str) -> None: ...
+    def replicate(self) -> None: ...
+    def backfill(self) -> None: ...
     def upload(self, repository: str, data: bytes) -> None: ...
     def leave(self, repository: str, data: bytes) -> object: ...
     def mount(self, repository: str, digest: str, source: str) -> None: ...
@@ -46,9 +86,11 @@ class Door(Protocol):
     def bring_back(self, repository: str, digest: str) -> None: ...
     def archive(self, repository: str, digest: str) -> None: ...
     def restore(self, repository: str, digest: str) -> None: ...
+    def scan(self, repository: str, digest: str) -> None: ...
     def pull(self, repository: str, reference: str) -> bytes | None: ...
     def blob(self, repository: str, digest: str) -> bytes | None: ...
     def settle(self, repository: str, tags: set[str]) -> None: ...
+    def deliver(self) -> None: ...
     def collect(self) -> None: ...
 
 
@@ -67,6 +109,13 @@ class Direct:
         with contextlib.suppress(errors.RepositoryAlreadyExists):
             self._registry.write_now(repositories.create, repository)
 
+    def publish(self, repository: str) -> None:
+        with contextlib.suppress(errors.RepositoryAlreadyExists):
+            self._registry.write_now(public.create, repository, tags={})
+
+    def describe(self, repository: str, text: str) -> None:
+        self._registry.write_now(public.put_catalogue, repository, Catalogue(description=text), None)
+
     def delete_repository(self, repository: str) -> None:
         with contextlib.suppress(errors.RepositoryNotFound):
             self._registry.write_now(repositories.delete, repository, cause(), force=True)
@@ -74,9 +123,22 @@ class Direct:
     def put_policy(self, repository: str, text: str) -> None:
         self._registry.write_now(lifecycle.put_policy, repository, text)
 
+    def set_access_policy(self, repository: str, text: str) -> None:
+        owner = Principal(self._registry.id, "owner", "AKIA", documents(ManagedPolicy.FULL_ACCESS))
+        here = Circumstances(system_now())
+        self._registry.write_now(policies.set_repository_policy, repository, text, owner, here)
+
     def preview(self, repository: str) -> None:
         with contextlib.suppress(errors.LifecyclePolicyPreviewInProgress):
             self._registry.write_now(previews.start, repository, None)
+
+    def replicate(self) -> None:
+        document = configurations.checked(REPLICATION, self._registry.region, self._registry.id)
+        self._registry.write_now(replication.put_configuration, document)
+
+    def backfill(self) -> None:
+        with contextlib.suppress(errors.ReplicationBackfillInProgress):
+            self._registry.write_now(backfills.start, Destination(NOWHERE["region"], NOWHERE["registryId"]))
 
     def upload(self, repository: str, data: bytes) -> None:
         asyncio.run(self._upload(self._target(repository), data, finish=True))
@@ -132,6 +194,10 @@ class Direct:
     def restore(self, repository: str, digest: str) -> None:
         self._change(repository, digest, archive.begin_restore)
 
+    def scan(self, repository: str, digest: str) -> None:
+        with contextlib.suppress(errors.LimitExceeded):
+            self._change(repository, digest, scans.start)
+
     def pull(self, repository: str, reference: str) -> bytes | None:
         found = self._registry.read(images.pullable, repository, reference)
         if found is None:
@@ -146,10 +212,33 @@ class Direct:
     def settle(self, repository: str, tags: set[str]) -> None:
         self._registry.write_now(jobs.schedule)
         lifecycle.enqueue_runs(self._registry)
-        while worker.run_one(self._registry, "worker"):
+        stop = threading.Event()
+        every = (
+            worker.JOBS,
+            worker.moving(stop, "worker"),
+            worker.image_scans(stop, "worker"),
+            copies("worker", stop),
+            backfilling("worker", stop),
+        )
+        while any(worker.run_one(self._registry, "worker", work) for work in every):
             pass
         found = self._registry.read(images.tag_names, repository, "", 1000)
         assert set(found) == tags
+
+    def deliver(self) -> None:
+        stop = threading.Event()
+        delivering = threading.Thread(target=deliveries.run, args=(self._registry, stop))
+        with Receiver().running() as receiver:
+            self._registry.write_now(webhooks.put, HOOK, receiver.url, Filter(actions=["PUSH"]))
+            number = self._registry.write_now(webhooks.test, HOOK)
+            delivering.start()
+            deadline = time.monotonic() + 60
+            while self._registry.read(webhooks.require, HOOK).cursor < number:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            stop.set()
+            delivering.join()
+        assert receiver.deliveries
 
     def collect(self) -> None:
         gc.collect(self._registry, grace=0)
@@ -168,6 +257,7 @@ class Http:
         self._client = client
         self._ecr = ecr
         self._own = own
+        self._ecr_public = client.server.boto("ecr-public")
 
     def _ask(
         self, method: str, path: str, body: bytes | None = None, *expected: int, **headers: str
@@ -182,6 +272,15 @@ class Http:
         with contextlib.suppress(self._ecr.exceptions.RepositoryAlreadyExistsException):
             self._ecr.create_repository(repositoryName=repository)
 
+    def publish(self, repository: str) -> None:
+        with contextlib.suppress(self._ecr_public.exceptions.RepositoryAlreadyExistsException):
+            self._ecr_public.create_repository(repositoryName=repository.removeprefix("public/"))
+
+    def describe(self, repository: str, text: str) -> None:
+        self._ecr_public.put_repository_catalog_data(
+            repositoryName=repository.removeprefix("public/"), catalogData={"description": text}
+        )
+
     def delete_repository(self, repository: str) -> None:
         with contextlib.suppress(self._ecr.exceptions.RepositoryNotFoundException):
             self._ecr.delete_repository(repositoryName=repository, force=True)
@@ -189,9 +288,19 @@ class Http:
     def put_policy(self, repository: str, text: str) -> None:
         self._ecr.put_lifecycle_policy(repositoryName=repository, lifecyclePolicyText=text)
 
+    def set_access_policy(self, repository: str, text: str) -> None:
+        self._ecr.set_repository_policy(repositoryName=repository, policyText=text)
+
     def preview(self, repository: str) -> None:
         with contextlib.suppress(self._ecr.exceptions.LifecyclePolicyPreviewInProgressException):
             self._ecr.start_lifecycle_policy_preview(repositoryName=repository)
+
+    def replicate(self) -> None:
+        self._ecr.put_replication_configuration(replicationConfiguration=REPLICATION)
+
+    def backfill(self) -> None:
+        with contextlib.suppress(self._ecr.exceptions.ReplicationBackfillInProgressException):
+            self._ecr.start_replication_backfill(destination=NOWHERE)
 
     def upload(self, repository: str, data: bytes) -> None:
         location = self.leave(repository, data)
@@ -240,6 +349,10 @@ class Http:
     def restore(self, repository: str, digest: str) -> None:
         self._change(repository, digest, "STANDARD")
 
+    def scan(self, repository: str, digest: str) -> None:
+        with contextlib.suppress(self._ecr.exceptions.LimitExceededException):
+            self._ecr.start_image_scan(repositoryName=repository, imageId={"imageDigest": digest})
+
     def pull(self, repository: str, reference: str) -> bytes | None:
         got = self._ask("GET", f"/v2/{repository}/manifests/{reference}", None, 200, 404)
         return got.body if got.status == 200 else None
@@ -256,6 +369,17 @@ class Http:
                 return
             time.sleep(0.05)
         raise AssertionError(f"{found} is not {tags}")
+
+    def deliver(self) -> None:
+        careen = self._client.server.boto("careen")
+        with Receiver().running() as receiver:
+            careen.put_webhook(webhookName=HOOK, url=receiver.url, actionTypes=["PUSH"])
+            number = careen.test_webhook(webhookName=HOOK)["sequenceNumber"]
+            deadline = time.monotonic() + 60
+            while careen.list_webhooks()["webhooks"][0]["sequenceNumber"] < number:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert receiver.deliveries
 
     def collect(self) -> None:
         """The worker does it all the time: give it some of that."""

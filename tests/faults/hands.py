@@ -1,6 +1,7 @@
 """Hands that push, move tags, delete and pull at random, each in a repository of its own with layers that all share.
 
-Images with a tag ``keep-…`` are a hand's alone. Those with a tag ``tmp-…`` are the policy's, which takes them at any time.
+Images with a tag ``keep-…`` are a hand's alone. Those with a tag ``tmp-…`` are the policy's, which takes them at any time. Those
+with a tag ``old-…`` go to the archive and come back.
 """
 
 import contextlib
@@ -14,6 +15,8 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import BotoCoreError
 
 from careen import server, worker
 from careen.oci.digest import digest_of
@@ -48,7 +51,7 @@ def images_of(hand: int, kind: str) -> list[Built]:
 
 
 for each in range(HANDS):  # made once, before the programs are forked
-    images_of(each, "keep"), images_of(each, "tmp")
+    images_of(each, "keep"), images_of(each, "tmp"), images_of(each, "old")
 
 
 def live(hand: int, door: Door, journal: Journal, dice: random.Random, go_on: Callable[[], bool]) -> None:
@@ -58,7 +61,7 @@ def live(hand: int, door: Door, journal: Journal, dice: random.Random, go_on: Ca
         do, entry = _next(hand, door, dice, known)
         journal.note(hand=hand, done=False, **entry)
         while go_on():
-            with contextlib.suppress(OSError, http.client.HTTPException):
+            with contextlib.suppress(OSError, http.client.HTTPException, BotoCoreError):
                 do()
                 journal.note(hand=hand, done=True, **entry)
                 break
@@ -90,8 +93,24 @@ def _next(
             for data in known[tag].blobs:
                 assert door.blob(name, digest_of(data)) == data
 
-    kind = dice.choices(["put", "tmp", "untag", "delete", "pull", "leave"], [8, 4, 2, 2, 3, 1])[0]
+    kind = dice.choices(
+        ["put", "tmp", "stow", "fetch", "untag", "delete", "pull", "leave"], [8, 4, 3, 2, 2, 2, 3, 1]
+    )[0]
     entry = {"kind": kind, "tag": tag, "digest": built.digest}
+    if kind in {"stow", "fetch"}:
+        number = dice.choice([0, 3])  # those whose layers are files
+        old, old_tag = images_of(hand, "old")[number], f"old-{number}"
+
+        def stow() -> None:
+            push(door, name, old, old_tag)
+            known[old_tag] = old
+            door.archive(name, old.digest)
+
+        def fetch() -> None:
+            if old_tag in known:
+                door.restore(name, old.digest)
+
+        return stow if kind == "stow" else fetch, entry | {"tag": old_tag, "digest": old.digest}
     if kind == "tmp":
         number = dice.randrange(6)
         passing, passing_tag = images_of(hand, "tmp")[number], f"tmp-{number}"
@@ -119,7 +138,7 @@ def push(door: Door, name: str, built: Built, tag: str) -> None:
 def take(state: State, entry: dict[str, Any]) -> None:
     """What an entry of the journal does to what clients can see."""
     name, digest, tag = home(entry["hand"]), entry["digest"], entry["tag"]
-    if entry["kind"] in {"put", "tmp"}:
+    if entry["kind"] in {"put", "tmp", "stow"}:
         state.images.add((name, digest))
         state.tags[name, tag] = digest
     elif entry["kind"] == "untag":
@@ -172,8 +191,9 @@ def labour(folder: Path, journal: Path, seed: str) -> None:
         often = {"collect_interval": 0.01, "lifecycle_interval": 0.01, "sweep_interval": 0.01}
         registry = server.open_registry(settings_of(folder, **often))
         registry.write_now(jobs.schedule)
+        moving = worker.moving(threading.Event(), "mover")
         while True:
-            if not worker.run_one(registry, "worker"):
+            if not worker.run_one(registry, "worker") and not worker.run_one(registry, "mover", moving):
                 gc.collect(registry, grace=0)
                 time.sleep(0.003)  # SQLite's writers do not queue: whoever never pauses starves the others
 

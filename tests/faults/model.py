@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from careen import server
+from careen.blobs.archive import ArchivingBlobStore, at_home, is_archived
 from careen.blobs.disk import DiskBlobStore
 from careen.oci import digest as digests
 from careen.oci import manifest as manifests
@@ -85,7 +86,11 @@ def seen(registry: Registry) -> State:
 
 
 def assert_whole(registry: Registry) -> None:
-    """Nothing is half there: the database is sound, and whatever can be read has all its bytes, with the right digests."""
+    """Nothing is half there: the database is sound, and whatever can be read has all its bytes, with the right digests.
+
+    And what happened was told of: the log of events alone says which digest every tag has.
+    """
+    assert steps.told_tags(registry) == seen(registry).tags
 
     def look(tx: Transaction) -> None:
         # SQLite 3.40 sees NULLs where a WITHOUT ROWID table's key is not its first columns; we look for ourselves.
@@ -132,7 +137,7 @@ def assert_tidy(registry: Registry) -> None:
     """What no image needs goes when the collector and the sweep come, and after that the accounts agree to the byte."""
     folder = registry.database.path.parent
     long_ago = time.time() - FAR
-    for part in ("blobs", "uploads"):
+    for part in ("blobs", "uploads", "archive"):
         for path in (folder / part).rglob("*"):
             if path.is_file():
                 os.utime(path, (long_ago, long_ago))
@@ -142,16 +147,23 @@ def assert_tidy(registry: Registry) -> None:
     assert account.unneeded_bytes == account.condemned_bytes == account.upload_bytes == 0
     assert account.stored_bytes == account.file_bytes
     assert steps.stored_bytes(registry) == account.blob_bytes
-    assert isinstance(registry.blobs, DiskBlobStore)
     named = registry.read(_rows, "SELECT digest, generation FROM blobs WHERE generation <> ''")
-    assert {registry.blobs.path(*row) for row in named} == set(steps.files(registry))
+    assert {_path(registry, *row) for row in named} == set(steps.files(registry))
     assert registry.read(_rows, "SELECT count(*) FROM reviews") == [(0,)]
     strays = [path.name for path in folder.iterdir() if path.is_file() and path.name not in KNOWN]
     assert strays == []
     assert gc.sweep(registry) == gc.Collected()
 
 
-KNOWN = {"careen.db", "careen.db-wal", "careen.db-shm", "master.key"}
+def _path(registry: Registry, digest: str, generation: str) -> Path:
+    """The file that a row names, in whichever home."""
+    assert isinstance(registry.blobs, ArchivingBlobStore)
+    home = registry.blobs.archive if is_archived(generation) else registry.blobs.home
+    assert isinstance(home, DiskBlobStore)
+    return home.path(digest, at_home(generation))
+
+
+KNOWN = {"owner", "careen.db", "careen.db-wal", "careen.db-shm", "master.key"}
 """The files of a data folder, beside the folders with bytes."""
 
 
@@ -160,8 +172,13 @@ MOMENT = 1e-8
 
 
 def settings_of(folder: Path, **others: Any) -> Settings:
-    """Without a grace period, with a trash that lets go at the next collection, and with pushes that create."""
-    given = {"blob_grace": 0, "reserve": 0, "trash_days": MOMENT} | others
+    """With a home for the archive and a trash that lets go at the next collection; no grace period; pushes create."""
+    given: dict[str, Any] = {
+        "archive_blobs": str(folder / "archive"),
+        "blob_grace": 0,
+        "reserve": 0,
+        "trash_days": MOMENT,
+    } | others
     return Settings(data=str(folder), create_on_push=True, **given)
 
 

@@ -14,16 +14,22 @@ from tests.faults.model import Journal, State, settings_of
 from tests.images import Built, artifact, image
 
 A, B = "team/a", "team/b"
+OPEN = "public/tools"
 LARGE = random.Random("large").randbytes(150_000)  # noqa: S311 the same bytes every time
 ALONE = b"no image needs this"
 ONE = image("base", "one", size=70_000)
 TWO = image("base", "two", size=70_000)
 SIGNATURE = artifact("application/vnd.example.signature", TWO)
+PAST = image("past", size=70_000)
+"""Is archived, and restored later."""
+KEPT = image("kept", size=70_000)
+"""Is archived for good."""
 PASSING = [image(f"passing {number}") for number in range(5)]
 POLICY = (
     '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"tagged","tagPrefixList":["tmp-"],'
     '"countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}'
 )
+ACCESS = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"999999999999"},"Action":"ecr:*"}]}'
 
 
 class Step(NamedTuple):
@@ -126,17 +132,20 @@ def _nothing(_: State) -> None:
     """Clients see what they saw."""
 
 
-def _pulled(door: Door) -> None:
+def _pulled(door: Door, built: Built) -> None:
     deadline = time.monotonic() + 30
-    while (found := door.pull(A, ONE.digest)) is None:  # a worker is restoring it
+    while (found := door.pull(A, built.digest)) is None:  # a worker is restoring it
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert found == ONE.manifest
+    assert found == built.manifest
 
 
 STEPS: Sequence[Step] = [
     _create(A),
     _create(B),
+    Step("publish", lambda door: door.publish(OPEN), lambda state: state.repositories.add(OPEN)),
+    Step("describe", lambda door: door.describe(OPEN, "tools"), _nothing),
+    Step("replicate", lambda door: door.replicate(), _nothing),
     _upload(A, LARGE),
     _upload(B, LARGE),
     _upload(A, ALONE),
@@ -145,6 +154,8 @@ STEPS: Sequence[Step] = [
     *_push(A, ONE, "keep"),
     *_push(A, TWO, "keep-2"),
     *_push(A, SIGNATURE, None),
+    *_push(A, PAST, None),
+    *_push(A, KEPT, None),
     *_push(B, ONE, "b"),
     _put(A, TWO, "keep"),
     Step("untag", lambda door: door.untag(A, "keep-2"), lambda state: state.tags.pop((A, "keep-2"), None)),
@@ -157,16 +168,23 @@ STEPS: Sequence[Step] = [
     _bring_two_back(),
     *(step for number, built in enumerate(PASSING) for step in _push(A, built, f"tmp-{number}")),
     Step("archive", lambda door: door.archive(A, ONE.digest), _nothing),
+    Step("archive for longer", lambda door: door.archive(A, PAST.digest), _nothing),
+    Step("archive for good", lambda door: door.archive(A, KEPT.digest), _nothing),
     Step("restore", lambda door: door.restore(A, ONE.digest), _nothing),
+    Step("scan", lambda door: door.scan(A, TWO.digest), _nothing),
+    Step("backfill", lambda door: door.backfill(), _nothing),
     Step(
         "work",
         lambda door: door.settle(A, {"keep", *(f"tmp-{number}" for number in range(5))}),
         _nothing,
         True,
     ),
-    Step("pull", _pulled, _nothing),
+    Step("pull", lambda door: _pulled(door, ONE), _nothing),
+    Step("deliver to a webhook", lambda door: door.deliver(), _nothing),
+    Step("restore later", lambda door: door.restore(A, PAST.digest), _nothing),
     _delete_two(),
     Step("put a policy", lambda door: door.put_policy(A, POLICY), _nothing),
+    Step("say who may", lambda door: door.set_access_policy(A, ACCESS), _nothing),
     Step("preview", lambda door: door.preview(A), _nothing),
     Step(
         "work by the policy",
@@ -174,6 +192,7 @@ STEPS: Sequence[Step] = [
         lambda state: _forget(state, A, *(built.digest for built in PASSING[:4])),
         True,
     ),
+    Step("pull what was archived", lambda door: _pulled(door, PAST), _nothing),
     _delete_repository(B),
     Step("collect", lambda door: door.collect(), _nothing, True),
 ]

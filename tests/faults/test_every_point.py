@@ -21,6 +21,8 @@ FIRST_START = {
     Point.MASTER_KEY_MADE,
     Point.MIGRATION_STEP,
     Point.MIGRATION_DONE,
+    Point.CLAIM_DRAFTED,
+    Point.CLAIMED,
     Point.KEY_CREATED,
 }
 """Reached before there is anything to lose."""
@@ -124,6 +126,8 @@ def test_killed_at_every_passing(
     ("point", "passing"),
     [
         *((point, 1) for point in Point if point in FIRST_START),
+        (Point.CLAIM_DRAFTED, 2),
+        (Point.CLAIMED, 2),
         (Point.MIGRATION_STEP, 2),
         (Point.MIGRATION_STEP, 3),
     ],

@@ -99,6 +99,7 @@ def forked(folder: Path) -> Iterator[ForkedServer]:
     """A server with two HTTP processes whose collector does not wait."""
     forked = ForkedServer(
         folder,
+        archive_blobs=str(folder / "archive"),
         workers=2,
         blob_grace=0,
         reserve=0,
@@ -114,11 +115,12 @@ def forked(folder: Path) -> Iterator[ForkedServer]:
 def kill_servers(forked: ForkedServer, seed: str, rounds: int) -> None:
     """Clients over HTTP. Once in a while a single process dies first, and the parent starts it again."""
     dice, before, client = random.Random(seed), State(), Client(forked)  # noqa: S311
+    ecr = forked.boto()
     for number in range(rounds):
         path = forked.data.with_name(f"journal-{number}")
         journal, stop = Journal(path), threading.Event()
         forked.start()
-        working = hands.labour_over_http(lambda: Http(client, None, None), journal, f"{seed} {number}", stop)
+        working = hands.labour_over_http(lambda: Http(client, ecr, None), journal, f"{seed} {number}", stop)
         time.sleep(dice.uniform(0.05, 0.4))
         if dice.random() < 0.3:
             doomed = dice.choice(forked.children())

@@ -31,7 +31,15 @@ def served(template: Path, quick_path: Path) -> Iterator[ForkedServer]:
     folder = quick_path / "data"
     shutil.copytree(template, folder)
     often = {"collect_interval": 0.1, "lifecycle_interval": 0.1, "sweep_interval": 0.1}
-    served = ForkedServer(folder, blob_grace=0.2, reserve=0, trash_days=MOMENT, upload_ttl=3600, **often)
+    served = ForkedServer(
+        folder,
+        archive_blobs=str(folder / "archive"),
+        blob_grace=0.2,
+        reserve=0,
+        trash_days=MOMENT,
+        upload_ttl=3600,
+        **often,
+    )
     yield served
     served.crash()
 

@@ -9,6 +9,7 @@ from careen.iam.tokens import (
     AUTHORIZATION_LIFETIME,
     Authorization,
     LayerDownload,
+    RepositoryPull,
     TokenExpired,
     TokenInvalid,
     mint,
@@ -36,6 +37,13 @@ def test_a_layer_download_is_read_back(repository: str, digest: str) -> None:
     """Two fields, told apart whatever is in them."""
     token = mint(KEY, LayerDownload(repository, digest), NOW + 1)
     assert read(KEY, LayerDownload, token, NOW) == LayerDownload(repository, digest)
+
+
+@given(fields)
+def test_a_repository_pull_is_read_back(repository: str) -> None:
+    """What a scanner is handed."""
+    token = mint(KEY, RepositoryPull(repository), NOW + 1)
+    assert read(KEY, RepositoryPull, token, NOW) == RepositoryPull(repository)
 
 
 @given(fields)

@@ -76,7 +76,7 @@ def test_accounts() -> None:
     assert (found.expired, found.freed, found.exact) == (3, 111, False)
 
 
-def test_archived_bytes_are_not_freed() -> None:
+def test_archive_home_bytes_are_not_freed() -> None:
     """The archive is storage that costs."""
     found = ahead([rule(pushed=14, action=ARCHIVE)], AGES, days=0)
     assert (found.days[0].archived, found.days[0].expired, found.freed) == (1, 0, 0)

@@ -10,7 +10,7 @@ from careen import server
 from careen.clock import DAY, Instant, parse_instant
 from careen.db.images import ImageRow
 from careen.oci.digest import digest_of
-from careen.registry import images, layers, repositories
+from careen.registry import events, images, layers, repositories
 from careen.registry.deletions import Cause
 from careen.registry.images import Put
 from careen.registry.registry import Registry, Transaction
@@ -99,6 +99,22 @@ def digests(registry: Registry, repository: str) -> set[str]:
     return {image.row.digest for image in registry.read(images.page, found, "", 1000)}
 
 
+def told_tags(registry: Registry) -> dict[tuple[str, str], str]:
+    """Which digest each tag has by the log of events alone, as long as nothing of it was pruned."""
+    tags: dict[tuple[str, str], str] = {}
+    for stamped in registry.read(events.following, 0, 1_000_000):
+        detail = stamped.event.detail
+        name, digest = detail.get("repository-name", ""), detail.get("image-digest", "")
+        match stamped.event.action:
+            case "PUSH" if "image-tag" in detail:
+                tags[name, detail["image-tag"]] = digest
+            case "DELETE" if "image-tag" in detail:
+                assert tags.pop((name, detail["image-tag"])) == digest
+            case "RESTORE":
+                tags |= {(name, tag): digest for tag in detail["image-tags"]}
+    return tags
+
+
 def delete(registry: Registry, repository: str, built: Built) -> list[str]:
     """Delete by digest, as one request does. Returns the digests of all that went."""
     found = registry.read(repositories.require, repository)
@@ -128,8 +144,10 @@ def is_whole(registry: Registry, repository: str, built: Built) -> bool:
 
 
 def files(registry: Registry) -> list[Path]:
-    """Every file with committed bytes."""
-    return [path for path in (registry.database.path.parent / "blobs").rglob("*") if path.is_file()]
+    """Every file with committed bytes; those in the archive's home, too, if that is the folder ``archive`` of the data folder."""
+    data = registry.database.path.parent
+    homes = (data / "blobs", data / "archive" / "blobs")
+    return [path for home in homes for path in home.rglob("*") if path.is_file()]
 
 
 def stored_bytes(registry: Registry) -> int:

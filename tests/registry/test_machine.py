@@ -9,6 +9,7 @@ import functools
 import json
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -27,11 +28,25 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from careen import server
+from careen import server, worker
+from careen.blobs.archive import is_archived
 from careen.clock import DAY
+from careen.db import layers as layer_rows
 from careen.ecr import errors
 from careen.lifecycle.plan_hash import plan_hash
-from careen.registry import archive, gc, images, layers, lifecycle, pins, repositories, storage, trash
+from careen.registry import (
+    archive,
+    gc,
+    images,
+    layers,
+    lifecycle,
+    moves,
+    pins,
+    places,
+    repositories,
+    storage,
+    trash,
+)
 from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests.images import Built, artifact, image, index
@@ -119,9 +134,17 @@ class RegistryMachine(RuleBasedStateMachine):
         self.trash: list[Trashed] = []
         self.batches = 0
         self.collected = True
+        self.deleted_repository = False
 
     def _opened(self) -> Registry:
-        settings = Settings(data=str(self.folder), create_on_push=True, blob_grace=0, trash_days=7)
+        archive_blobs = str(self.folder / "archive")
+        settings = Settings(
+            data=str(self.folder),
+            archive_blobs=archive_blobs,
+            create_on_push=True,
+            blob_grace=0,
+            trash_days=7,
+        )
         return dataclasses.replace(server.open_registry(settings), clock=self.clock)
 
     def teardown(self) -> None:
@@ -240,6 +263,7 @@ class RegistryMachine(RuleBasedStateMachine):
         for name, digest in [key for key in self.images if key[0] == repository]:
             self._discard(name, digest)
         self.pinned = {key for key in self.pinned if key[0] != repository}
+        self.deleted_repository = True
         for key in [key for key in self.blobs if key[0] == repository]:
             del self.blobs[key]
         self.collected = False
@@ -278,6 +302,24 @@ class RegistryMachine(RuleBasedStateMachine):
         self.archived.add(key)
 
     @rule(one=pushed)
+    def restore_from_archive(self, one: Pushed) -> None:
+        """An archived image and its archived referrers come back, with all of their bytes."""
+        key = (one.repository, one.built.digest)
+        if key not in self.archived:
+            return
+        stored = steps.row(self.registry, one.repository, one.built)
+        assert stored is not None
+        self.registry.write_now(archive.begin_restore, stored)
+        self._activate(*key)
+        self.make_moves()
+
+    def _activate(self, repository: str, digest: str) -> None:
+        self.archived.discard((repository, digest))
+        for name, other in list(self.archived):
+            if name == repository and self.images[name, other].subject == digest:
+                self._activate(name, other)
+
+    @rule(one=pushed)
     def pin(self, one: Pushed) -> None:
         """Somebody says that an image is in use, for longer than any of these courses takes."""
         if (one.repository, one.built.digest) in self.images:
@@ -303,6 +345,23 @@ class RegistryMachine(RuleBasedStateMachine):
         self.batches += 1
         for digest in before - left:
             self._discard(repository, digest)
+
+    @rule()
+    def make_moves(self) -> None:
+        """The worker does all that is asked for; then every layer lies where it belongs, and can be read there as before."""
+        work = {places.RESTORE: worker.JOBS[places.RESTORE]} | worker.moving(threading.Event(), "worker")
+        if self.deleted_repository:  # of which nothing tells but the daily look
+            moves.look_at_all(self.registry)
+            self.deleted_repository = False
+        while worker.run_one(self.registry, "worker", work):
+            self.collected = False
+        needed = {digest for _, digest in self._needed()}
+        active = {
+            digest for key in self.images.keys() - self.archived for digest in self.images[key].built.digests
+        }
+        for digest, generation, _ in self.registry.read(lambda tx: list(layer_rows.files(tx.rows))):
+            if digest in needed:
+                assert is_archived(generation) == (digest not in active)
 
     @rule(days=st.sampled_from([3, 8]))
     def let_days_pass(self, days: int) -> None:
@@ -349,6 +408,11 @@ class RegistryMachine(RuleBasedStateMachine):
             found = self.registry.read(images.find, self._repository(repository), tag=tag)
             assert found is not None
             assert found.digest == digest
+
+    @invariant()
+    def the_events_tell_the_tags(self) -> None:
+        """Whoever reads the log alone knows every tag: nothing happened that was not told, or was told and did not."""
+        assert steps.told_tags(self.registry) == self.tags
 
     @invariant()
     def the_sums_agree(self) -> None:

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 
 from careen.clock import HOUR, system_now
-from careen.iam.managed import ManagedPolicy
+from careen.iam.managed import ManagedPolicy, documents
 from careen.iam.tokens import TokenExpired
 from careen.registry import access, principals
-from careen.registry.access import Action, Principal
+from careen.registry.access import Action, Circumstances, Principal
 from careen.registry.principals import NewKey
 from careen.registry.registry import Registry, RootKey
 
@@ -29,7 +29,9 @@ def test_a_key_opens_the_registry_as_its_principal(registry: Registry) -> None:
     """By its secret, and by a token; the principal has the policy it was made with, and an ARN of its own."""
     key = make(registry, "builder", ManagedPolicy.POWER_USER)
     principal = log_in(registry, key.access_key_id, key.secret_access_key)
-    assert principal == Principal(registry.id, "builder", key.access_key_id, ManagedPolicy.POWER_USER)
+    assert principal == Principal(
+        registry.id, "builder", key.access_key_id, documents(ManagedPolicy.POWER_USER)
+    )
     assert principal.arn == f"arn:aws:iam::{registry.id}:user/builder"
     token = access.mint_authorization(registry, principal, system_now() + HOUR)
     assert log_in(registry, "AWS", token) == principal
@@ -75,7 +77,8 @@ def test_the_settings_key_is_the_account_itself(registry: Registry) -> None:
     principal = log_in(rooted, ROOT.access_key_id, ROOT.secret_access_key)
     assert principal is not None
     assert principal.arn == f"arn:aws:iam::{registry.id}:root"
-    assert access.may(principal, Action.DELETE_REPOSITORY)
+    asked = (principal, Action.DELETE_REPOSITORY, "*", Circumstances(system_now()))
+    assert rooted.read(access.judge, *asked).decision.allowed
     assert rooted.read(access.secret_of, rooted, ROOT.access_key_id) == ROOT.secret_access_key
     assert log_in(registry, ROOT.access_key_id, ROOT.secret_access_key) is None
 

@@ -56,11 +56,13 @@ def test_a_layer_of_another_repository_must_be_mounted_first(registry: Registry)
 
 
 def test_a_mount_may_leave_the_source_open(registry: Registry) -> None:
-    """Without ``from`` any repository will do."""
+    """Without ``from`` any repository will do that has the blob."""
     digest = upload(registry, "team/app", b"layer")
     copy = registry.write_now(repositories.create, "team/copy")
-    assert registry.write_now(layers.mount, copy, digest, None)
-    assert not registry.write_now(layers.mount, copy, digest_of(b"unknown"), None)
+    assert registry.read(layers.sources, digest) == ["team/app"]
+    assert registry.write_now(layers.mount, copy, digest, "team/app")
+    assert registry.read(layers.sources, digest) == ["team/app", "team/copy"]
+    assert registry.read(layers.sources, digest_of(b"unknown")) == []
 
 
 def test_a_foreign_layer_need_not_be_there(registry: Registry) -> None:

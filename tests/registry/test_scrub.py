@@ -159,7 +159,7 @@ def test_damage_is_found_set_aside_and_repaired_by_a_push(
         put(registry, APP, three)
     target = registry.read(repositories.require, LIB)
     assert not registry.write_now(layers.mount, target, base, APP)
-    assert not registry.write_now(layers.mount, target, base, None)
+    assert not registry.read(layers.sources, base)
     # What was told once is not told again, and the manifests stay.
     assert run(registry)[1] == []
     assert len(registry.read(scrub.report).blobs) == 1

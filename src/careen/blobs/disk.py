@@ -4,6 +4,7 @@
 
     blobs/<algorithm>/<first two hex digits>/<hex>.<generation>    committed bytes
     uploads/<repository id>/<upload id>                            an upload; the file's size is its offset
+    owner                                                          whose the folder is, if it is an archive's home
     quarantine/<algorithm>-<hex>.<generation>                      damaged bytes, for people to look at; nobody deletes them
 
 A commit is: fdatasync, rename into ``blobs/``, fsync of that directory; a crash between leaves a file that no row names, which
@@ -217,6 +218,10 @@ class DiskBlobStore:
         """Where an upload lies. ``upload_id`` is a UUID that the caller has checked: it becomes a file name."""
         return self._uploads / str(repository_id) / upload_id
 
+    def is_far(self, generation: str) -> bool:  # noqa: ARG002 whichever it is
+        """Never: a folder is here."""
+        return False
+
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
         self.check_room(0)
@@ -285,9 +290,12 @@ class DiskBlobStore:
         """Delete one generation."""
         self.path(digest, generation).unlink(missing_ok=True)
 
-    def pieces(self, digest: str, generation: str, size: int) -> Generator[bytes, None, None]:
+    def pieces(
+        self, digest: str, generation: str, size: int, offset: int = 0
+    ) -> Generator[bytes, None, None]:
         """One generation, piece by piece; see :class:`careen.blobs.store.BlobStore`."""
         with self.path(digest, generation).open("rb") as file:
+            file.seek(offset)
             while size and (piece := file.read(min(_READ_BYTES, size))):
                 size -= len(piece)
                 yield piece
@@ -341,6 +349,24 @@ class DiskBlobStore:
                 with contextlib.suppress(FileNotFoundError):
                     stat = entry.stat()
                     yield int(folder.name), entry.name, stat.st_size, now - stat.st_mtime
+
+    def claim(self, owner: str) -> str:
+        """Say that this folder is ``owner``'s, unless it is somebody's. The file that says so appears whole or not at all."""
+        path, draft = self._root / "owner", self._root / f"owner.{secrets.token_hex(4)}"
+        if not path.exists():
+            with draft.open("w") as file:
+                file.write(owner)
+                file.flush()
+                os.fsync(file.fileno())
+            reach(Point.CLAIM_DRAFTED)
+            # Another process was first: it has the folder, or has removed our draft already.
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
+                os.link(draft, path)
+            _sync_directory(self._root)
+            reach(Point.CLAIMED)
+        for old in self._root.glob("owner.*"):
+            old.unlink(missing_ok=True)
+        return path.read_text()
 
     def abandon_strays(self, age: float) -> int:  # noqa: ARG002 of whatever age
         """A folder has none: an upload is one file."""

@@ -1,4 +1,7 @@
-"""What a home for bytes promises. ``careen.blobs.disk`` is the one for a data folder, ``careen.blobs.s3`` that for a bucket.
+"""What a home for bytes promises.
+
+``careen.blobs.disk`` is the one for a data folder, ``careen.blobs.s3`` that for a bucket; ``careen.blobs.archive`` makes one of
+two.
 
 * An **upload** is bytes on their way in: created, appended to, and at the end committed or aborted. Its size is its offset.
   Any worker process may continue it, also after a restart; one request at a time holds it.
@@ -109,6 +112,9 @@ class BlobStore(Protocol):
     def is_remote(self) -> bool:
         """Whether taking, beginning and ending an upload waits for another server, so that it belongs in a thread."""
 
+    def is_far(self, generation: str) -> bool:
+        """Whether asking for that generation may take long: then it belongs in a thread, and that it is whole is believed."""
+
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
 
@@ -135,8 +141,10 @@ class BlobStore(Protocol):
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation; nothing happens if it is gone already."""
 
-    def pieces(self, digest: str, generation: str, size: int) -> Generator[bytes, None, None]:
-        """The first ``size`` bytes of one generation, piece by piece; fewer, if there are fewer. Blocks.
+    def pieces(
+        self, digest: str, generation: str, size: int, offset: int = 0
+    ) -> Generator[bytes, None, None]:
+        """Up to ``size`` bytes of one generation from an offset on, piece by piece; fewer, if there are fewer. Blocks.
 
         Raises:
             FileNotFoundError: this generation is gone.
@@ -169,6 +177,9 @@ class BlobStore(Protocol):
 
     def uploads(self) -> Iterator[tuple[int, str, int, float]]:
         """Every open upload: repository id, upload id, bytes, seconds since it last grew."""
+
+    def claim(self, owner: str) -> str:
+        """Say that this place is ``owner``'s, unless it is somebody's. Returns whose it is: two would delete each other's blobs."""
 
     def abandon_strays(self, age: float) -> int:
         """Delete what belongs to no upload and no blob and is older than ``age`` seconds. Returns how much there was of it."""

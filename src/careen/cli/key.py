@@ -14,7 +14,17 @@ app = App(name="key", help="Access keys: create, list, show, delete.")
 
 Data = Annotated[str | None, Parameter(help="The data folder.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-Policy = Literal["PullOnly", "ReadOnly", "PowerUser", "FullAccess", "PinReporter"]
+Policy = Literal[
+    "PullOnly",
+    "ReadOnly",
+    "PowerUser",
+    "FullAccess",
+    "PinReporter",
+    "Replicator",
+    "PublicReadOnly",
+    "PublicPowerUser",
+    "PublicFullAccess",
+]
 
 
 @app.command
@@ -23,13 +33,15 @@ def create(name: str, *, policy: Policy = "FullAccess", data: Data = None, json:
 
     Args:
         name: The principal that holds it; made if there is none.
-        policy: What a new principal may do: one of Amazon ECR's managed policies, or only report images in use.
+        policy: What a new principal may do: one of the managed policies of Amazon ECR or ECR Public, or only report images in
+            use, or only replicate to here.
     """
     from careen.iam.managed import ManagedPolicy
     from careen.registry import principals
 
     with opened(data) as registry:
-        chosen = next(each for each in ManagedPolicy if each.endswith(policy))
+        # PublicFullAccess ends in FullAccess, too, and is longer.
+        chosen = min((each for each in ManagedPolicy if each.endswith(policy)), key=len)
         try:
             made = registry.write_now(principals.create_key, registry.master_key, name, chosen)
         except principals.InvalidName as error:
@@ -99,6 +111,6 @@ def _print(key: "NewKey", *, json: bool) -> None:
     settings = load_settings({})
     url = base_url(settings)
     print(f"# {key.name}, {key.policy}")
-    print(f"export AWS_ENDPOINT_URL_ECR={url} AWS_ENDPOINT_URL_STS={url}")
+    print(f"export AWS_ENDPOINT_URL_ECR={url} AWS_ENDPOINT_URL_ECR_PUBLIC={url} AWS_ENDPOINT_URL_STS={url}")
     print(f"export AWS_ACCESS_KEY_ID={key.access_key_id} AWS_SECRET_ACCESS_KEY={key.secret_access_key}")
     print(f"export AWS_DEFAULT_REGION={settings.region}")

@@ -47,6 +47,24 @@ app.command(
     name="pin",
     help="Images in use, which no policy takes: pin them, see who uses which, report what runs in clusters.",
 )
+app.command(
+    "careen.cli.access:app",
+    name="access",
+    help="Permissions: say why somebody may or may not, check a policy, open again what one has shut.",
+)
+app.command(
+    "careen.cli.events:events", help="Say what happened on a registry, and with --follow what happens."
+)
+app.command(
+    "careen.cli.webhook:app",
+    name="webhook",
+    help="Who is told of events by HTTP: add, list, test, remove; what could not be delivered.",
+)
+app.command(
+    "careen.cli.replication:app",
+    name="replication",
+    help="Replication to other registries: how it stands, and what is missing.",
+)
 app.command("careen.cli.key:app", name="key", help="Access keys: create, list, show, delete.")
 
 

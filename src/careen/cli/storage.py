@@ -9,6 +9,7 @@ from careen.cli.output import print_json
 
 if TYPE_CHECKING:
     from careen.registry.gc import Collected, Collection
+    from careen.registry.registry import Limits
     from careen.registry.storage import Storage
 
 LISTED = 100
@@ -33,7 +34,7 @@ def storage(
 
     with opened(data) as registry:
         if repository is None:
-            _print_all(account(registry), registry.limits.price, json=json)
+            _print_all(account(registry), registry.limits, json=json)
             return
         try:
             images = registry.read(of_images, repository)
@@ -47,13 +48,14 @@ def storage(
         print(f"{each.unique:>18,} {each.shared:>18,}  {each.digest[:19]}  {', '.join(each.tags) or '-'}")
 
 
-def _print_all(found: "Storage", price: float, *, json: bool) -> None:
+def _print_all(found: "Storage", limits: "Limits", *, json: bool) -> None:
     if json:
-        derived = {"billed_bytes": found.billed_bytes, "disk_bytes": found.disk_bytes, "price": price}
+        derived = {"billed_bytes": found.billed_bytes, "disk_bytes": found.disk_bytes, "price": limits.price}
+        derived["archive_price"] = limits.archive_price
         listed = [repository._asdict() for repository in found.repositories]
         print_json(found._asdict() | derived | {"repositories": listed})
         return
-    for line in describe(found, price):
+    for line in describe(found, limits.price, limits.archive_price):
         print(line)
     if found.repositories:
         print(f"\n{'repository':<40} {'images':>8} {'blobs':>8} {'bytes':>18} {'billed by ECR':>18}")
@@ -151,25 +153,30 @@ def outcome(total: "Collected") -> str:
     return "\n".join(lines)
 
 
-def describe(found: "Storage", price: float) -> list[str]:
-    """The accounts, a line each; ``price`` is that of a GiB for a month, in US dollars."""
+def describe(found: "Storage", price: float, archive_price: float) -> list[str]:
+    """The accounts, a line each; the prices are those of a GiB for a month, in US dollars."""
     from careen.lifecycle.cost import monthly_dollars
 
-    def cost(size: int) -> str:
+    def cost(size: int, price: float = price) -> str:
         return f"${monthly_dollars(size, price):,.2f} a month at ${price:.2f} per GiB"
+
+    total = cost(found.disk_bytes)
+    if found.archive_home_bytes:
+        total = f"${found.monthly_dollars(price, archive_price):,.2f} a month, the archive's part at its own price"
 
     return [
         f"{found.blob_bytes:>18,} bytes in {found.blobs:,} blobs",
         f"{found.row_bytes:>18,}   of these in the database (blobs of up to 64 KiB)",
         f"{found.file_bytes:>18,}   of these in files",
         f"{found.archive_bytes:>18,}   of these that only archived images need",
+        f"{found.archive_home_bytes:>18,}   of these in the archive's home: {cost(found.archive_home_bytes, archive_price)}",
         f"{found.trash_bytes:>18,}   of these that only deleted images need: {found.trash_images:,} in the trash",
         f"{found.unneeded_bytes:>18,}   of these that no image needs: the collector's",
         f"{found.manifest_bytes:>18,} bytes in {found.manifests:,} manifests",
         f"{found.upload_bytes:>18,} bytes in uploads under way",
         f"{found.stored_bytes:>18,} bytes in blob files that are there" + _difference(found),
         f"{found.orphan_bytes:>18,}   of these that no row names: left by a crash, for the sweep",
-        f"{found.disk_bytes:>18,} bytes taken in all, with {found.database_bytes:,} of the database: {cost(found.disk_bytes)}",
+        f"{found.disk_bytes:>18,} bytes taken in all, with {found.database_bytes:,} of the database: {total}",
         f"{found.billed_bytes:>18,} bytes that Amazon ECR would bill, layers once per repository: {cost(found.billed_bytes)}",
     ]
 

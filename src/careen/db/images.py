@@ -7,6 +7,9 @@ from careen.clock import Instant
 from careen.db import repositories
 from careen.db.engine import Connection
 
+ACTIVE = "ACTIVE"
+"""The status of an image that can be pulled."""
+
 
 class ImageRow(NamedTuple):
     """A row of ``manifests``."""
@@ -38,6 +41,14 @@ class Pullable(NamedTuple):
     digest: str
     media_type: str
     content: bytes
+
+
+class TaggedImage(NamedTuple):
+    """A tag with the image that it names."""
+
+    tag: str
+    tagged_at: Instant
+    row: ImageRow
 
 
 _COLUMNS = ", ".join(f"m.{field}" for field in ImageRow._fields)
@@ -105,6 +116,21 @@ def by_digest(rows: Connection, repository_id: int, digest: str) -> ImageRow | N
         {"repository_id": repository_id, "digest": digest},
     ).fetchone()
     return None if row is None else ImageRow._make(row)
+
+
+def by_id(rows: Connection, manifest_id: int) -> ImageRow | None:
+    """The manifest of that id, whatever its status."""
+    row = rows.execute(f"SELECT {_COLUMNS} FROM manifests m WHERE m.id = :id", {"id": manifest_id}).fetchone()
+    return None if row is None else ImageRow._make(row)
+
+
+def named(rows: Connection, manifest_id: int) -> tuple[str, str] | None:
+    """The repository's name and the digest of the manifest of that id."""
+    row: tuple[str, str] | None = rows.execute(
+        "SELECT r.name, m.digest FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE m.id = :id",
+        {"id": manifest_id},
+    ).fetchone()
+    return row
 
 
 def by_tag(rows: Connection, repository_id: int, tag: str) -> ImageRow | None:
@@ -236,6 +262,16 @@ def tag_names(rows: Connection, repository_id: int, after: str, limit: int) -> l
     return [row[0] for row in found]
 
 
+def tagged(rows: Connection, repository_id: int, after: str, limit: int) -> list[TaggedImage]:
+    """Up to ``limit`` tags of active manifests that follow ``after``, in order, with their manifests."""
+    found = rows.execute(
+        f"SELECT t.name, t.tagged_at, {_COLUMNS} FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+        " WHERE t.repository_id = :id AND t.name > :after AND m.status = 'ACTIVE' ORDER BY t.name LIMIT :limit",
+        {"id": repository_id, "after": after, "limit": limit},
+    )
+    return [TaggedImage(name, tagged_at, ImageRow._make(row)) for name, tagged_at, *row in found]
+
+
 def put_tag(rows: Connection, repository_id: int, name: str, manifest_id: int, now: Instant) -> None:
     """Make a tag name a manifest, moving it if it named another."""
     rows.execute(
@@ -246,12 +282,11 @@ def put_tag(rows: Connection, repository_id: int, name: str, manifest_id: int, n
     repositories.mark_changed(rows, repository_id)
 
 
-def delete_tag(rows: Connection, repository_id: int, name: str) -> bool:
-    """Remove a tag. Returns whether it was there."""
+def delete_tag(rows: Connection, repository_id: int, name: str) -> None:
+    """Remove a tag."""
     statement = "DELETE FROM tags WHERE repository_id = :repository_id AND name = :name"
-    found = rows.execute(statement, {"repository_id": repository_id, "name": name}).rowcount > 0
+    rows.execute(statement, {"repository_id": repository_id, "name": name})
     repositories.mark_changed(rows, repository_id)
-    return found
 
 
 def refer_to_blobs(rows: Connection, manifest_id: int, repository_id: int, digests: Iterable[str]) -> None:
@@ -334,23 +369,31 @@ def set_status(
     *,
     archived_at: Instant | None = None,
     activated_at: Instant | None = None,
-    only_from: str | None = None,
 ) -> None:
-    """Move a manifest between storage classes, noting when; ``only_from`` leaves those of another status as they are."""
+    """Move a manifest between storage classes, noting when."""
     row = rows.execute(
         "UPDATE manifests SET status = :status, archived_at = coalesce(:archived_at, archived_at),"
-        " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id AND status = coalesce(:only_from, status)"
+        " activated_at = coalesce(:activated_at, activated_at) WHERE id = :id"
         " RETURNING repository_id",
         {
             "id": manifest_id,
             "status": status,
             "archived_at": archived_at,
             "activated_at": activated_at,
-            "only_from": only_from,
         },
     ).fetchone()
     if row is not None:
         repositories.mark_changed(rows, row[0])
+
+
+def activating(rows: Connection, digest: str) -> list[int]:
+    """The ids of the manifests that need a blob and are on their way out of the archive."""
+    found = rows.execute(
+        "SELECT m.id FROM repository_blobs l JOIN manifest_blobs n ON n.repository_id = l.repository_id AND n.digest = l.digest"
+        " JOIN manifests m ON m.id = n.manifest_id WHERE l.digest = :digest AND m.status = 'ACTIVATING'",
+        {"digest": digest},
+    )
+    return [row[0] for row in found]
 
 
 def record_pulls(rows: Connection, pulls: Iterable[tuple[int, Instant, int]]) -> None:

@@ -63,6 +63,26 @@ def bring_forward(rows: Connection, kind: str, beyond: Instant, now: Instant) ->
     )
 
 
+def postpone(rows: Connection, kind: str, ending: str, until: Instant, behind: Job) -> None:
+    """Let the jobs of a kind whose keys end so, and that nobody works on, wait until an instant, if they do not already.
+
+    ``behind`` is the job that goes before them: it stays as it is.
+    """
+    rows.execute(
+        "UPDATE jobs SET run_at = :until WHERE kind = :kind AND leased_until = 0 AND run_at < :until AND id <> :behind"
+        " AND substr(key, -length(:ending)) = :ending",
+        {"kind": kind, "ending": ending, "until": until, "behind": behind.id},
+    )
+
+
+def hasten(rows: Connection, kind: str, now: Instant) -> None:
+    """Let the jobs of a kind that nobody works on be due now."""
+    rows.execute(
+        "UPDATE jobs SET run_at = :now WHERE kind = :kind AND leased_until = 0 AND run_at > :now",
+        {"kind": kind, "now": now},
+    )
+
+
 def any_due(rows: Connection, kinds: Iterable[str], now: Instant) -> bool:
     """Whether a job of these kinds could be claimed."""
     statement = f"SELECT 1 FROM jobs WHERE {_DUE} LIMIT 1"

@@ -49,6 +49,16 @@ def size(rows: Connection, repository_id: int, digest: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def another_home(rows: Connection, repository: str, digest: str) -> str | None:
+    """The name of a repository, other than this one, that a blob is linked in."""
+    row = rows.execute(
+        "SELECT r.name FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id"
+        " WHERE l.digest = :digest AND r.name <> :repository ORDER BY l.repository_id LIMIT 1",
+        {"digest": digest, "repository": repository},
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def small_content(rows: Connection, digest: str) -> bytes | None:
     """The bytes of a blob that is a row; None if it is a file."""
     row = rows.execute(
@@ -109,18 +119,89 @@ def stored(rows: Connection, digest: str) -> tuple[int, str] | None:
     return found
 
 
-def replace(rows: Connection, digest: str, old: str, new: str) -> bool:
-    """Let a blob have its bytes in another generation and mark the old for deletion. False if it has not ``old`` any more."""
-    parameters = {"digest": digest, "old": old, "new": new}
+def replace(rows: Connection, digest: str, old: str, new: str, delete_at: Instant = 0) -> bool:
+    """Let a blob have its bytes in another generation and mark the old for deletion. False if it has not ``old`` any more.
+
+    Args:
+        rows: the transaction.
+        digest: the blob.
+        old: the generation it should have.
+        new: the one that it is given.
+        delete_at: when the old bytes may go.
+    """
+    parameters = {"digest": digest, "old": old, "new": new, "delete_at": delete_at}
     if not rows.execute(
         "UPDATE blobs SET generation = :new WHERE digest = :digest AND generation = :old", parameters
     ).rowcount:
         return False
     rows.execute(
-        "INSERT INTO condemned_blobs (digest, generation, size) SELECT digest, :old, size FROM blobs WHERE digest = :digest",
+        "INSERT INTO condemned_blobs (digest, generation, size, delete_at)"
+        " SELECT digest, :old, size, :delete_at FROM blobs WHERE digest = :digest",
         parameters,
     )
     return True
+
+
+class Need(NamedTuple):
+    """Where the bytes of a blob that is no row lie, and for what."""
+
+    digest: str
+    size: int
+    generation: str
+    needed: int
+    """Whether an image needs it."""
+    active: int
+    """Whether one does that is not archived: it can be pulled, or is on its way."""
+
+
+# Asked within pushes and deletions, of layers that thousands of images share: each EXISTS ends at the first that it meets.
+_NEEDING = (
+    "SELECT 1 FROM repository_blobs l JOIN manifest_blobs n ON n.repository_id = l.repository_id AND n.digest = l.digest"
+    " JOIN manifests m ON m.id = n.manifest_id WHERE l.digest = b.digest"
+)
+_NEED = (
+    f"SELECT b.digest, b.size, b.generation, EXISTS ({_NEEDING}), EXISTS ({_NEEDING} AND m.status <> 'ARCHIVED')"
+    " FROM blobs b WHERE b.generation <> ''"
+)
+
+
+def need(rows: Connection, digest: str) -> Need | None:
+    """What needs a blob; None if it is a row, damaged or gone."""
+    row = rows.execute(f"{_NEED} AND b.digest = :digest", {"digest": digest}).fetchone()
+    return None if row is None else Need._make(row)
+
+
+def needs_after(rows: Connection, after: str, limit: int) -> list[Need]:
+    """The same of up to ``limit`` blobs that follow ``after``, by digest."""
+    statement = f"{_NEED} AND b.digest > :after ORDER BY b.digest LIMIT :limit"
+    return [Need._make(row) for row in rows.execute(statement, {"after": after, "limit": limit})]
+
+
+def files_of(rows: Connection, manifest_id: int) -> list[tuple[str, str]]:
+    """``(digest, generation)`` of the blobs that a manifest needs and that are no rows."""
+    return rows.execute(
+        "SELECT b.digest, b.generation FROM manifest_blobs n JOIN blobs b ON b.digest = n.digest"
+        " WHERE n.manifest_id = :id AND b.generation <> ''",
+        {"id": manifest_id},
+    ).fetchall()
+
+
+_ARCHIVED = "generation >= 'archive-' AND generation < 'archive.'"
+"""In the archive's home (``careen.blobs.archive.MARK``), in the words of the index."""
+
+
+def some_archived(rows: Connection, limit: int) -> list[tuple[str, str]]:
+    """``(digest, generation)`` of up to ``limit`` blobs in the archive's home."""
+    statement = f"SELECT digest, generation FROM blobs WHERE {_ARCHIVED} LIMIT :limit"
+    return rows.execute(statement, {"limit": limit}).fetchall()
+
+
+def bring_home(rows: Connection) -> None:
+    """Say of all blobs that their bytes are in the registry's own home, under the names that they had in the archive's."""
+    for table in ("blobs", "damaged_blobs"):
+        rows.execute(
+            f"UPDATE {table} SET generation = substr(generation, length('archive-') + 1) WHERE {_ARCHIVED}"
+        )
 
 
 def files(rows: Connection) -> Iterator[tuple[str, str, int]]:
@@ -132,6 +213,16 @@ def exists(rows: Connection, digest: str) -> bool:
     """Whether the registry has the blob, in whatever repository."""
     statement = f"SELECT 1 FROM blobs b WHERE digest = :digest AND {_WHOLE}"
     return rows.execute(statement, {"digest": digest}).fetchone() is not None
+
+
+def repositories_with(rows: Connection, digest: str, limit: int) -> list[str]:
+    """The names of up to ``limit`` repositories in which the blob is linked, the oldest first."""
+    found = rows.execute(
+        "SELECT r.name FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id JOIN blobs b ON b.digest = l.digest"
+        f" WHERE l.digest = :digest AND {_WHOLE} ORDER BY r.id LIMIT :limit",
+        {"digest": digest, "limit": limit},
+    )
+    return [row[0] for row in found]
 
 
 def link(rows: Connection, repository_id: int, digest: str, now: Instant, review_at: Instant) -> None:
@@ -241,10 +332,11 @@ def unlinked(rows: Connection, limit: int) -> list[str]:
     return [row[0] for row in found]
 
 
-def condemned(rows: Connection, limit: int) -> list[tuple[str, str, int]]:
-    """Up to ``limit`` generations whose bytes are to be deleted: ``(digest, generation, bytes)``."""
+def condemned(rows: Connection, now: Instant, limit: int) -> list[tuple[str, str, int]]:
+    """Up to ``limit`` generations whose bytes are to be deleted by now: ``(digest, generation, bytes)``."""
     return rows.execute(
-        "SELECT digest, generation, size FROM condemned_blobs LIMIT :limit", {"limit": limit}
+        "SELECT digest, generation, size FROM condemned_blobs WHERE delete_at <= :now LIMIT :limit",
+        {"now": now, "limit": limit},
     ).fetchall()
 
 
@@ -328,6 +420,8 @@ class Totals(NamedTuple):
     """Of blobs that some manifest needs."""
     archive_bytes: int
     """Of blobs that manifests need, all of which are archived."""
+    archive_home_bytes: int
+    """Of blobs in the archive's home."""
     manifests: int
     manifest_bytes: int
     condemned: int
@@ -342,6 +436,7 @@ def totals(rows: Connection) -> Totals:
         "SELECT count(*), coalesce(sum(size), 0) FROM blobs WHERE generation = ''",
         "SELECT coalesce(sum(size), 0) FROM blobs WHERE digest IN (SELECT digest FROM manifest_blobs)",
         _ONLY_ARCHIVED,
+        f"SELECT coalesce(sum(size), 0) FROM blobs WHERE {_ARCHIVED}",
         "SELECT count(*), coalesce(sum(size), 0) FROM manifests",
         "SELECT count(*), coalesce(sum(size), 0) FROM condemned_blobs",
     ):

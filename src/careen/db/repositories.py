@@ -132,6 +132,14 @@ def set_mutability(rows: Connection, repository_id: int, mutability: str, filter
     )
 
 
+def set_scan_on_push(rows: Connection, repository_id: int, scan_on_push: int) -> None:
+    """Set whether images are scanned when they are pushed."""
+    rows.execute(
+        "UPDATE repositories SET scan_on_push = :scan_on_push WHERE id = :id",
+        {"id": repository_id, "scan_on_push": scan_on_push},
+    )
+
+
 def set_lifecycle_policy(rows: Connection, repository_id: int, policy: str | None) -> None:
     """Set or remove the lifecycle policy; a new one has never been evaluated."""
     rows.execute(

@@ -54,6 +54,12 @@ def registry_document(rows: Connection, kind: str) -> str | None:
 
 
 def set_registry_document(rows: Connection, kind: str, text: str | None) -> None:
+    """Set or remove a document that holds for all repositories, and that evaluations go by."""
+    put_registry_document(rows, kind, text)
+    repositories.mark_all_changed(rows)
+
+
+def put_registry_document(rows: Connection, kind: str, text: str | None) -> None:
     """Set or remove a document that holds for all repositories."""
     rows.execute("DELETE FROM registry_documents WHERE kind = :kind", {"kind": kind})
     if text is not None:
@@ -61,7 +67,6 @@ def set_registry_document(rows: Connection, kind: str, text: str | None) -> None
             "INSERT INTO registry_documents (kind, content) VALUES (:kind, :text)",
             {"kind": kind, "text": text},
         )
-    repositories.mark_all_changed(rows)
 
 
 def defaults(rows: Connection) -> list[Default]:

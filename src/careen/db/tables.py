@@ -12,18 +12,31 @@
          ├──< reviews                                      links that may have become unreferenced, and when to look
          ├──< lifecycle_previews ──< lifecycle_preview_results
          ├──< lifecycle_runs ──< lifecycle_actions
+         ├──< pins                                       an image is in use: what is pinned is not expired
+         └─── public_repositories                        anybody may pull from it; its catalogue and logo
          └──< pins                                       an image is in use: what is pinned is not expired
+    manifests ── scans ── scan_findings                  what is wrong with an image, or what a report says of its subject
     pin_feeds                    those who report everything they see, and when they did
     pin_watch                    how much time passed in which reports could be heard
     deletions ── trash ──< trash_blobs ──> blobs         who deleted what, for ever; what can still come back
     default_lifecycle_policies   for repositories that have none, by name pattern
+    registry_documents           what holds for all repositories: protection rules, the registry policy
+    repository_creation_templates    settings of repositories that nobody creates by name
+    account_settings             the registry's own, where they differ from the default
     registry_documents           what holds for all repositories, such as protection rules
+    pull_through_cache_rules     prefixes of names that stand for other registries
+    repositories ──< upstream_references                 when a cached tag was compared with its upstream
     pull_time_exclusions         principals whose pulls do not count
+    manifests ──< replications   how far an image is on its way to another registry
+    replication_deletions        deletions that are on theirs
+    replication_backfills ──< replication_backfill_results
     condemned_blobs      bytes whose row is gone, until they are gone too
     blobs ── damaged_blobs, manifests ── damaged_manifests     what a scrub found; a push of the same digest repairs it
     scrubs               how far each scrub is
     holds                while one is there, no blob's file is deleted: a backup copies them
     collections, collection_totals     what each collection gave back, and all of them
+    events               what happened, told in the transaction in which it did: appended to, pruned by age
+    webhooks ──< dead_letters >── events                 who is told, how far each is, and what could not be delivered
     jobs                 what a worker does: one row per thing to do, with a lease
 
 Instants are BIGINT microseconds since the epoch (``careen.clock``), sizes BIGINT bytes, JSON is text. The foreign keys keep
@@ -107,7 +120,22 @@ repositories = Table(
         index=True,
         comment="evaluating before this instant does nothing; 0: something changed; NULL: never as things are",
     ),
+    Column("access_policy", Text, comment="the repository policy, as ECR answers it; NULL: none"),
     sqlite_autoincrement=True,  # the ids name upload folders and jobs: never again the id of a deleted one
+)
+
+public_repositories = Table(
+    "public_repositories",
+    metadata,
+    Column(
+        "repository_id",
+        _Id,
+        ForeignKey("repositories.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("catalogue", Text, comment="JSON; NULL: nobody described the repository"),
+    Column("logo", LargeBinary),
 )
 
 repository_tags = Table(
@@ -177,6 +205,9 @@ manifest_children = Table(
     sqlite_with_rowid=False,
 )
 
+# Few of them, and every start looks for one.
+_ARCHIVED = "generation >= 'archive-' AND generation < 'archive.'"
+
 blobs = Table(
     "blobs",
     metadata,
@@ -186,9 +217,10 @@ blobs = Table(
         "generation",
         Text,
         nullable=False,
-        comment="names this life of the bytes; empty: they are in blob_contents",
+        comment="names this life of the bytes; empty: they are in blob_contents; archive-…: in the archive's home",
     ),
     Column("created_at", BigInteger, nullable=False),
+    Index("ix_blobs_archived", "generation", sqlite_where=text(_ARCHIVED), postgresql_where=text(_ARCHIVED)),
     sqlite_with_rowid=False,
 )
 
@@ -298,6 +330,13 @@ condemned_blobs = Table(
     Column("digest", Text, nullable=False),
     Column("generation", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column(
+        "delete_at",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="the bytes stay until this instant: somebody may be reading them",
+    ),
     PrimaryKeyConstraint("digest", "generation"),
     sqlite_with_rowid=False,
 )
@@ -360,6 +399,31 @@ default_lifecycle_policies = Table(
     Column("policy", Text, nullable=False, comment="canonical JSON"),
 )
 
+pull_through_cache_rules = Table(
+    "pull_through_cache_rules",
+    metadata,
+    Column("prefix", Text, primary_key=True, comment="of repository names, without its /; or ROOT"),
+    Column("upstream_url", Text, nullable=False, comment="as it was given"),
+    Column("upstream_registry", Text, comment="ECR's name for it; NULL: it has none"),
+    Column("upstream_prefix", Text, nullable=False, comment="what stands there for prefix; or ROOT"),
+    Column("credential_arn", Text, comment="names a secret; NULL: none is needed"),
+    Column("custom_role_arn", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+upstream_references = Table(
+    "upstream_references",
+    metadata,
+    _repository_id(),
+    Column("reference", Text, nullable=False, comment="a tag; or a digest, whose referrers were listed"),
+    Column("digest", Text, nullable=False, comment="what it stood for; a tag that was pushed here is ours"),
+    Column("due_at", BigInteger, nullable=False, comment="when to compare it with the upstream again"),
+    PrimaryKeyConstraint("repository_id", "reference"),
+    sqlite_with_rowid=False,
+)
+
 pull_time_exclusions = Table(
     "pull_time_exclusions",
     metadata,
@@ -372,6 +436,142 @@ registry_documents = Table(
     metadata,
     Column("kind", Text, primary_key=True),
     Column("content", Text, nullable=False),
+)
+
+repository_creation_templates = Table(
+    "repository_creation_templates",
+    metadata,
+    Column("prefix", Text, primary_key=True, comment="as it was sent; ROOT: what no other matches"),
+    Column("description", Text),
+    Column("encryption", Text, nullable=False, comment="JSON encryptionConfiguration"),
+    Column("resource_tags", Text, nullable=False, comment="JSON object"),
+    Column("tag_mutability", Text, nullable=False),
+    Column("tag_mutability_filters", Text, nullable=False, comment="JSON list of wildcard filters"),
+    Column("repository_policy", Text),
+    Column("lifecycle_policy", Text, comment="canonical JSON; NULL: none"),
+    Column("applied_for", Text, nullable=False, comment="JSON list"),
+    Column("custom_role_arn", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+account_settings = Table(
+    "account_settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    Column(
+        "manifest_id",
+        _Id,
+        ForeignKey("manifests.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column(
+        "origin",
+        Text,
+        nullable=False,
+        comment="SCAN: of this image; REPORT: this manifest is one, on its subject",
+    ),
+    Column("status", Text, nullable=False, comment="IN_PROGRESS, COMPLETE or FAILED"),
+    Column("description", Text, nullable=False),
+    Column(
+        "started_at",
+        BigInteger,
+        nullable=False,
+        comment="of the latest scan; of a report, when it was pushed",
+    ),
+    Column("completed_at", BigInteger, comment="of the latest that completed, whose findings are kept"),
+    Column("source_updated_at", BigInteger, comment="how old its knowledge of vulnerabilities was"),
+    Column("counts", Text, comment="JSON findingSeverityCounts"),
+)
+
+scan_findings = Table(
+    "scan_findings",
+    metadata,
+    Column(
+        "manifest_id",
+        _Id,
+        ForeignKey("scans.manifest_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("content", LargeBinary, nullable=False, comment="JSON list of findings, compressed with zlib"),
+)
+
+replications = Table(
+    "replications",
+    metadata,
+    Column("manifest_id", _Id, ForeignKey("manifests.id", ondelete="CASCADE"), nullable=False),
+    Column("region", Text, nullable=False),
+    Column("registry_id", Text, nullable=False),
+    Column("status", Text, nullable=False, comment="IN_PROGRESS, COMPLETE or FAILED"),
+    Column("failure_code", Text),
+    Column("failure_reason", Text, comment="for people"),
+    Column("refused_tags", Text, nullable=False, comment="JSON list: tags that the destination did not take"),
+    Column("asked_at", BigInteger, nullable=False, comment="the push; what fails is tried again for a day"),
+    Column("updated_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("manifest_id", "region", "registry_id"),
+    sqlite_with_rowid=False,
+)
+
+replication_deletions = Table(
+    "replication_deletions",
+    metadata,
+    _id(),
+    Column("repository", Text, nullable=False, comment="its name: the image is gone"),
+    Column("digest", Text, nullable=False),
+    Column("is_image", Integer, nullable=False, comment="0: only the tags"),
+    Column("tags", Text, nullable=False, comment="JSON list: those that it had, or that were removed"),
+    Column("region", Text, nullable=False),
+    Column("registry_id", Text, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("failure_code", Text, comment="NULL: it is tried"),
+    Column("failure_reason", Text),
+    sqlite_autoincrement=True,  # the ids name jobs
+)
+
+replication_backfills = Table(
+    "replication_backfills",
+    metadata,
+    Column("id", Text, primary_key=True, comment="a UUID"),
+    Column("region", Text, nullable=False),
+    Column("registry_id", Text, nullable=False),
+    Column(
+        "status",
+        Text,
+        nullable=False,
+        comment="PREPARING, IN_PROGRESS, STOPPING, STOPPED, COMPLETE or FAILED",
+    ),
+    Column("failure_code", Text),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("prepared_to", BigInteger, nullable=False, comment="images up to this manifest's id are listed"),
+    Column("is_prepared", Integer, nullable=False),
+    Column(
+        "rounds", Integer, nullable=False, comment="how often in a row the destination was not to be reached"
+    ),
+    sqlite_with_rowid=False,
+)
+
+replication_backfill_results = Table(
+    "replication_backfill_results",
+    metadata,
+    Column("backfill_id", Text, ForeignKey("replication_backfills.id", ondelete="CASCADE"), nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("tag", Text, nullable=False, comment="empty: an image without a tag"),
+    Column("status", Text, comment="COMPLETE or FAILED; NULL: not yet"),
+    Column("failure_code", Text),
+    Column("sub_image_failure_codes", Text, comment="JSON list; only of an index"),
+    PrimaryKeyConstraint("backfill_id", "repository", "digest", "tag"),
+    sqlite_with_rowid=False,
 )
 
 lifecycle_previews = Table(
@@ -516,6 +716,53 @@ collection_totals = Table(
     Column("busy", BigInteger, nullable=False, comment="microseconds that they took"),
     Column("ended_at", BigInteger, nullable=False, comment="of the last one; 0: none yet"),
     *_given_back(),
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    "events",
+    metadata,
+    _id(),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("detail_type", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="its action-type; empty: it has none"),
+    Column("repository", Text, comment="its name: the event outlives the repository"),
+    Column("detail", Text, nullable=False, comment="JSON"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("detail_types", Text, nullable=False, comment="JSON list; empty: all"),
+    Column("actions", Text, nullable=False, comment="JSON list; empty: all"),
+    Column("repositories", Text, nullable=False, comment="a pattern of names; empty: all events"),
+    Column("enabled", Integer, nullable=False),
+    Column("generation", Integer, nullable=False, comment="of its secret, which is derived and not kept"),
+    Column(
+        "rotated_at", BigInteger, nullable=False, comment="when the generation began, by the system's clock"
+    ),
+    Column("created_at", BigInteger, nullable=False),
+    Column("cursor", BigInteger, nullable=False, comment="the last event that is dealt with"),
+    Column("attempts", Integer, nullable=False, comment="how often the next one was tried in vain"),
+    Column("error", Text, comment="of the last attempt; NULL: it was delivered"),
+    Column("attempted_at", BigInteger),
+    Column("delivered_at", BigInteger),
+    sqlite_autoincrement=True,  # the id is what the secret is derived from
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("webhook_id", _Id, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", _Id, ForeignKey("events.id"), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+    Column("wanted", Integer, nullable=False, comment="1: somebody asked for it after all"),
+    PrimaryKeyConstraint("webhook_id", "event_id"),
     sqlite_with_rowid=False,
 )
 

@@ -58,12 +58,14 @@ class Again:
         """Give ``response`` again when the same is asked.
 
         Args:
-            exchange: asked it, without any of :data:`CONDITIONS`.
+            exchange: asked it, without any of :data:`CONDITIONS`, and was not judged by what the next may not be.
             response: the whole of it, as :meth:`Exchange.respond` handed it back; nothing is kept of None.
             pull: what giving it counts as.
             until: the registry's instant from which it must be made anew.
         """
-        if response is None or any(name in CONDITIONS for name, _ in exchange.headers):
+        if exchange.is_judged_alone or response is None:
+            return
+        if any(name in CONDITIONS for name, _ in exchange.headers):
             return
         question = Question(exchange.method.encode(), exchange.target, exchange.credential)
         self._fresh.keep(question, Answer(response, system_now() // SECOND, pull, until), len(response))

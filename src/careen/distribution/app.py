@@ -17,26 +17,30 @@ end-12      GET, HEAD /v2/<name>/referrers/<digest> ``manifests.list_referrers``
 end-13      GET /v2/<name>/blobs/uploads/<id>       ``uploads.upload_status``
 ==========  ======================================  ==========================================
 
-Beside them: DELETE of an upload, and GET, HEAD of ``/v2/_catalog``.
+Beside them: DELETE of an upload, GET, HEAD of ``/v2/_catalog``, and of what public repositories take: ``/v2/token`` (``auth.py``)
+and ``/v2/_logos/<name>`` (``anonymous.py``). Their names are none of repositories.
 """
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import structlog
 
-from careen.distribution import auth, blobs, manifests, uploads
+from careen.distribution import anonymous, auth, blobs, manifests, uploads
 from careen.distribution.exchange import ClientGone, Exchange, Header, json_header
 from careen.distribution.surface import Surface
+from careen.distribution.trail import Trail
 from careen.ecr.errors import EcrError
 from careen.oci.errors import OciError
 from careen.oci.manifest import InvalidManifest
-from careen.registry import layers
+from careen.registry import layers, public
 from careen.registry.access import Principal
 from careen.registry.images import ImageReferenced
 from careen.registry.layers import UploadBusy, UploadUnknown
 from careen.registry.trouble import Trouble, trouble
+from careen.upstream.errors import Denied, Invalid, TooManyRequests, UpstreamError
 
 Handler = Callable[[Surface, Exchange, Principal, str, str], Awaitable[None]]
 
@@ -98,8 +102,9 @@ class DistributionApp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
         exchange = Exchange(scope, receive, send)
+        trail = Trail(self._surface.registry, exchange)
         try:
-            await self._dispatch(exchange)
+            await self._dispatch(exchange, trail)
         except ClientGone:
             pass
         except auth.Unauthenticated:
@@ -107,13 +112,15 @@ class DistributionApp:
         except Exception as error:
             if exchange.started:
                 raise  # the server closes the connection: the client must not take what it has for the whole
-            await _refuse(exchange, error)
+            await _refuse(exchange, error, trail)
 
-    async def _dispatch(self, exchange: Exchange) -> None:
+    async def _dispatch(self, exchange: Exchange, trail: Trail) -> None:
         surface = self._surface
         surface.fresh.renew()
         match = _PATH.fullmatch(exchange.path)
         kind, argument = ("", "") if match is None else _kind(match)
+        if match is not None:
+            trail.kind, trail.name, trail.argument = kind, match["name"], argument
         if (
             kind == "blobs"
             and match is not None
@@ -122,7 +129,17 @@ class DistributionApp:
         ):
             await blobs.get_granted_blob(surface, exchange, match["name"], argument)
             return
-        principal = auth.authenticate(surface.registry, surface.fresh, exchange)
+        if exchange.path == auth.TOKEN_PATH:
+            await auth.hand_out_token(surface.registry, surface.fresh, exchange)
+            return
+        if exchange.path.startswith(public.LOGOS):
+            await anonymous.send_logo(surface, exchange)
+            return
+        try:
+            principal = auth.authenticate(surface.registry, surface.fresh, exchange)
+        except auth.Unauthenticated:
+            principal = anonymous.admit(surface, exchange, kind, "" if match is None else match["name"])
+        trail.principal = principal
         if match is not None:
             handler = HANDLERS.get((kind, exchange.method))
             if handler is None:
@@ -162,9 +179,10 @@ def _kind(match: re.Match[str]) -> tuple[str, str]:
     return "tags", ""
 
 
-async def _refuse(exchange: Exchange, error: Exception) -> None:
+async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     """Write a refusal in the specification's envelope."""
     refusal, wrong = _in_oci_words(error), trouble(error)
+    trail.refusal = refusal
     headers: list[Header] = [json_header(), *refusal.headers]
     if wrong is not None:
         log.error(
@@ -174,7 +192,7 @@ async def _refuse(exchange: Exchange, error: Exception) -> None:
             trouble=wrong.name,
             error=repr(error),
         )
-    elif refusal.status >= 500:
+    elif refusal.status >= 500 and not isinstance(error, UpstreamError):  # that was told where it happened
         log.error("request failed", method=exchange.method, path=exchange.path, exc_info=error)
     if refusal.status == 413 or wrong is not None:
         await exchange.discard(LINGER_BYTES)
@@ -191,6 +209,8 @@ def _in_oci_words(error: Exception) -> OciError:
             return OciError(OCI_CODES.get(error.code, "UNSUPPORTED"), error.message)
         case ImageReferenced():
             return OciError("UNSUPPORTED", str(error))
+        case UpstreamError():
+            return _not_given(error)
         case InvalidManifest():
             return OciError(
                 "MANIFEST_INVALID",
@@ -211,3 +231,20 @@ def _in_oci_words(error: Exception) -> OciError:
             if wrong is not None:
                 return OciError("UNSUPPORTED", wrong.value, status=TROUBLE_STATUS[wrong])
             return OciError("UNSUPPORTED", "the registry failed; its log says why", status=500)
+
+
+def _not_given(error: UpstreamError) -> OciError:
+    """What an upstream did not give: clients repeat what passes, and show the rest."""
+    match error:
+        case Denied():
+            return OciError("DENIED", f"The upstream registry refused: {error}")
+        case TooManyRequests():
+            wait = math.ceil(60 if error.retry_after is None else error.retry_after)
+            headers = [(b"retry-after", b"%d" % wait)]
+            return OciError("TOOMANYREQUESTS", f"The upstream registry is busy: {error}", headers=headers)
+        case Invalid():
+            return OciError(
+                "MANIFEST_INVALID", f"What the upstream registry has is no image: {error}", status=502
+            )
+        case _:
+            return OciError("UNSUPPORTED", f"The upstream registry is unavailable: {error}", status=503)

@@ -1,11 +1,15 @@
-"""Who is calling: HTTP Basic with ECR's token (``AWS:<token>``), or with an access key and its secret.
+"""Who is calling: HTTP Basic with ECR's token (``AWS:<token>``), or with an access key and its secret; or the same as Bearer.
 
 Without a good credential the answer is the challenge that Amazon ECR sends, to the letter; a token that was good once is
 answered as ECR does, so that people see that they must log in again.
 """
 
-from careen.clock import SECOND, Instant, system_now
-from careen.distribution.exchange import Exchange
+import base64
+
+import msgspec
+
+from careen.clock import HOUR, SECOND, Instant, system_now
+from careen.distribution.exchange import Exchange, json_header
 from careen.iam import basic
 from careen.iam.tokens import TokenExpired
 from careen.oci.errors import OciError
@@ -15,6 +19,19 @@ from careen.registry.fresh import TOO_HEAVY, Fresh
 from careen.registry.registry import Registry
 
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
+
+
+TOKEN_USER = "AWS"  # noqa: S105 - a name
+"""The user name that goes with a token."""
+
+TOKEN_PATH = "/v2/token"  # noqa: S105 - a path
+"""Where clients get what they send as Bearer."""
+
+TOKEN_SECONDS = 300
+"""How long they are told to use it before they ask again."""
+
+NOBODY = base64.b64encode(b":").decode()
+"""A credential with neither name nor password: what clients send that have none, and what they are given for nothing."""
 
 
 class Unauthenticated(Exception):
@@ -52,6 +69,12 @@ def may_download(registry: Registry, exchange: Exchange, name: str, digest: str)
     return token is not None and access.grants_download(registry, token, name, digest, system_now())
 
 
+def is_empty(exchange: Exchange) -> bool:
+    """Whether the caller does not say who it is."""
+    header = exchange.header(b"authorization")
+    return not header or basic.parse(header) == ("", "")
+
+
 def _read(registry: Registry, header: str, now: Instant) -> Principal | None:
     sent = basic.parse(header)
     if sent is None:
@@ -63,10 +86,44 @@ def _read(registry: Registry, header: str, now: Instant) -> Principal | None:
 
 
 async def challenge(registry: Registry, exchange: Exchange) -> None:
-    """Answer 401 as Amazon ECR does. The realm is a URL because some clients (oras-py) insist on one."""
-    realm = f'Basic realm="{registry.public_url or exchange.base_url}/",service="ecr.amazonaws.com"'
+    """Answer 401 as Amazon ECR does, or as ECR Public does under the name that the settings have for it.
+
+    The realm is a URL because some clients (oras-py) insist on one.
+    """
+    host = exchange.header(b"host") or ""
+    if registry.public_host and host.lower() == registry.public_host and exchange.path != TOKEN_PATH:
+        # Behind a web server the scheme that we see is not the client's.
+        scheme = (registry.public_url or exchange.base_url).partition(":")[0]
+        how = f'Bearer realm="{scheme}://{registry.public_host}{TOKEN_PATH}",service="{registry.public_host}",scope="aws"'
+    else:
+        how = f'Basic realm="{registry.public_url or exchange.base_url}/",service="ecr.amazonaws.com"'
     await exchange.respond(
         401,
-        [(b"www-authenticate", realm.encode("latin-1")), (b"content-type", b"text/plain; charset=utf-8")],
+        [(b"www-authenticate", how.encode("latin-1")), (b"content-type", b"text/plain; charset=utf-8")],
         b"Not Authorized\n",
     )
+
+
+async def hand_out_token(registry: Registry, fresh: Fresh, exchange: Exchange) -> None:
+    """``GET /v2/token``: what a client sends as Bearer. It names a credential that we know, or none and gets one of nobody.
+
+    An authorization token is handed back as it came. A new one in its place would live on when the first has ended, and so on.
+
+    Raises:
+        Unauthenticated: a wrong credential.
+        OciError: not a GET; or an authorization token that has expired.
+    """
+    if exchange.method != "GET":
+        raise OciError("UNSUPPORTED", "a token is asked for by GET", headers=[(b"allow", b"GET")])
+    token = NOBODY
+    if not is_empty(exchange):
+        principal = authenticate(registry, fresh, exchange)
+        sent = basic.parse(exchange.header(b"authorization") or "")
+        password = (
+            sent.password
+            if sent is not None and sent.user == TOKEN_USER
+            else access.mint_authorization(registry, principal, system_now() + HOUR)
+        )
+        token = base64.b64encode(f"{TOKEN_USER}:{password}".encode()).decode()
+    body = {"token": token, "access_token": token, "expires_in": TOKEN_SECONDS}
+    await exchange.respond(200, [json_header(), (b"cache-control", b"no-store")], msgspec.json.encode(body))

@@ -31,7 +31,7 @@ async def get_blob(
         if exchange.method == "HEAD"
         else Action.GET_DOWNLOAD_URL_FOR_LAYER
     )
-    surface.require(principal, action, name)
+    surface.require(exchange, principal, action, name)
     blob, response = await get_granted_blob(surface, exchange, name, digest)
     until = layers.leased_until(surface.registry, blob) if exchange.method == "HEAD" else None
     surface.again.keep(exchange, response, until=until)
@@ -111,7 +111,7 @@ async def delete_blob(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, digest: str
 ) -> None:
     """end-10: DELETE. A blob that a manifest of the repository needs is not deleted."""
-    surface.require(principal, Action.BATCH_DELETE_IMAGE, name)
+    surface.require(exchange, principal, Action.BATCH_DELETE_IMAGE, name)
     _check_digest(digest)
     surface.repository(name)
     try:

@@ -7,7 +7,7 @@ which a general request and response object would take half.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
@@ -40,26 +40,30 @@ class Exchange:
     """A request being answered."""
 
     def __init__(self, scope: Any, receive: Any, send: Any) -> None:
-        self._scope = scope
+        self.scope = scope
         self._receive = receive
         self._send = send
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self._direct = scope.get("extensions", {}).get("careen.direct")
         self.started = False
+        self.is_judged_alone = False
+        """Whether what was decided about this request may be decided otherwise about the next: its address or the time counts."""
+        self.on_answer: Callable[[int, Sequence[Header]], None] | None = None
+        """Called with the status and the headers of an answer that is no stream, before it is sent."""
         self._unread = True
 
     @property
     def headers(self) -> Sequence[Header]:
         """All headers as they came, their names in small letters."""
-        headers: Sequence[Header] = self._scope["headers"]
+        headers: Sequence[Header] = self.scope["headers"]
         return headers
 
     @property
     def target(self) -> bytes:
         """The path and the query as they came."""
-        query: bytes = self._scope["query_string"]
-        path: bytes = self._scope["raw_path"]
+        query: bytes = self.scope["query_string"]
+        path: bytes = self.scope["raw_path"]
         return b"%b?%b" % (path, query) if query else path
 
     @property
@@ -69,7 +73,7 @@ class Exchange:
 
     def header(self, name: bytes) -> str | None:
         """The first header of that (lower-case) name."""
-        for key, value in self._scope["headers"]:
+        for key, value in self.scope["headers"]:
             if key == name:
                 return str(value, "latin-1")
         return None
@@ -77,11 +81,11 @@ class Exchange:
     @cached_property
     def query(self) -> dict[str, list[str]]:
         """The query's parameters, each with all its values."""
-        return parse_qs(self._scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
     def parameter(self, name: str) -> str | None:
         """The first value of a query parameter."""
-        if not self._scope["query_string"]:
+        if not self.scope["query_string"]:
             return None
         values = self.query.get(name)
         return values[0] if values else None
@@ -96,7 +100,7 @@ class Exchange:
     @property
     def base_url(self) -> str:
         """``http://host:port``, as the client addressed us."""
-        return f"{self._scope['scheme']}://{self.header(b'host') or ''}"
+        return f"{self.scope['scheme']}://{self.header(b'host') or ''}"
 
     @property
     def content_length(self) -> int | None:
@@ -180,6 +184,8 @@ class Exchange:
         """
         headers = [API_VERSION, *headers]
         self.started = True
+        if self.on_answer is not None:
+            self.on_answer(status, headers)
         if self._direct is not None:
             response: bytes | None = await self._direct.respond(status, headers, body)
             return response
@@ -214,6 +220,26 @@ class Exchange:
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await in_thread(next, pieces, b"")
             await self._send({"type": "http.response.body", "body": b""})
+
+    async def respond_stream(
+        self, status: int, headers: list[Header], pieces: AsyncGenerator[bytes, None]
+    ) -> None:
+        """Answer with a body that comes into being while it is sent, until it ends or the client is gone.
+
+        Args:
+            status: the status.
+            headers: without a length.
+            pieces: the body. An empty piece is not sent, but tells that this is a good time to look after the client.
+        """
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        async with contextlib.aclosing(pieces) as body:
+            async for piece in body:
+                if self._direct is not None and self._direct.is_gone:
+                    return
+                if piece:
+                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
 
     async def respond_file(self, status: int, headers: list[Header], fd: int, start: int, count: int) -> None:
         """Answer with ``count`` bytes of an open file, beginning at ``start``.

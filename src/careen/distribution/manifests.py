@@ -1,6 +1,7 @@
 """Manifests, tags and referrers: end-3, 7, 8, 9 and 12 of the distribution specification."""
 
 import contextlib
+from functools import partial
 
 import msgspec
 
@@ -20,12 +21,14 @@ from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.errors import OciError
-from careen.registry import images, repositories, trash
-from careen.registry.access import Action, Principal
+from careen.registry import images, pull_through, repositories, trash
+from careen.registry.access import ANONYMOUS, EVERY_REPOSITORY, Action, Principal
 from careen.registry.deletions import Cause
 from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY
 from careen.registry.images import Pullable
+from careen.registry.pull_through import Standing
 from careen.registry.pulls import Pull
+from careen.upstream.errors import NotFound, UpstreamError
 
 
 def _weight(found: Pullable | None) -> int:
@@ -36,12 +39,8 @@ async def get_manifest(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
 ) -> None:
     """end-3: GET or HEAD of a manifest by tag or digest."""
-    surface.require(principal, Action.BATCH_GET_IMAGE, name)
-    found = surface.fresh.get(
-        ("manifest", name, reference),
-        lambda: images.pullable(surface.registry.single_read(), name, reference),
-        _weight,
-    )
+    surface.require(exchange, principal, Action.BATCH_GET_IMAGE, name)
+    found, until = await _with_upstream(surface, exchange, principal, name, reference)
     if found is None:
         found = await _from_trash(surface, principal, name, reference)
     digest = found.digest.encode()
@@ -63,7 +62,47 @@ async def get_manifest(
                 del found  # megabytes, for as long as a slow client likes
                 await exchange.respond_file(200, headers, file.fileno(), 0, size)
             return
-    surface.again.keep(exchange, await exchange.respond(200, headers, found.content), pull=pull)
+    surface.again.keep(exchange, await exchange.respond(200, headers, found.content), pull=pull, until=until)
+
+
+async def _with_upstream(
+    surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
+) -> tuple[Pullable | None, Instant | None]:
+    """What a reference names, after its upstream was asked if there is one and it is time to.
+
+    Returns:
+        The manifest, and the registry's instant from which its upstream is to be asked; None: not for this reference.
+    """
+    rules = surface.fresh.get(("rules",), lambda: surface.registry.read(pull_through.rules))
+    if pull_through.upstream_of(rules, name) is None:
+        return _manifest(surface, name, reference), None
+    standing = _standing(surface, name, reference)
+    if standing.is_due(surface.registry.clock()):
+        check_name(name)
+        _check_reference(reference)
+        with contextlib.suppress(NotFound):  # then it is as if there were no upstream
+            await surface.importer.refresh(
+                standing, name, reference, partial(surface.may, exchange, principal, name=name)
+            )
+        surface.fresh.renew()
+        standing = _standing(surface, name, reference)
+    return _manifest(surface, name, reference), standing.due_at
+
+
+def _manifest(surface: Surface, name: str, reference: str) -> Pullable | None:
+    return surface.fresh.get(
+        ("manifest", name, reference),
+        lambda: images.pullable(surface.registry.single_read(), name, reference),
+        _weight,
+    )
+
+
+def _standing(surface: Surface, name: str, reference: str) -> Standing:
+    return surface.fresh.get(
+        ("standing", name, reference),
+        lambda: surface.registry.read(pull_through.standing, name, reference),
+        lambda standing: TOO_HEAVY if standing.digest is None else 0,
+    )
 
 
 async def _from_trash(surface: Surface, principal: Principal, name: str, reference: str) -> Pullable:
@@ -73,7 +112,8 @@ async def _from_trash(surface: Surface, principal: Principal, name: str, referen
         OciError: MANIFEST_UNKNOWN; its detail says who or which rule deleted the image, when, and how it comes back.
     """
     _check_reference(reference)
-    trashed = surface.registry.read(trash.find, name, reference)
+    # Who deleted what and how it comes back is nothing for strangers.
+    trashed = None if principal is ANONYMOUS else surface.registry.read(trash.find, name, reference)
     if trashed is None:
         surface.repository(name)
         raise OciError("MANIFEST_UNKNOWN", "Requested image not found")
@@ -110,13 +150,20 @@ async def put_manifest(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
 ) -> None:
     """end-7: PUT of a manifest by tag or digest. Answers ``OCI-Subject`` when the manifest has one (spec 1.1)."""
-    surface.require(principal, Action.PUT_IMAGE, name)
+    surface.require(exchange, principal, Action.PUT_IMAGE, name)
     _check_reference(reference)
     data = await exchange.read(manifests.MAX_BYTES)
-    repository = await surface.repository_for_push(principal, name)
+    source = surface.replica_of(exchange, principal, name)
+    repository = await surface.repository_for_push(exchange, principal, name, is_replica=source is not None)
     digest, tag = (reference, None) if ":" in reference else (None, reference)
     put = await surface.registry.write(
-        images.put, repository, data, media_type=exchange.header(b"content-type"), digest=digest, tag=tag
+        images.put,
+        repository,
+        data,
+        media_type=exchange.header(b"content-type"),
+        digest=digest,
+        tag=tag,
+        replica_of=source,
     )
     row = put.image.row
     headers: list[Header] = [
@@ -132,14 +179,17 @@ async def delete_manifest(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, reference: str
 ) -> None:
     """end-9: DELETE. A tag loses its name only; a digest loses the manifest, all its tags and its referrers."""
-    surface.require(principal, Action.BATCH_DELETE_IMAGE, name)
+    surface.require(exchange, principal, Action.BATCH_DELETE_IMAGE, name)
     _check_reference(reference)
     repository = surface.repository(name)
+    source = surface.replica_of(exchange, principal, name)
+    is_replica = source is not None
     if ":" in reference:
-        cause = Cause(principal.arn, "DELETE manifest")
+        reason = f"it was deleted in {source}, which replicates to here" if is_replica else ""
+        cause = Cause(principal.arn, "DELETE manifest", reason, is_replica=is_replica)
         done = bool(await surface.registry.write(images.delete_by_digest, repository, reference, cause))
     else:
-        done = await surface.registry.write(images.untag, repository, reference)
+        done = await surface.registry.write(images.untag, repository, reference, is_replica=is_replica)
     if not done:
         raise OciError("MANIFEST_UNKNOWN", "Requested image not found")
     await exchange.respond(202)
@@ -147,7 +197,7 @@ async def delete_manifest(
 
 async def list_tags(surface: Surface, exchange: Exchange, principal: Principal, name: str, _: str) -> None:
     """end-8: tags in lexical order; ``n`` and ``last`` page, and a Link header leads on."""
-    surface.require(principal, Action.LIST_IMAGES, name)
+    surface.require(exchange, principal, Action.LIST_IMAGES, name)
     check_name(name)
     last, size = exchange.parameter("last") or "", page_size(exchange)
     await respond_listing(surface, exchange, lambda: _page_of_tags(surface, name, last, size))
@@ -169,24 +219,22 @@ async def list_referrers(
 
     Whether the subject or even the repository is there makes no difference: this endpoint never answers 404 (spec 1.1).
     """
-    surface.require(principal, Action.BATCH_GET_IMAGE, name)
+    surface.require(exchange, principal, Action.BATCH_GET_IMAGE, name)
     check_name(name)
     if not digests.is_digest(digest):
         raise OciError("DIGEST_INVALID", f"'{digest}' is not a digest")
+    standing = surface.registry.read(pull_through.referrers_standing, name, digest)
+    with contextlib.suppress(UpstreamError):  # it was told of, and what is known is listed
+        await surface.importer.refresh_referrers(
+            standing, name, digest, partial(surface.may, exchange, principal, name=name)
+        )
     wanted = exchange.parameter("artifactType")
     await respond_listing(surface, exchange, lambda: _referrers(surface, name, digest, wanted))
 
 
 def _referrers(surface: Surface, name: str, digest: str, wanted: str | None) -> Listing:
     found = surface.registry.read(images.active_referrers, name, digest)
-    listed = [
-        manifests.referrer(
-            row.digest, row.size, row.media_type, row.artifact_type,
-            msgspec.json.decode(row.annotations, type=dict[str, str]) if row.annotations else None,
-        )
-        for row in found
-        if wanted is None or row.artifact_type == wanted
-    ]  # fmt: skip
+    listed = [images.as_referrer(row) for row in found if wanted is None or row.artifact_type == wanted]
     headers = [json_header(media_types.OCI_INDEX.encode())]
     if wanted is not None:
         headers.append((b"oci-filters-applied", b"artifactType"))
@@ -196,7 +244,7 @@ def _referrers(surface: Surface, name: str, digest: str, wanted: str | None) -> 
 
 async def list_catalog(surface: Surface, exchange: Exchange, principal: Principal) -> None:
     """``GET /v2/_catalog``: repository names in order. Not in the OCI specification; Docker's registry and ECR have it."""
-    surface.require(principal, Action.DESCRIBE_REPOSITORIES, None)
+    surface.require(exchange, principal, Action.DESCRIBE_REPOSITORIES, EVERY_REPOSITORY)
     last, size = exchange.parameter("last") or "", page_size(exchange)
     await respond_listing(surface, exchange, lambda: _page_of_catalog(surface, last, size))
 

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
+from careen.circumstances import circumstances_of
 from careen.distribution.again import Again
+from careen.distribution.allowance import Allowance
 from careen.distribution.exchange import Exchange, Header
-from careen.ecr.arn import RepositoryArn
 from careen.oci import names
 from careen.oci.errors import OciError
-from careen.registry import access, repositories
-from careen.registry.access import Action, Principal
-from careen.registry.fresh import MAX_WEIGHT, Fresh
+from careen.pull_through.importer import Importer
+from careen.registry import access, public, repositories
+from careen.registry.access import Action, Decision, Principal
+from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY, Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
@@ -20,6 +22,11 @@ from careen.registry.repositories import Repository
 MAX_PAGE = 10_000
 """The most names or tags in one answer; a Link header leads on."""
 
+
+REPLICA_OF = b"careen-replica-of"
+"""The header with which a registry that replicates to here says which it is: ``eu-west-1/123456789012``. Ours alone."""
+
+_REGISTRY = re.compile(r"[0-9a-z-]{2,25}/[0-9]{12}")
 
 Listing = tuple[list[Header], bytes]
 """The headers and the body of a list."""
@@ -35,34 +42,99 @@ class Surface:
     fresh: Fresh
     pulls: PullTimes
     again: Again
+    importer: Importer
+    allowance: Allowance
+    """Of those who do not say who they are."""
 
-    def require(self, principal: Principal, action: Action, name: str | None) -> None:
-        """Let the call pass, or raise ECR's refusal. ``name`` is the repository; None asks for the whole registry."""
-        if not access.may(principal, action):
-            resource = (
-                "*" if name is None else str(RepositoryArn(self.registry.region, self.registry.id, name))
-            )
-            access.require(principal, action, resource)
+    def is_public(self, name: str) -> bool:
+        """Whether anybody may pull from the repository."""
+        return name.startswith(self.registry.public_prefix) and self.fresh.get(
+            ("public", name), lambda: public.is_public(self.registry.single_read(), name), _weight_of_public
+        )
 
-    def may(self, principal: Principal, action: Action, name: str) -> bool:
+    def require(self, exchange: Exchange, principal: Principal, action: Action, name: str) -> None:
+        """Let the call pass, or raise ECR's refusal.
+
+        Args:
+            exchange: asks.
+            principal: who asks.
+            action: what for.
+            name: the repository, or ``access.EVERY_REPOSITORY``.
+        """
+        if self._is_open(action, name):
+            return
+        asked, decision = self._judgement(exchange, principal, action, name)
+        if not decision.allowed:
+            raise access.denied(principal, asked, self._arn(asked, name), decision)
+
+    def may(self, exchange: Exchange, principal: Principal, action: Action, name: str) -> bool:
         """Whether the call may pass, for a repository that the client only proposes."""
-        return names.is_repository_name(name) and access.may(principal, action)
+        if not names.is_repository_name(name):
+            return False
+        return self._is_open(action, name) or self._judgement(exchange, principal, action, name)[1].allowed
+
+    def _is_open(self, action: Action, name: str) -> bool:
+        """Whether nobody needs to be allowed this."""
+        return action in public.OPEN and self.is_public(name)
+
+    def _judgement(
+        self, exchange: Exchange, principal: Principal, action: Action, name: str
+    ) -> tuple[Action, Decision]:
+        """The decision, with the action that it is about: on a public repository it may be ECR Public's."""
+        if self.is_public(name):
+            return public.judge(action, lambda each: self._decision(exchange, principal, each, name))
+        return action, self._decision(exchange, principal, action, name)
+
+    def _decision(self, exchange: Exchange, principal: Principal, action: Action, name: str) -> Decision:
+        """The decision, remembered while no row has changed, unless it is of this request alone."""
+        key = ("access", principal.access_key_id, action, name)
+        remembered: Decision | None = self.fresh.find(key)
+        if remembered is not None:
+            return remembered
+        circumstances = circumstances_of(self.registry, exchange.scope, {})
+        judged = self.registry.read(access.judge, principal, action, self._arn(action, name), circumstances)
+        if judged.keeps:
+            self.fresh.keep(key, judged.decision, 0)
+        elif judged.decision.is_this_requests_alone:
+            exchange.is_judged_alone = True
+        return judged.decision
+
+    def _arn(self, action: Action, name: str) -> str:
+        return access.arn_asked(self.registry.single_read(), action, name)
 
     def repository(self, name: str) -> Repository:
         """The repository of that name, or NAME_INVALID or NAME_UNKNOWN."""
         check_name(name)
         return self.fresh.get(("repository", name), lambda: self.registry.read(repositories.require, name))
 
-    async def repository_for_push(self, principal: Principal, name: str) -> Repository:
-        """The repository to push to; made now if the registry creates on push and the caller may create."""
+    def replica_of(self, exchange: Exchange, principal: Principal, name: str) -> str | None:
+        """The registry that replicates something to here by this request; None: somebody pushes or deletes.
+
+        What is replicated to here goes no further, and its repository is made if there is none (ECR user guide, "replication").
+        """
+        source = exchange.header(REPLICA_OF)
+        if source is None or _REGISTRY.fullmatch(source) is None:
+            return None
+        self.require(exchange, principal, Action.REPLICATE_IMAGE, name)
+        return source
+
+    async def repository_for_push(
+        self, exchange: Exchange, principal: Principal, name: str, *, is_replica: bool = False
+    ) -> Repository:
+        """The repository to push to; made now if pushes create, or for replicas, and the caller may create."""
         check_name(name)
         self.fresh.renew()  # a body may have come in since the request began
         found = self.fresh.get(("for push", name), lambda: self.registry.read(repositories.find, name))
         if found is not None:
             return found
-        if self.registry.limits.create_on_push:
-            self.require(principal, Action.CREATE_REPOSITORY, name)
-        return await self.registry.write(repositories.require_for_push, name)
+        if is_replica or self.registry.read(repositories.creates_on_push, name):
+            self.require(exchange, principal, Action.CREATE_REPOSITORY, name)
+        return await self.registry.write(repositories.require_for_push, name, is_replica=is_replica)
+
+
+def _weight_of_public(is_public: bool) -> int:
+    """What is not public is not remembered: a stranger could fill the memory with names."""
+    return 0 if is_public else TOO_HEAVY
 
 
 def check_name(name: str) -> None:

@@ -20,14 +20,14 @@ _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,18})-(\d{1,18})(?:/.*)?")
 
 async def start_upload(surface: Surface, exchange: Exchange, principal: Principal, name: str, _: str) -> None:
     """end-4a, 4b and 11: begin an upload; take a whole blob at once (``digest``); link one of another repository (``mount``)."""
-    surface.require(principal, Action.INITIATE_LAYER_UPLOAD, name)
+    surface.require(exchange, principal, Action.INITIATE_LAYER_UPLOAD, name)
     digest = exchange.parameter("digest")
     if digest is not None:
         _digest(digest)
-    repository = await surface.repository_for_push(principal, name)
-    mount, source = exchange.parameter("mount"), exchange.parameter("from")
-    readable = surface.may(principal, Action.GET_DOWNLOAD_URL_FOR_LAYER, name if source is None else source)
-    if mount and readable and await surface.registry.write(layers.mount, repository, mount, source):
+    is_replica = surface.replica_of(exchange, principal, name) is not None
+    repository = await surface.repository_for_push(exchange, principal, name, is_replica=is_replica)
+    mount = exchange.parameter("mount")
+    if mount and await _mount(surface, exchange, principal, repository, mount):
         await _created(exchange, name, mount)
         return
     if digest is not None:
@@ -37,11 +37,23 @@ async def start_upload(surface: Surface, exchange: Exchange, principal: Principa
     await exchange.respond(202, _place(name, upload_id, 0))
 
 
+async def _mount(
+    surface: Surface, exchange: Exchange, principal: Principal, repository: Repository, digest: str
+) -> bool:
+    """end-11: link a blob of a repository from which the caller may download it. Without ``from`` any such will do."""
+    surface.fresh.renew()  # the repository may have been made since the request began
+    source = exchange.parameter("from")
+    for name in surface.registry.read(layers.sources, digest) if source is None else [source]:
+        if surface.may(exchange, principal, Action.GET_DOWNLOAD_URL_FOR_LAYER, name):
+            return await surface.registry.write(layers.mount, repository, digest, name)
+    return False
+
+
 async def upload_status(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, upload_id: str
 ) -> None:
     """end-13: how far the upload has come."""
-    surface.require(principal, Action.UPLOAD_LAYER_PART, name)
+    surface.require(exchange, principal, Action.UPLOAD_LAYER_PART, name)
     async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
         place = _place(name, upload_id, upload.offset)
     await exchange.respond(204, place)
@@ -51,7 +63,7 @@ async def append_chunk(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, upload_id: str
 ) -> None:
     """end-5: PATCH, a chunk with its Content-Range or a stream without."""
-    surface.require(principal, Action.UPLOAD_LAYER_PART, name)
+    surface.require(exchange, principal, Action.UPLOAD_LAYER_PART, name)
     async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
         _check_place(exchange, upload, name, upload_id)
         await layers.append(surface.registry, upload, exchange.body())
@@ -64,7 +76,7 @@ async def finish_upload(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, upload_id: str
 ) -> None:
     """end-6: PUT with the digest, and with the last or the only bytes."""
-    surface.require(principal, Action.COMPLETE_LAYER_UPLOAD, name)
+    surface.require(exchange, principal, Action.COMPLETE_LAYER_UPLOAD, name)
     digest = _digest(exchange.parameter("digest"))
     repository = surface.repository(name)
     async with layers.held(surface.registry, repository, upload_id) as upload:
@@ -89,7 +101,7 @@ async def cancel_upload(
     surface: Surface, exchange: Exchange, principal: Principal, name: str, upload_id: str
 ) -> None:
     """DELETE of an upload: forget its bytes."""
-    surface.require(principal, Action.UPLOAD_LAYER_PART, name)
+    surface.require(exchange, principal, Action.UPLOAD_LAYER_PART, name)
     async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
         await layers.abort(surface.registry, upload)
     await exchange.respond(204)

@@ -3,6 +3,7 @@
 ::
 
     arn:aws:ecr:eu-west-1:123456789012:repository/team/app
+    arn:aws:ecr-public::123456789012:repository/app
     arn:aws:iam::123456789012:user/alice
     localhost:5000/team/app
 """
@@ -13,9 +14,12 @@ from typing import NamedTuple
 from careen.ecr.errors import InvalidParameter
 from careen.oci.names import is_repository_name
 
+ECR = "ecr"
+ECR_PUBLIC = "ecr-public"
+
 _REPOSITORY_ARN = re.compile(
-    r"arn:(?P<partition>aws(?:-[a-z]+)*):ecr:(?P<region>[a-z0-9-]{2,25}):(?P<registry_id>[0-9]{12})"
-    r":repository/(?P<repository>.+)"
+    r"arn:(?P<partition>aws(?:-[a-z]+)*):(?P<service>ecr(?=:[a-z0-9-]{2})|ecr-public(?=::)):(?P<region>[a-z0-9-]{0,25})"
+    r":(?P<registry_id>[0-9]{12}):repository/(?P<repository>.+)"
 )
 
 _API_HOST = re.compile(r"api\.ecr(?P<rest>\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?(?::[0-9]+)?)")
@@ -25,24 +29,40 @@ class RepositoryArn(NamedTuple):
     """The Amazon Resource Name of a repository."""
 
     region: str
+    """Empty for ECR Public, which is in no Region."""
     registry_id: str
     """Twelve digits: the AWS account on Amazon, the registry here."""
     repository: str
     partition: str = "aws"
+    service: str = ECR
 
     def __str__(self) -> str:
         """``arn:aws:ecr:<region>:<registry id>:repository/<name>``."""
-        return f"arn:{self.partition}:ecr:{self.region}:{self.registry_id}:repository/{self.repository}"
+        return f"arn:{self.partition}:{self.service}:{self.region}:{self.registry_id}:repository/{self.repository}"
 
 
-def parse_repository_arn(text: str) -> RepositoryArn:
+def public_repository_arn(registry_id: str, name: str) -> RepositoryArn:
+    """The ARN of a public repository; ``name`` as ECR Public calls it, without the registry's alias."""
+    return RepositoryArn("", registry_id, name, service=ECR_PUBLIC)
+
+
+def public_registry_arn(registry_id: str) -> str:
+    """The ARN of a public registry."""
+    return f"arn:aws:{ECR_PUBLIC}::{registry_id}:registry/{registry_id}"
+
+
+def parse_repository_arn(text: str, service: str = ECR) -> RepositoryArn:
     """The repository an ARN names; whether it exists, and in this registry, is for the caller to say.
 
+    Args:
+        text: the ARN.
+        service: whose repository it must be: ``ecr`` or ``ecr-public``.
+
     Raises:
-        InvalidParameter: not the ARN of a repository; at ``resourceArn``, the member that carries ARNs.
+        InvalidParameter: not the ARN of such a repository; at ``resourceArn``, the member that carries ARNs.
     """
     match = _REPOSITORY_ARN.fullmatch(text)
-    if match is None or not is_repository_name(match["repository"]):
+    if match is None or match["service"] != service or not is_repository_name(match["repository"]):
         raise InvalidParameter("resourceArn", "Invalid ARN")
     return RepositoryArn(**match.groupdict())
 

@@ -35,10 +35,9 @@ class AccessDenied(EcrError):
 
     code = "AccessDeniedException"
 
-    def __init__(self, principal_arn: str, action: str, resource: str, because: str) -> None:
+    def __init__(self, principal_arn: str, action: str, resource: str, why: str) -> None:
         super().__init__(
-            f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource} "
-            f"because {because}"
+            f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource} {why}"
         )
 
 

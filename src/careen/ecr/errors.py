@@ -67,6 +67,48 @@ class RepositoryNotEmpty(EcrError):
         )
 
 
+# Repository creation templates.
+class TemplateAlreadyExists(EcrError):
+    """CreateRepositoryCreationTemplate on a prefix that has one. The second sentence is the service model's."""
+
+    code = "TemplateAlreadyExistsException"
+
+    def __init__(self, prefix: str, registry_id: str) -> None:
+        super().__init__(
+            f"{_template(prefix, registry_id)} already exists. Specify a unique prefix and try again."
+        )
+
+
+class TemplateNotFound(EcrError):
+    """No template of this prefix. The second sentence is the service model's."""
+
+    code = "TemplateNotFoundException"
+
+    def __init__(self, prefix: str, registry_id: str) -> None:
+        super().__init__(
+            f"{_template(prefix, registry_id)} can't be found. Verify the registry ID and prefix and try again."
+        )
+
+
+# ECR Public.
+class RegistryNotFound(EcrError):
+    """No public registry has this id or alias."""
+
+    code = "RegistryNotFoundException"
+
+    def __init__(self, registry: str) -> None:
+        super().__init__(f"The registry with id or alias '{registry}' does not exist")
+
+
+class RepositoryCatalogDataNotFound(EcrError):
+    """Nobody has described the public repository."""
+
+    code = "RepositoryCatalogDataNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(f"Catalog data does not exist for {_in(repository, registry_id)}")
+
+
 # Images.
 class ImageNotFound(EcrError):
     """No image of this digest or tag; an absent half of the identifier reads 'null'. Observed (moto)."""
@@ -128,6 +170,50 @@ class ImageStorageClassUpdateNotSupported(EcrError):
     """UpdateImageStorageClass on an image that cannot be archived or restored as it is."""
 
     code = "ImageStorageClassUpdateNotSupportedException"
+
+
+# Scanning and signing.
+class ScanNotFound(EcrError):
+    """DescribeImageScanFindings of an image that was not scanned. Observed (moto)."""
+
+    code = "ScanNotFoundException"
+
+    def __init__(
+        self, repository: str, registry_id: str, *, digest: str | None = None, tag: str | None = None
+    ) -> None:
+        image_id = f"{{imageDigest:'{digest or 'null'}', imageTag:'{tag or 'null'}'}}"
+        super().__init__(
+            f"Image scan does not exist for the image with '{image_id}' in {_in(repository, registry_id)}"
+        )
+
+
+class UnsupportedImageType(EcrError):
+    """StartImageScan of an index, or of an artifact that is no container image."""
+
+    code = "UnsupportedImageTypeException"
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(
+            f"The image is of a type that cannot be scanned: {media_type}. Container images can be, one at a time."
+        )
+
+
+class ImageArchived(EcrError):
+    """StartImageScan of an image that is not in the standard storage class."""
+
+    code = "ImageArchivedException"
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"The image with digest '{digest}' is archived and cannot be scanned")
+
+
+class SigningConfigurationNotFound(EcrError):
+    """GetSigningConfiguration or DeleteSigningConfiguration of a registry that has none."""
+
+    code = "SigningConfigurationNotFoundException"
+
+    def __init__(self, registry_id: str) -> None:
+        super().__init__(f"Signing configuration does not exist in the registry with id '{registry_id}'")
 
 
 # Layers and uploads.
@@ -255,6 +341,25 @@ class LifecyclePolicyPreviewInProgress(EcrError):
         )
 
 
+# Repository policies and the registry's.
+class RepositoryPolicyNotFound(EcrError):
+    """The repository has no policy. Observed (moto)."""
+
+    code = "RepositoryPolicyNotFoundException"
+
+    def __init__(self, repository: str, registry_id: str) -> None:
+        super().__init__(f"Repository policy does not exist for {_in(repository, registry_id)}")
+
+
+class RegistryPolicyNotFound(EcrError):
+    """The registry has no policy. Observed (moto)."""
+
+    code = "RegistryPolicyNotFoundException"
+
+    def __init__(self, registry_id: str) -> None:
+        super().__init__(f"Registry policy does not exist in the registry with id '{registry_id}'")
+
+
 # Careen's own service: rules beyond ECR, plans.
 class ExtensionRulesNotFound(EcrError):
     """The repository has no extension document."""
@@ -351,6 +456,109 @@ class ExclusionNotFound(EcrError):
         super().__init__(f"There is no pull time update exclusion for {principal_arn}")
 
 
+# Pull-through cache.
+class PullThroughCacheRuleAlreadyExists(EcrError):
+    """The prefix has a rule."""
+
+    code = "PullThroughCacheRuleAlreadyExistsException"
+
+    def __init__(self, prefix: str, registry_id: str) -> None:
+        super().__init__(
+            f"A pull through cache rule with prefix '{prefix}' already exists in the registry with id '{registry_id}'"
+        )
+
+
+class PullThroughCacheRuleNotFound(EcrError):
+    """The prefix has no rule."""
+
+    code = "PullThroughCacheRuleNotFoundException"
+
+    def __init__(self, prefix: str, registry_id: str) -> None:
+        super().__init__(
+            f"The pull through cache rule with prefix '{prefix}' does not exist in the registry with id '{registry_id}'"
+        )
+
+
+class UnsupportedUpstreamRegistry(EcrError):
+    """A rule for what is no registry that can be read."""
+
+    code = "UnsupportedUpstreamRegistryException"
+
+
+class SecretNotFound(EcrError):
+    """A rule's credential is nowhere."""
+
+    code = "SecretNotFoundException"
+
+    def __init__(self, credential_arn: str) -> None:
+        super().__init__(f"The secret {credential_arn} was not found")
+
+
+class UnableToAccessSecret(EcrError):
+    """A rule's credential is there and cannot be read."""
+
+    code = "UnableToAccessSecretException"
+
+    def __init__(self, credential_arn: str, why: str) -> None:
+        super().__init__(f"The secret {credential_arn} cannot be read: {why}")
+
+
+class UnableToDecryptSecretValue(EcrError):
+    """A rule's credential can be read and makes no sense."""
+
+    code = "UnableToDecryptSecretValueException"
+
+    def __init__(self, credential_arn: str) -> None:
+        super().__init__(
+            f"The secret {credential_arn} is not a JSON object with a username and an accessToken"
+        )
+
+
+class UnableToGetUpstreamImage(EcrError):
+    """BatchGetImage of what no rule could bring, for want of a credential or of an upstream."""
+
+    code = "UnableToGetUpstreamImageException"
+
+
+class UnableToListUpstreamImageReferrers(EcrError):
+    """ListImageReferrers where the upstream could not be asked, and nothing is known of an earlier time."""
+
+    code = "UnableToListUpstreamImageReferrersException"
+
+
+# Replication backfills.
+class ReplicationBackfillNotFound(EcrError):
+    """No backfill of this id, or it ended more than 90 days ago."""
+
+    code = "ReplicationBackfillNotFoundException"
+
+    def __init__(self, backfill_id: str, registry_id: str) -> None:
+        super().__init__(
+            f"The replication backfill with id '{backfill_id}' does not exist in the registry with id '{registry_id}'"
+        )
+
+
+class ReplicationBackfillInProgress(EcrError):
+    """A second backfill for a destination Region."""
+
+    code = "ReplicationBackfillInProgressException"
+
+    def __init__(self, region: str) -> None:
+        super().__init__(f"A replication backfill is already in progress for destination region '{region}'")
+
+
+class ReplicationBackfillInvalidStatus(EcrError):
+    """StopReplicationBackfill on one that has ended or is stopping."""
+
+    code = "ReplicationBackfillInvalidStatusException"
+
+    def __init__(self, backfill_id: str, status: str) -> None:
+        super().__init__(
+            f"The replication backfill with id '{backfill_id}' is {status}; only one that is PREPARING or IN_PROGRESS"
+            " can be stopped"
+        )
+
+
 # Parameters, tags, limits.
 class InvalidParameter(EcrError):
     """A parameter that fails a constraint, of the model or of ECR's own checks. Observed everywhere."""
@@ -359,6 +567,17 @@ class InvalidParameter(EcrError):
 
     def __init__(self, parameter: str, constraint: str) -> None:
         super().__init__(f"Invalid parameter at '{parameter}' failed to satisfy constraint: '{constraint}'")
+
+
+class InvalidPolicyText(InvalidParameter):
+    """No policy of a repository or of the registry. Observed: ECR says no more than this; what is wrong is for our log.
+
+    Args:
+        what: ``repository`` or ``registry``.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__("PolicyText", f"Invalid {what} policy provided")
 
 
 class Validation(EcrError):
@@ -399,6 +618,17 @@ class LimitExceeded(EcrError):
     code = "LimitExceededException"
 
 
+class WebhookNotFound(EcrError):
+    """No such webhook. Ours."""
+
+    code = "WebhookNotFoundException"
+
+    def __init__(self, name: str, registry_id: str) -> None:
+        super().__init__(
+            f"The webhook with name '{name}' does not exist in the registry with id '{registry_id}'"
+        )
+
+
 class ServerFault(EcrError):
     """Our failure, not the client's: the only exception of the model that is a fault, and is retried."""
 
@@ -429,6 +659,10 @@ class OperationNotServed(EcrError):
 
 def _repository(repository: str, predicate: str, registry_id: str) -> str:
     return f"The repository with name '{repository}' {predicate} with id '{registry_id}'"
+
+
+def _template(prefix: str, registry_id: str) -> str:
+    return f"The repository creation template with prefix '{prefix}' in the registry with id '{registry_id}'"
 
 
 def _in(repository: str, registry_id: str) -> str:

@@ -4,8 +4,8 @@ botocore promises clients nothing about ``botocore.model``; it has been stable f
 this by moto and LocalStack, and is pinned by our lock file. What we use of it is here and in ``parser`` and
 ``writer``, which walk shapes.
 
-A :class:`Service` is all the wire needs to serve a model. ECR's comes with botocore; our own, in the
-same JSON format, is in ``models/``; ECR Public's will be the third.
+A :class:`Service` is all the wire needs to serve a model. ECR's and ECR Public's come with botocore; our
+own, in the same JSON format, is in ``models/``.
 
 Importing this takes botocore's model and loader, not its sessions or credentials: nothing is read from the
 environment or from the operator's home.
@@ -80,8 +80,18 @@ def ecr() -> Service:
     botocore looks into ``~/.aws/models`` before its own data, for users who add models to the AWS CLI. What
     a registry serves must not depend on who started it, so only botocore's own data is searched.
     """
+    return _amazons("ecr")
+
+
+@cache
+def ecr_public() -> Service:
+    """Amazon ECR Public, 2020-10-30, from the same place as :func:`ecr`."""
+    return _amazons("ecr-public")
+
+
+def _amazons(name: str) -> Service:
     loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-    return service(loader.load_service_model("ecr", "service-2"), "ecr")
+    return service(loader.load_service_model(name, "service-2"), name)
 
 
 OWN_MODELS = Path(__file__).parent / "models"

@@ -1,12 +1,13 @@
-"""The registry's account: authorization tokens, and who is calling."""
+"""The registry's account: authorization tokens, account settings, and who is calling."""
 
 import base64
 from typing import Any
 
 from careen.clock import system_now
 from careen.ecrapi.call import Call
-from careen.registry import access
+from careen.registry import access, account_settings, policies
 from careen.registry.access import Principal
+from careen.registry.registry import Transaction
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
@@ -22,6 +23,24 @@ async def get_authorization_token(call: Call, parameters: Parameters) -> Result:
         "proxyEndpoint": call.base_url,
     }
     return {"authorizationData": [data for _ in parameters.get("registryIds", [None])]}
+
+
+async def get_account_setting(call: Call, parameters: Parameters) -> Result:
+    """GetAccountSetting."""
+    name = parameters["name"]
+    return {"name": name, "value": call.registry.read(account_settings.get, name)}
+
+
+async def put_account_setting(call: Call, parameters: Parameters) -> Result:
+    """PutAccountSetting."""
+    name, value = parameters["name"], parameters["value"]
+    await call.registry.write(_put_setting, name, value)
+    return {"name": name, "value": value}
+
+
+def _put_setting(tx: Transaction, name: str, value: str) -> None:
+    account_settings.put(tx, name, value)
+    policies.check_standing_scope(tx)
 
 
 def get_caller_identity(principal: Principal) -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""The ECR API, and beside it our own: one POST. Verify, parse, authorise, run, write; and the one place that writes errors.
+"""The ECR API, and beside it ECR Public's and our own: one POST. Verify, parse, authorise, run, write.
+
+And the one place that writes errors.
 
 The operation's service is the one whose prefix X-Amz-Target has; signatures are bound to it.
 
@@ -16,31 +18,46 @@ from botocore.model import OperationModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from careen.circumstances import circumstances_of
 from careen.clock import system_now
 from careen.ecr import errors, model, query, wire
-from careen.ecr.arn import parse_repository_arn, registry_host
+from careen.ecr.arn import registry_host
 from careen.ecr.common_errors import RequestTimeout, Serialization, UnknownOperation, UnrecognizedClient
 from careen.ecr.errors import EcrError
 from careen.ecrapi import (
     account,
+    events,
     explanations,
     images,
     layers,
     lifecycle,
+    permissions,
     pins,
     plans,
+    policies,
+    pull_through,
     pulls,
+    replication,
     repositories,
     rules,
+    scanning,
+    signing,
+    templates,
     trash,
+    webhooks,
 )
 from careen.ecrapi.call import Call
+from careen.ecrapi.public import images as public_images
+from careen.ecrapi.public import registries
+from careen.ecrapi.public import repositories as public_repositories
+from careen.ecrapi.public.shared import public_operation
+from careen.ecrapi.trail import Trail
 from careen.iam import sigv4
-from careen.iam.actions import action_of
+from careen.pull_through.importer import Importer
 from careen.registry import access
 from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
-from careen.registry.registry import Registry
+from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import trouble
 
 Operation = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -49,31 +66,65 @@ OPERATIONS: dict[str, Operation] = {
     "BatchCheckLayerAvailability": layers.batch_check_layer_availability,
     "BatchDeleteImage": images.batch_delete_image,
     "BatchGetImage": images.batch_get_image,
+    "BatchGetRepositoryScanningConfiguration": scanning.batch_get_repository_scanning_configuration,
     "CompleteLayerUpload": layers.complete_layer_upload,
+    "CreatePullThroughCacheRule": pull_through.create_pull_through_cache_rule,
     "CreateRepository": repositories.create_repository,
+    "CreateRepositoryCreationTemplate": templates.create_repository_creation_template,
     "DeleteLifecyclePolicy": lifecycle.delete_lifecycle_policy,
+    "DeletePullThroughCacheRule": pull_through.delete_pull_through_cache_rule,
+    "DeleteRegistryPolicy": policies.delete_registry_policy,
     "DeleteRepository": repositories.delete_repository,
+    "DeleteRepositoryCreationTemplate": templates.delete_repository_creation_template,
+    "DeleteRepositoryPolicy": policies.delete_repository_policy,
+    "DeleteSigningConfiguration": signing.delete_signing_configuration,
     "DeregisterPullTimeUpdateExclusion": pulls.deregister_pull_time_update_exclusion,
+    "DescribeImageReplicationStatus": replication.describe_image_replication_status,
+    "DescribeImageScanFindings": scanning.describe_image_scan_findings,
+    "DescribeImageSigningStatus": signing.describe_image_signing_status,
     "DescribeImages": images.describe_images,
+    "DescribePullThroughCacheRules": pull_through.describe_pull_through_cache_rules,
+    "DescribeRegistry": replication.describe_registry,
+    "DescribeReplicationBackfillResults": replication.describe_replication_backfill_results,
     "DescribeRepositories": repositories.describe_repositories,
+    "DescribeRepositoryCreationTemplates": templates.describe_repository_creation_templates,
+    "GetAccountSetting": account.get_account_setting,
     "GetAuthorizationToken": account.get_authorization_token,
     "GetDownloadUrlForLayer": layers.get_download_url_for_layer,
     "GetLifecyclePolicy": lifecycle.get_lifecycle_policy,
     "GetLifecyclePolicyPreview": lifecycle.get_lifecycle_policy_preview,
+    "GetRegistryPolicy": policies.get_registry_policy,
+    "GetRegistryScanningConfiguration": scanning.get_registry_scanning_configuration,
+    "GetRepositoryPolicy": policies.get_repository_policy,
+    "GetSigningConfiguration": signing.get_signing_configuration,
     "InitiateLayerUpload": layers.initiate_layer_upload,
     "ListImageReferrers": images.list_image_referrers,
     "ListImages": images.list_images,
     "ListPullTimeUpdateExclusions": pulls.list_pull_time_update_exclusions,
+    "ListReplicationBackfills": replication.list_replication_backfills,
     "ListTagsForResource": repositories.list_tags_for_resource,
+    "PutAccountSetting": account.put_account_setting,
     "PutImage": images.put_image,
+    "PutImageScanningConfiguration": scanning.put_image_scanning_configuration,
     "PutImageTagMutability": repositories.put_image_tag_mutability,
     "PutLifecyclePolicy": lifecycle.put_lifecycle_policy,
+    "PutRegistryPolicy": policies.put_registry_policy,
+    "PutRegistryScanningConfiguration": scanning.put_registry_scanning_configuration,
+    "PutReplicationConfiguration": replication.put_replication_configuration,
+    "PutSigningConfiguration": signing.put_signing_configuration,
     "RegisterPullTimeUpdateExclusion": pulls.register_pull_time_update_exclusion,
+    "SetRepositoryPolicy": policies.set_repository_policy,
+    "StartImageScan": scanning.start_image_scan,
     "StartLifecyclePolicyPreview": lifecycle.start_lifecycle_policy_preview,
+    "StartReplicationBackfill": replication.start_replication_backfill,
+    "StopReplicationBackfill": replication.stop_replication_backfill,
     "TagResource": repositories.tag_resource,
     "UntagResource": repositories.untag_resource,
     "UpdateImageStorageClass": images.update_image_storage_class,
+    "UpdatePullThroughCacheRule": pull_through.update_pull_through_cache_rule,
+    "UpdateRepositoryCreationTemplate": templates.update_repository_creation_template,
     "UploadLayerPart": layers.upload_layer_part,
+    "ValidatePullThroughCacheRule": pull_through.validate_pull_through_cache_rule,
 }
 """The operations of ECR that are served; the others of the model answer a modelled error."""
 
@@ -83,35 +134,76 @@ CAREEN_OPERATIONS: dict[str, Operation] = {
     "DeleteExtensionRules": rules.delete_extension_rules,
     "DeleteImagePins": pins.delete_image_pins,
     "DeleteProtectionRules": rules.delete_protection_rules,
+    "DeleteWebhook": webhooks.delete_webhook,
     "DescribeDefaultLifecyclePolicies": rules.describe_default_lifecycle_policies,
     "DescribeDeletions": trash.describe_deletions,
     "DescribePinFeeds": pins.describe_pin_feeds,
     "DescribePulls": pulls.describe_pulls,
     "DiffLifecyclePolicy": plans.diff_lifecycle_policy,
     "EmptyTrash": trash.empty_trash,
+    "ExplainAccess": policies.explain_access,
     "ExplainImage": explanations.explain_image,
     "ForecastLifecyclePolicy": plans.forecast_lifecycle_policy,
     "GetEffectiveLifecyclePolicy": rules.get_effective_lifecycle_policy,
     "GetExtensionRules": rules.get_extension_rules,
     "GetProtectionRules": rules.get_protection_rules,
     "LintLifecyclePolicy": explanations.lint_lifecycle_policy,
+    "ListDeadLetters": webhooks.list_dead_letters,
+    "ListEvents": events.list_events,
     "ListTrash": trash.list_trash,
     "ListImagePins": pins.list_image_pins,
+    "ListWebhooks": webhooks.list_webhooks,
     "PutDefaultLifecyclePolicy": rules.put_default_lifecycle_policy,
     "PutExtensionRules": rules.put_extension_rules,
     "PutImagePins": pins.put_image_pins,
     "PutProtectionRules": rules.put_protection_rules,
+    "PutWebhook": webhooks.put_webhook,
+    "RedeliverDeadLetters": webhooks.redeliver_dead_letters,
     "ReportImagesInUse": pins.report_images_in_use,
     "RestoreImages": trash.restore_images,
     "SimulateLifecyclePolicy": plans.simulate_lifecycle_policy,
+    "TestWebhook": webhooks.test_webhook,
 }
 """The operations of our own service: all of its model."""
+
+PUBLIC_OPERATIONS: dict[str, Operation] = {
+    "BatchCheckLayerAvailability": public_operation(public_images.batch_check_layer_availability),
+    "BatchDeleteImage": public_operation(images.batch_delete_image),
+    "CompleteLayerUpload": public_operation(layers.complete_layer_upload),
+    "CreateRepository": public_operation(public_repositories.create_repository, creates=True),
+    "DeleteRepository": public_operation(public_repositories.delete_repository),
+    "DeleteRepositoryPolicy": public_operation(policies.delete_repository_policy),
+    "DescribeImages": public_operation(public_images.describe_images),
+    "DescribeImageTags": public_operation(public_images.describe_image_tags),
+    "DescribeRegistries": registries.describe_registries,
+    "DescribeRepositories": public_operation(public_repositories.describe_repositories),
+    "GetAuthorizationToken": registries.get_authorization_token,
+    "GetRegistryCatalogData": registries.get_registry_catalog_data,
+    "GetRepositoryCatalogData": public_operation(public_repositories.get_repository_catalog_data),
+    "GetRepositoryPolicy": public_operation(policies.get_repository_policy),
+    "InitiateLayerUpload": public_operation(layers.initiate_layer_upload),
+    "ListTagsForResource": public_operation(repositories.list_tags_for_resource),
+    "PutImage": public_operation(images.put_image),
+    "PutRegistryCatalogData": registries.put_registry_catalog_data,
+    "PutRepositoryCatalogData": public_operation(public_repositories.put_repository_catalog_data),
+    "SetRepositoryPolicy": public_operation(public_repositories.set_repository_policy),
+    "TagResource": public_operation(repositories.tag_resource),
+    "UntagResource": public_operation(repositories.untag_resource),
+    "UploadLayerPart": public_operation(layers.upload_layer_part),
+}
+"""The operations of ECR Public."""
+
+SERVED = {"ecr": OPERATIONS, "ecr-public": PUBLIC_OPERATIONS, "careen": CAREEN_OPERATIONS}
+"""Each service's operations, by its signing name."""
 
 MAX_BODY = 8 * 1024 * 1024
 """The largest request of most operations: a manifest of 4 MiB as a JSON string, with every other character escaped."""
 
 MAX_BODIES = {"UploadLayerPart": 28 * 1024 * 1024}
 """And of those that carry more: a layer part, by the model 20,971,520 bytes, in base64."""
+
+GLOBAL_REGIONS = {"ecr-public": "us-east-1"}
+"""The Region of services that AWS has once for all, for which its clients sign wherever they are."""
 
 LARGE_BODY = 64 * 1024
 """A larger request waits on the disk until it is whole, and is parsed in a thread: 10 MiB take some fifty milliseconds."""
@@ -125,21 +217,23 @@ log = structlog.get_logger()
 class EcrApiApp:
     """Answers ``POST /``."""
 
-    def __init__(self, registry: Registry, pulls: PullTimes) -> None:
+    def __init__(self, registry: Registry, pulls: PullTimes, importer: Importer) -> None:
         self._registry = registry
         self._pulls = pulls
+        self._importer = importer
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def answer(self, request: Request) -> Response:
         """Answer one call."""
         request_id = str(uuid.uuid4())
+        trail, refusal = Trail(self._registry, request, request_id), None
         is_query = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         try:
             async with self._body(request, "sts" if is_query else _service(request).signing_name) as body:
                 response = await (
-                    self._answer_sts(request, body, request_id)
+                    self._answer_sts(request, body, request_id, trail)
                     if is_query
-                    else self._answer_ecr(request, body)
+                    else self._answer_ecr(request, body, trail)
                 )
         except (ClientDisconnect, ConnectionError):
             return Response(status_code=400)
@@ -161,30 +255,34 @@ class EcrApiApp:
                 query.write_error(refusal, request_id) if is_query else wire.write_error(refusal)
             )
             response = Response(text, status, headers)
+        trail.end(bytes(response.body), refusal)
         response.headers["x-amzn-requestid"] = request_id
         if response.status_code == 408:
             response.headers["connection"] = "close"
         return response
 
-    async def _answer_ecr(self, request: Request, body: bytes) -> Response:
+    async def _answer_ecr(self, request: Request, body: bytes, trail: Trail) -> Response:
         target, service = request.headers.get("x-amz-target", ""), _service(request)
-        operations = CAREEN_OPERATIONS if service is model.careen() else OPERATIONS
-        principal = self._verify(request, body, service.signing_name)
+        operations = SERVED[service.signing_name]
+        trail.service = service.signing_name
+        principal = trail.principal = self._verify(request, body, service.signing_name)
         operation = service.targeted(target)
-        call = Call(
-            self._registry,
-            self._pulls,
-            principal,
-            self._registry.public_url
-            or f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
-            request.headers.get("user-agent"),
-        )
         handler = operations.get(operation.name)
         if handler is None:
             raise errors.OperationNotServed(operation.name, [shape.name for shape in operation.error_shapes])
-        parameters = await self._parse(operation, body)
-        action = action_of(operation.name, service.signing_name)
-        access.require(principal, action, _resource(call, parameters))
+        parameters = trail.parameters = await self._parse(operation, body)
+        call = Call(
+            self._registry,
+            self._pulls,
+            self._importer,
+            principal,
+            self._registry.public_url
+            or f"{request.url.scheme}://{registry_host(request.headers.get('host', ''), self._registry.id)}",
+            circumstances_of(
+                self._registry, request.scope, permissions.condition_keys(operation, parameters)
+            ),
+        )
+        self._registry.read(_authorise, call, operation, parameters)
         _check_registry_id(call, operation, parameters)
         result = await handler(call, parameters)
         return Response(wire.write(operation, result), media_type=wire.CONTENT_TYPE)
@@ -232,7 +330,11 @@ class EcrApiApp:
     def _check_claim(self, request: Request, service: str) -> None:
         registry = self._registry
         key = sigv4.claimed(
-            request.scope["headers"], service=service, region=registry.region, now=system_now()
+            request.scope["headers"],
+            service=service,
+            region=registry.region,
+            now=system_now(),
+            global_region=GLOBAL_REGIONS.get(service, ""),
         )
         if registry.read(access.secret_of, registry, key) is None:
             raise UnrecognizedClient
@@ -242,9 +344,11 @@ class EcrApiApp:
             return wire.parse(operation, body)
         return await self._registry.in_thread(wire.parse, operation, body)
 
-    async def _answer_sts(self, request: Request, body: bytes, request_id: str) -> Response:
-        principal = self._verify(request, body, "sts")
+    async def _answer_sts(self, request: Request, body: bytes, request_id: str, trail: Trail) -> Response:
+        trail.service = "sts"
+        principal = trail.principal = self._verify(request, body, "sts")
         sent = query.parse(body)
+        trail.operation = sent.action
         if sent.action != "GetCallerIdentity":
             raise UnknownOperation(sent.action)
         identity = account.get_caller_identity(principal)
@@ -261,6 +365,7 @@ class EcrApiApp:
             region=registry.region,
             secret_for=lambda key: registry.read(access.secret_of, registry, key),
             now=system_now(),
+            global_region=GLOBAL_REGIONS.get(service, ""),
         )
         principal = registry.read(access.holder_of, registry, signer.access_key_id)
         if principal is None:  # deleted between the two reads
@@ -269,9 +374,10 @@ class EcrApiApp:
 
 
 def _service(request: Request) -> model.Service:
-    """Ours if the target has its prefix, else ECR's."""
-    is_ours = request.headers.get("x-amz-target", "").startswith(f"{model.careen().target_prefix}.")
-    return model.careen() if is_ours else model.ecr()
+    """The one whose prefix the target has; ECR if none has."""
+    prefix, _, _ = request.headers.get("x-amz-target", "").partition(".")
+    others = (model.careen(), model.ecr_public())
+    return next((service for service in others if service.target_prefix == prefix), model.ecr())
 
 
 def _too_large(limit: int) -> Serialization:
@@ -302,20 +408,23 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _resource(call: Call, parameters: dict[str, Any]) -> str:
-    """The ARN that a call is about, or ``*``."""
-    if "repositoryName" in parameters:
-        return call.arn(parameters["repositoryName"])
-    if "resourceArn" in parameters:
-        return str(parse_repository_arn(parameters["resourceArn"]))
-    return "*"
+def _authorise(tx: Transaction, call: Call, operation: OperationModel, parameters: dict[str, Any]) -> None:
+    """Let the call pass, or raise ECR's refusal."""
+    for action, resource in permissions.needed(call, operation, parameters):
+        access.require(tx, call.principal, action, resource, call.circumstances)
 
 
 def _check_registry_id(call: Call, operation: OperationModel, parameters: dict[str, Any]) -> None:
     """There is one registry here; a repository of another does not exist, and cannot be created."""
     wanted = parameters.get("registryId", call.registry.id)
-    if wanted == call.registry.id:
+    if wanted in {
+        call.registry.id,
+        call.registry.public_alias,
+    }:  # the models let ECR Public's clients say the alias
         return
-    if errors.RepositoryNotFound.code in {shape.name for shape in operation.error_shapes}:
+    declared = {shape.name for shape in operation.error_shapes}
+    if errors.RegistryNotFound.code in declared:
+        raise errors.RegistryNotFound(wanted)
+    if errors.RepositoryNotFound.code in declared:
         raise errors.RepositoryNotFound(parameters.get("repositoryName", "*"), wanted)
     raise errors.InvalidParameter("registryId", f"This is registry {call.registry.id}")

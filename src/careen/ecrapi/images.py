@@ -1,21 +1,23 @@
 """Images: put, get, list, describe, delete, archive; and their referrers."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from careen.ecr import errors
 from careen.ecr.pages import Listing
+from careen.ecrapi import pull_through
 from careen.ecrapi.call import Call
 from careen.oci import digest as digests
 from careen.oci import names
 from careen.oci.manifest import InvalidManifest
-from careen.registry import archive, images, repositories
+from careen.registry import archive, images, repositories, scans
 from careen.registry.deletions import Cause
 from careen.registry.images import Image, ImageReferenced, ImageRow
 from careen.registry.pulls import Pull
 from careen.registry.registry import Transaction
 from careen.registry.repositories import Repository
+from careen.registry.scans import State
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
@@ -71,9 +73,15 @@ def _put_image(
 async def batch_get_image(call: Call, parameters: Parameters) -> Result:
     """BatchGetImage. Manifests are answered as they were pushed, whatever ``acceptedMediaTypes`` prefers."""
     name = parameters["repositoryName"]
+    missing = await pull_through.refresh(call, name, parameters["imageIds"])
     found, failures = await call.registry.read_in_thread(_get_all, name, parameters["imageIds"])
+    for failure in failures:
+        if (error := missing.get(_reference(failure["imageId"]))) and (
+            reason := pull_through.failure_of(error)
+        ):
+            failure["failureCode"], failure["failureReason"] = reason
     for row, _, _ in found:
-        call.pulls.record(Pull(row.id, call.principal.arn), call.user_agent)
+        call.pulls.record(Pull(row.id, call.principal.arn), call.circumstances.user_agent)
     return {"images": [_image(call, name, row, tag, data) for row, tag, data in found], "failures": failures}
 
 
@@ -173,34 +181,52 @@ async def describe_images(call: Call, parameters: Parameters) -> Result:
         if "nextToken" in parameters or "maxResults" in parameters:
             raise errors.InvalidParameter("imageIds", "cannot be used with nextToken or maxResults")
         described = call.registry.read(_describe_ids, repository, parameters["imageIds"])
-        return {"imageDetails": [_detail(call, name, image) for image in described]}
+        return {"imageDetails": [_detail(call, name, image, state) for image, state in described]}
     status, tag_status = _wanted(filters)
-    listing: Listing[str, Image] = Listing(
-        f"DescribeImages {name} {status} {tag_status}", str, lambda image: image.row.digest
+    listing: Listing[str, Described] = Listing(
+        f"DescribeImages {name} {status} {tag_status}", str, lambda described: described.image.row.digest
     )
     page = await call.registry.in_thread(
         lambda: listing.page(
             lambda after, limit: call.registry.read(
-                images.page, repository, after or "", limit, status, tag_status
+                _describe_page, repository, after or "", limit, status, tag_status
             ),
             next_token=parameters.get("nextToken"),
             max_results=parameters.get("maxResults"),
         )
     )
     return {
-        "imageDetails": [_detail(call, name, image) for image in page.items],
+        "imageDetails": [_detail(call, name, image, state) for image, state in page.items],
         "nextToken": page.next_token,
     }
 
 
-def _describe_ids(tx: Transaction, repository: Repository, image_ids: list[dict[str, str]]) -> list[Image]:
+class Described(NamedTuple):
+    """An image, and what is known to be wrong with it."""
+
+    image: Image
+    state: State | None
+
+
+def _describe_page(
+    tx: Transaction,
+    repository: Repository,
+    after: str,
+    limit: int,
+    status: str | None,
+    tag_status: str | None,
+) -> list[Described]:
+    found = images.page(tx, repository, after, limit, status, tag_status)
+    return [Described(image, scans.state(tx, image.row)) for image in found]
+
+
+def _describe_ids(
+    tx: Transaction, repository: Repository, image_ids: list[dict[str, str]]
+) -> list[Described]:
     described = {}
     for image_id in image_ids:
-        row = _resolve(tx, repository, image_id)
-        if not isinstance(row, ImageRow):
-            digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
-            raise errors.ImageNotFound(repository.name, tx.registry_id, digest=digest, tag=tag)
-        described[row.digest] = images.with_tags(tx, row)
+        row = require_image(tx, repository, image_id)
+        described[row.digest] = Described(images.with_tags(tx, row), scans.state(tx, row))
     return list(described.values())
 
 
@@ -210,11 +236,14 @@ async def list_image_referrers(call: Call, parameters: Parameters) -> Result:
     subject, status = parameters["subjectId"]["imageDigest"], filters.get("artifactStatus", images.ACTIVE)
     types = filters.get("artifactTypes") or None
     repository = call.registry.read(repositories.require, name)
+    failure = await pull_through.refresh_referrers(call, name, subject)
     found = [
         row
         for row in call.registry.read(images.referrers, repository, subject)
         if status in {"ANY", row.status} and (types is None or row.artifact_type in types)
     ]
+    if failure is not None and not found:
+        raise failure
     listing: Listing[str, ImageRow] = Listing(
         f"ListImageReferrers {name} {subject} {status} {types}", str, _digest
     )
@@ -242,17 +271,26 @@ async def update_image_storage_class(call: Call, parameters: Parameters) -> Resu
 
 def _update_storage_class(tx: Transaction, name: str, image_id: dict[str, str], target: str) -> ImageRow:
     repository = repositories.require(tx, name)
-    row = _resolve(tx, repository, image_id)
-    if not isinstance(row, ImageRow):
-        raise errors.ImageNotFound(
-            name, tx.registry_id, digest=image_id.get("imageDigest"), tag=image_id.get("imageTag")
-        )
+    row = require_image(tx, repository, image_id)
     try:
         return (
             archive.archive_with_referrers(tx, row) if target == "ARCHIVE" else archive.begin_restore(tx, row)
         )
     except (ImageReferenced, archive.WrongStatus) as error:
         raise errors.ImageStorageClassUpdateNotSupported(str(error)) from None
+
+
+def require_image(tx: Transaction, repository: Repository, image_id: dict[str, str]) -> ImageRow:
+    """The image that an imageId names.
+
+    Raises:
+        careen.ecr.errors.ImageNotFound: there is none, or the imageId names nothing.
+    """
+    row = _resolve(tx, repository, image_id)
+    if not isinstance(row, ImageRow):
+        digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
+        raise errors.ImageNotFound(repository.name, tx.registry_id, digest=digest, tag=tag)
+    return row
 
 
 def _resolve(tx: Transaction, repository: Repository, image_id: dict[str, str]) -> ImageRow | tuple[str, str]:
@@ -269,6 +307,10 @@ def _resolve(tx: Transaction, repository: Repository, image_id: dict[str, str]) 
         both = digest is not None and tag is not None
         return _MISMATCH if both and images.find(tx, repository, digest=digest) else _NOT_FOUND
     return row
+
+
+def _reference(image_id: dict[str, str]) -> str:
+    return image_id.get("imageDigest") or image_id.get("imageTag", "")
 
 
 def _failure(image_id: dict[str, str], reason: tuple[str, str]) -> Result:
@@ -296,7 +338,7 @@ def _image(call: Call, name: str, row: ImageRow, tag: str | None, data: bytes) -
     }
 
 
-def _detail(call: Call, name: str, image: Image) -> Result:
+def _detail(call: Call, name: str, image: Image, state: State | None) -> Result:
     row = image.row
     return {
         "registryId": call.registry.id,
@@ -305,6 +347,10 @@ def _detail(call: Call, name: str, image: Image) -> Result:
         "imageTags": image.tags or None,
         "imageSizeInBytes": row.image_size,
         "imagePushedAt": row.pushed_at,
+        "imageScanStatus": None if state is None else scan_status(state),
+        "imageScanFindingsSummary": None
+        if state is None or state.completed_at is None
+        else scan_summary(state),
         "imageManifestMediaType": row.media_type,
         "artifactMediaType": row.artifact_type,
         "lastRecordedPullTime": row.pulled_at,
@@ -312,6 +358,20 @@ def _detail(call: Call, name: str, image: Image) -> Result:
         "imageStatus": row.status,
         "lastArchivedAt": row.archived_at,
         "lastActivatedAt": row.activated_at,
+    }
+
+
+def scan_status(state: State) -> Result:
+    """An ImageScanStatus."""
+    return {"status": state.status, "description": state.description}
+
+
+def scan_summary(state: State) -> Result:
+    """An ImageScanFindingsSummary."""
+    return {
+        "imageScanCompletedAt": state.completed_at,
+        "vulnerabilitySourceUpdatedAt": state.source_updated_at,
+        "findingSeverityCounts": state.counts,
     }
 
 

@@ -1,5 +1,6 @@
 """Repositories and their resource tags."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -32,10 +33,10 @@ async def create_repository(call: Call, parameters: Parameters) -> Result:
         repositories.create,
         parameters["repositoryName"],
         tag_mutability=Mutability(parameters.get("imageTagMutability", "MUTABLE")),
-        filters=_filters(parameters),
+        filters=exclusion_filters(parameters),
         scan_on_push=parameters.get("imageScanningConfiguration", {}).get("scanOnPush", False),
         encryption=parameters.get("encryptionConfiguration"),
-        tags=_tags(parameters.get("tags", [])),
+        tags=resource_tags(parameters.get("tags", [])),
     )
     return {"repository": _repository(call, created)}
 
@@ -76,19 +77,21 @@ async def put_image_tag_mutability(call: Call, parameters: Parameters) -> Result
         repositories.put_mutability,
         parameters["repositoryName"],
         Mutability(parameters["imageTagMutability"]),
-        _filters(parameters),
+        exclusion_filters(parameters),
     )
     return {
         "registryId": call.registry.id,
         "repositoryName": changed.name,
         "imageTagMutability": changed.tag_mutability,
-        "imageTagMutabilityExclusionFilters": _written_filters(changed),
+        "imageTagMutabilityExclusionFilters": written_filters(repositories.filters_of(changed)),
     }
 
 
 async def tag_resource(call: Call, parameters: Parameters) -> Result:
     """TagResource."""
-    await call.registry.write(repositories.tag_resource, _named(call, parameters), _tags(parameters["tags"]))
+    await call.registry.write(
+        repositories.tag_resource, _named(call, parameters), resource_tags(parameters["tags"])
+    )
     return {}
 
 
@@ -101,7 +104,7 @@ async def untag_resource(call: Call, parameters: Parameters) -> Result:
 async def list_tags_for_resource(call: Call, parameters: Parameters) -> Result:
     """ListTagsForResource."""
     tags = call.registry.read(repositories.resource_tags, _named(call, parameters))
-    return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    return {"tags": written_tags(tags)}
 
 
 def _named(call: Call, parameters: Parameters) -> str:
@@ -112,18 +115,28 @@ def _named(call: Call, parameters: Parameters) -> str:
     return named.repository
 
 
-def _filters(parameters: Parameters) -> list[str] | None:
+def exclusion_filters(parameters: Parameters) -> list[str] | None:
+    """The values of ``imageTagMutabilityExclusionFilters``; None if there is no such member."""
     sent = parameters.get("imageTagMutabilityExclusionFilters")
     return None if sent is None else [one["filter"] for one in sent]
 
 
-def _written_filters(repository: Repository) -> list[dict[str, str]] | None:
-    return [
-        {"filterType": "WILDCARD", "filter": text} for text in repositories.filters_of(repository)
-    ] or None
+def written_filters(filters: Sequence[str]) -> list[dict[str, str]] | None:
+    """``imageTagMutabilityExclusionFilters``, or None: no such member."""
+    return [{"filterType": "WILDCARD", "filter": text} for text in filters] or None
 
 
-def _tags(sent: list[dict[str, str]]) -> dict[str, str]:
+def written_tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    """Resource tags, as the model has them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def resource_tags(sent: list[dict[str, str]]) -> dict[str, str]:
+    """Resource tags by key.
+
+    Raises:
+        careen.ecr.errors.InvalidTagParameter: a key twice, or one that is too long or reserved.
+    """
     tags = {tag["Key"]: tag.get("Value", "") for tag in sent}
     if len(tags) < len(sent):
         raise errors.InvalidTagParameter("A tag key is given more than once")
@@ -145,7 +158,7 @@ def _repository(call: Call, repository: Repository) -> dict[str, Any]:
         "repositoryUri": arn.repository_uri(call.host, repository.name),
         "createdAt": created_at,
         "imageTagMutability": repository.tag_mutability,
-        "imageTagMutabilityExclusionFilters": _written_filters(repository),
+        "imageTagMutabilityExclusionFilters": written_filters(repositories.filters_of(repository)),
         "imageScanningConfiguration": {"scanOnPush": bool(repository.scan_on_push)},
         "encryptionConfiguration": msgspec.json.decode(repository.encryption),
     }

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """An action of ECR or of our own service; the name is the operation's, the value is what stands in a policy."""
+    """An action of ECR, ECR Public or our own service; the name is the operation's, the value is what stands in a policy."""
 
     BATCH_CHECK_LAYER_AVAILABILITY = "ecr:BatchCheckLayerAvailability"
     BATCH_DELETE_IMAGE = "ecr:BatchDeleteImage"
@@ -76,17 +76,43 @@ class Action(StrEnum):
     UPLOAD_LAYER_PART = "ecr:UploadLayerPart"
     VALIDATE_PULL_THROUGH_CACHE_RULE = "ecr:ValidatePullThroughCacheRule"
 
+    PUBLIC_BATCH_CHECK_LAYER_AVAILABILITY = "ecr-public:BatchCheckLayerAvailability"
+    PUBLIC_BATCH_DELETE_IMAGE = "ecr-public:BatchDeleteImage"
+    PUBLIC_COMPLETE_LAYER_UPLOAD = "ecr-public:CompleteLayerUpload"
+    PUBLIC_CREATE_REPOSITORY = "ecr-public:CreateRepository"
+    PUBLIC_DELETE_REPOSITORY = "ecr-public:DeleteRepository"
+    PUBLIC_DELETE_REPOSITORY_POLICY = "ecr-public:DeleteRepositoryPolicy"
+    PUBLIC_DESCRIBE_IMAGE_TAGS = "ecr-public:DescribeImageTags"
+    PUBLIC_DESCRIBE_IMAGES = "ecr-public:DescribeImages"
+    PUBLIC_DESCRIBE_REGISTRIES = "ecr-public:DescribeRegistries"
+    PUBLIC_DESCRIBE_REPOSITORIES = "ecr-public:DescribeRepositories"
+    PUBLIC_GET_AUTHORIZATION_TOKEN = "ecr-public:GetAuthorizationToken"  # noqa: S105 - the name of an action
+    PUBLIC_GET_REGISTRY_CATALOG_DATA = "ecr-public:GetRegistryCatalogData"
+    PUBLIC_GET_REPOSITORY_CATALOG_DATA = "ecr-public:GetRepositoryCatalogData"
+    PUBLIC_GET_REPOSITORY_POLICY = "ecr-public:GetRepositoryPolicy"
+    PUBLIC_INITIATE_LAYER_UPLOAD = "ecr-public:InitiateLayerUpload"
+    PUBLIC_LIST_TAGS_FOR_RESOURCE = "ecr-public:ListTagsForResource"
+    PUBLIC_PUT_IMAGE = "ecr-public:PutImage"
+    PUBLIC_PUT_REGISTRY_CATALOG_DATA = "ecr-public:PutRegistryCatalogData"
+    PUBLIC_PUT_REPOSITORY_CATALOG_DATA = "ecr-public:PutRepositoryCatalogData"
+    PUBLIC_SET_REPOSITORY_POLICY = "ecr-public:SetRepositoryPolicy"
+    PUBLIC_TAG_RESOURCE = "ecr-public:TagResource"
+    PUBLIC_UNTAG_RESOURCE = "ecr-public:UntagResource"
+    PUBLIC_UPLOAD_LAYER_PART = "ecr-public:UploadLayerPart"
+
     APPLY_LIFECYCLE_POLICY = "careen:ApplyLifecyclePolicy"
     DELETE_DEFAULT_LIFECYCLE_POLICY = "careen:DeleteDefaultLifecyclePolicy"
     DELETE_EXTENSION_RULES = "careen:DeleteExtensionRules"
     DELETE_IMAGE_PINS = "careen:DeleteImagePins"
     DELETE_PROTECTION_RULES = "careen:DeleteProtectionRules"
+    DELETE_WEBHOOK = "careen:DeleteWebhook"
     DESCRIBE_DEFAULT_LIFECYCLE_POLICIES = "careen:DescribeDefaultLifecyclePolicies"
     DESCRIBE_DELETIONS = "careen:DescribeDeletions"
     DESCRIBE_PIN_FEEDS = "careen:DescribePinFeeds"
     DESCRIBE_PULLS = "careen:DescribePulls"
     DIFF_LIFECYCLE_POLICY = "careen:DiffLifecyclePolicy"
     EMPTY_TRASH = "careen:EmptyTrash"
+    EXPLAIN_ACCESS = "careen:ExplainAccess"
     EXPLAIN_IMAGE = "careen:ExplainImage"
     FORECAST_LIFECYCLE_POLICY = "careen:ForecastLifecyclePolicy"
     GET_EFFECTIVE_LIFECYCLE_POLICY = "careen:GetEffectiveLifecyclePolicy"
@@ -94,15 +120,21 @@ class Action(StrEnum):
     GET_METRICS = "careen:GetMetrics"
     GET_PROTECTION_RULES = "careen:GetProtectionRules"
     LINT_LIFECYCLE_POLICY = "careen:LintLifecyclePolicy"
+    LIST_DEAD_LETTERS = "careen:ListDeadLetters"
+    LIST_EVENTS = "careen:ListEvents"
     LIST_TRASH = "careen:ListTrash"
     LIST_IMAGE_PINS = "careen:ListImagePins"
+    LIST_WEBHOOKS = "careen:ListWebhooks"
     PUT_DEFAULT_LIFECYCLE_POLICY = "careen:PutDefaultLifecyclePolicy"
     PUT_EXTENSION_RULES = "careen:PutExtensionRules"
     PUT_IMAGE_PINS = "careen:PutImagePins"
     PUT_PROTECTION_RULES = "careen:PutProtectionRules"
+    PUT_WEBHOOK = "careen:PutWebhook"
+    REDELIVER_DEAD_LETTERS = "careen:RedeliverDeadLetters"
     RESTORE_IMAGES = "careen:RestoreImages"
     REPORT_IMAGES_IN_USE = "careen:ReportImagesInUse"
     SIMULATE_LIFECYCLE_POLICY = "careen:SimulateLifecyclePolicy"
+    TEST_WEBHOOK = "careen:TestWebhook"
 
 
 def action_of(operation: str, service: str = "ecr") -> Action:
@@ -113,8 +145,18 @@ def action_of(operation: str, service: str = "ecr") -> Action:
 
     Args:
         operation: its name.
-        service: the service's signing name, ``ecr`` or ``careen``.
+        service: the service's signing name: ``ecr``, ``ecr-public`` or ``careen``.
     """
     if operation == "ListImageReferrers":
         return Action.BATCH_GET_IMAGE
     return Action(f"{service}:{operation}")
+
+
+def public_twin(action: Action) -> Action | None:
+    """ECR Public's action of the same name as one of ECR's; None if it has none."""
+    return _TWINS.get(action)
+
+
+_TWINS = {
+    each: twin for each in Action if (twin := Action.__members__.get(f"PUBLIC_{each.name}")) is not None
+}

@@ -43,6 +43,17 @@ def token_key(master_key: bytes) -> bytes:
     return _derive(master_key, "tokens")
 
 
+def webhook_secret(master_key: bytes, webhook_id: int, generation: int) -> bytes:
+    """The key that signs what a webhook's receiver is sent.
+
+    Args:
+        master_key: the registry's.
+        webhook_id: the webhook's, never another's again.
+        generation: how often the secret was turned over; from 0.
+    """
+    return _derive(master_key, f"webhook {webhook_id} {generation}")
+
+
 def _derive(master_key: bytes, purpose: str) -> bytes:
     # HMAC is a pseudo-random function: each purpose has a key that tells nothing of the others.
     return hmac.digest(master_key, purpose.encode(), "sha256")

@@ -19,7 +19,7 @@ Version 4". Query-string signatures (presigned URLs) are not accepted.
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -101,6 +101,7 @@ def verify(
     region: str,
     secret_for: Callable[[str], str | None],
     now: Instant,
+    global_region: str = "",
 ) -> Signer:
     """Establish who signed a request.
 
@@ -110,6 +111,7 @@ def verify(
         region: the region it must be for.
         secret_for: the secret of an access key id, or None if there is no such key.
         now: the system clock's present.
+        global_region: another region that it may be for: services without regions are signed for one by convention.
 
     Raises:
         MissingAuthenticationToken: there is no Authorization header.
@@ -119,7 +121,7 @@ def verify(
             issue.
     """
     headers = _decoded(request.headers)
-    authorization, stamp, signed_at = _claim(headers, service, region, now)
+    authorization, stamp, signed_at = _claim(headers, service, {region, global_region}, now)
     canonical = _canonical(request, authorization, headers, stamp)
 
     key_id = authorization.access_key_id
@@ -134,17 +136,17 @@ def verify(
             "The request signature we calculated does not match the signature you provided. Check your AWS "
             "Secret Access Key and signing method. Consult the service documentation for details."
         )
-    return Signer(key_id, region, service, signed_at)
+    return Signer(key_id, authorization.region, service, signed_at)
 
 
-def claimed(headers: Headers, *, service: str, region: str, now: Instant) -> str:
+def claimed(headers: Headers, *, service: str, region: str, now: Instant, global_region: str = "") -> str:
     """Whom a request says it is from, so that a large body need not be taken in from anybody.
 
     What :func:`verify` checks without the body and the secret is checked here too.
 
     Args:
         headers: the request's, as received.
-        service, region, now: as for :func:`verify`.
+        service, region, now, global_region: as for :func:`verify`.
 
     Returns:
         The access key id. Nothing proves yet that its holder sent the request.
@@ -152,21 +154,21 @@ def claimed(headers: Headers, *, service: str, region: str, now: Instant) -> str
     Raises:
         MissingAuthenticationToken, IncompleteSignature, InvalidSignature, UnrecognizedClient: as :func:`verify` does.
     """
-    authorization, _, _ = _claim(_decoded(headers), service, region, now)
+    authorization, _, _ = _claim(_decoded(headers), service, {region, global_region}, now)
     if _ACCESS_KEY_ID.fullmatch(authorization.access_key_id) is None:
         raise UnrecognizedClient
     return authorization.access_key_id
 
 
 def _claim(
-    headers: list[tuple[str, str]], service: str, region: str, now: Instant
+    headers: list[tuple[str, str]], service: str, regions: Collection[str], now: Instant
 ) -> tuple[_Authorization, str, Instant]:
     """The Authorization header, the timestamp as text and as a time, checked as far as they go by themselves."""
     authorization = _authorization(_joined(headers, "authorization"))
     stamp = _joined(headers, "x-amz-date")
     signed_at = _signed_at(stamp)
     _check_time(stamp, signed_at, now)
-    _check_scope(authorization, stamp, service, region)
+    _check_scope(authorization, stamp, service, regions)
     _check_signed_headers(authorization, headers)
     return authorization, stamp, signed_at
 
@@ -242,13 +244,13 @@ def _check_time(stamp: str, signed_at: Instant, now: Instant) -> None:
         )
 
 
-def _check_scope(authorization: _Authorization, stamp: str, service: str, region: str) -> None:
+def _check_scope(authorization: _Authorization, stamp: str, service: str, regions: Collection[str]) -> None:
     if authorization.date != stamp[:8]:
         raise InvalidSignature(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
             f"'{authorization.date}' != '{stamp[:8]}', from '{stamp}'."
         )
-    if authorization.region != region:
+    if authorization.region not in regions or not authorization.region:
         raise InvalidSignature(
             f"Credential should be scoped to a valid region, not '{authorization.region}'. "
         )

@@ -1,4 +1,4 @@
-"""Tokens of our own: the 12-hour password of ``docker login`` and the grant in a layer's download URL.
+"""Tokens of our own: the 12-hour password of ``docker login``, the grant in a layer's download URL, a scanner's password.
 
 A token is a claim with an expiry, sealed with HMAC-SHA256. Nobody but this registry reads one, so there is no
 header, no choice of algorithm and nothing to configure::
@@ -41,9 +41,17 @@ class LayerDownload(NamedTuple):
     digest: str
 
 
-C = TypeVar("C", Authorization, LayerDownload)
+class RepositoryPull(NamedTuple):
+    """The bearer may pull from this repository and do nothing else: the password that a scanner is handed."""
 
-_PURPOSES: dict[type, int] = {Authorization: 1, LayerDownload: 2}
+    repository: str
+
+
+Claim = Authorization | LayerDownload | RepositoryPull
+
+C = TypeVar("C", Authorization, LayerDownload, RepositoryPull)
+
+_PURPOSES: dict[type, int] = {Authorization: 1, LayerDownload: 2, RepositoryPull: 3}
 
 
 class TokenInvalid(Exception):
@@ -54,7 +62,7 @@ class TokenExpired(Exception):
     """Ours, and its time is over. Raised only of a token whose seal is good."""
 
 
-def mint(key: bytes, claim: Authorization | LayerDownload, expires_at: Instant) -> str:
+def mint(key: bytes, claim: Claim, expires_at: Instant) -> str:
     """Seal a claim.
 
     Args:
@@ -73,7 +81,7 @@ def read(key: bytes, kind: type[C], text: str, now: Instant) -> C:
 
     Args:
         key: the key it was minted with.
-        kind: the claim expected: :class:`Authorization` or :class:`LayerDownload`.
+        kind: the claim expected.
         text: the token.
         now: the system clock's present.
 

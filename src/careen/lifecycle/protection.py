@@ -27,17 +27,9 @@ from careen.lifecycle.pin import Pin
 from careen.lifecycle.policy import MAX_LENGTH
 from careen.lifecycle.roster import Roster
 from careen.lifecycle.selection import InvalidRegex, Test, pattern_test, regex_test
+from careen.oci import signatures
 
 MAX_RULES = 50
-
-SIGNATURES = frozenset(
-    {
-        "application/vnd.cncf.notary.signature",
-        "application/vnd.dev.cosign.artifact.sig.v1+json",
-        "application/vnd.dev.sigstore.bundle.v0.3+json",
-    }
-)
-"""Artifact types of signatures (notation, cosign before and since version 3)."""
 
 
 class ProtectionRule(
@@ -251,15 +243,12 @@ def _has(key: str, test: Test, where: str, image: Image) -> bool:
 def _signed(images: Sequence[Image]) -> frozenset[str]:
     """The digests that signatures name."""
     by_subject = {
-        image.subject for image in images if image.subject is not None and image.artifact_type in SIGNATURES
-    }
-    by_tag = {
-        tag.removesuffix(".sig").replace("-", ":", 1)
+        image.subject
         for image in images
-        for tag in image.tags
-        if tag.endswith(".sig")
+        if image.subject is not None and signatures.is_signature(image.artifact_type)
     }
-    return frozenset(by_subject | by_tag)
+    by_tag = {signatures.signed_by_tag(tag) for image in images for tag in image.tags}
+    return frozenset(digest for digest in by_subject | by_tag if digest is not None)
 
 
 def _faults(rules: Sequence[ProtectionRule]) -> Iterator[str]:

@@ -51,6 +51,18 @@ class Manifest(msgspec.Struct, frozen=True):
         """Whether this is an image index or a Docker manifest list."""
         return self.media_type in media_types.INDEXES
 
+    @property
+    def is_container_image(self) -> bool:
+        """Whether this is an image that can run: its config is an image's, its layers are file systems.
+
+        Signatures of cosign and attestations of buildkit have such a config too, but other layers.
+        """
+        return (
+            self.config is not None
+            and self.config.media_type in media_types.IMAGE_CONFIGS
+            and all(media_types.is_file_system(layer.media_type) for layer in self.layers)
+        )
+
     def blobs(self) -> tuple[Descriptor, ...]:
         """The configuration and layers that the registry must hold, each digest once, in their order."""
         listed = ((self.config,) if self.config else ()) + self.layers

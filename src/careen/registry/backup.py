@@ -26,9 +26,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from careen.blobs.archive import at_home
 from careen.blobs.store import BlobStore
 from careen.clock import SECOND, isoformat, system_now
-from careen.db import copies, holds, schema, scrubs
+from careen.db import copies, holds, layers, schema, scrubs
 from careen.db.engine import Connection
 from careen.iam import keys
 from careen.registry import scrub
@@ -230,7 +231,7 @@ def restore(source: Path, data: Path, blobs: BlobStore) -> Restored:
             if found != size:
                 lost.append(Lost(digest, "missing" if found is None else "size", generation))
                 continue
-            blobs.copy_in(path, digest, generation)
+            blobs.copy_in(path, digest, at_home(generation))
             files += 1
     _write(data / "master.key", (source / "master.key").read_bytes(), 0o600)
     draft = data / "careen.db.part"  # never a link: a database is written to
@@ -245,10 +246,16 @@ def restore(source: Path, data: Path, blobs: BlobStore) -> Restored:
 
 def end_restore(registry: Registry, data: Path, restored: Restored) -> None:
     """Say in the restored registry what the backup did not have, as a scrub does; then the folder may be served."""
+    registry.write_now(_bring_home)
     for one in restored.lost:
-        registry.write_now(scrub.mark, one.digest, one.generation, one.what)
+        registry.write_now(scrub.mark, one.digest, at_home(one.generation), one.what)
     (data / RESTORING).unlink()
     _sync_directory(data)
+
+
+def _bring_home(tx: Transaction) -> None:
+    """All blobs were restored into the data folder, those of the archive's home too: the restored registry stands alone."""
+    layers.bring_home(tx.rows)
 
 
 class _Hold:

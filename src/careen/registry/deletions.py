@@ -15,6 +15,7 @@ from careen.clock import Instant
 from careen.db import images, trash
 from careen.db.images import ImageRow
 from careen.db.trash import Deletion
+from careen.registry import events
 from careen.registry.registry import Transaction
 
 LIFECYCLE = "lifecycle"
@@ -43,12 +44,14 @@ class Cause:
     rule_priority: int | None = None
     plan_hash: str | None = None
     """Of the plan that a lifecycle run carried out."""
+    is_replica: bool = False
+    """Whether another registry replicates a deletion to here, so that it goes no further."""
     batch: str = field(default_factory=lambda: str(uuid.uuid4()))
     """Names all that one request or one run deleted."""
 
 
 def discard(tx: Transaction, repository: str, row: ImageRow, cause: Cause) -> None:
-    """Note that an image is deleted, and keep it in the trash if the registry has one. Its rows go after this.
+    """Note and tell that an image is deleted, and keep it in the trash if the registry has one. Its rows go after this.
 
     Args:
         tx: the transaction that deletes it.
@@ -57,6 +60,7 @@ def discard(tx: Transaction, repository: str, row: ImageRow, cause: Cause) -> No
         cause: who, by what, why.
     """
     stamped = images.stamped_tags(tx.rows, row.id)
+    events.record_deletion(tx, repository, row.digest, [name for name, _ in stamped])
     keeps = tx.limits.trash > 0
     deletion = Deletion(
         id=0,

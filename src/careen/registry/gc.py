@@ -19,7 +19,7 @@ from careen.db import collections, holds, layers
 from careen.db.collections import Collection as Collection
 from careen.db.collections import Total as Total
 from careen.faults import Point, reach
-from careen.registry import trash
+from careen.registry import pull_through, trash
 from careen.registry.registry import Registry, Transaction
 
 BATCH = 20
@@ -175,7 +175,7 @@ def _delete_condemned(registry: Registry) -> None:
 
 
 def _condemned(tx: Transaction) -> list[tuple[str, str, int]]:
-    return [] if holds.any_held(tx.rows, system_now()) else layers.condemned(tx.rows, BATCH)
+    return [] if holds.any_held(tx.rows, system_now()) else layers.condemned(tx.rows, tx.now, BATCH)
 
 
 def _forget_condemned(tx: Transaction, gone: list[tuple[str, str]]) -> None:
@@ -189,6 +189,7 @@ def sweep(registry: Registry) -> Collected:
     while found := registry.write_now(_condemn_unlinked, collection):
         total = total.plus(found)
     _delete_condemned(registry)
+    registry.write_now(pull_through.forget)
     for stored in registry.blobs.stored():
         if stored.age > ORPHAN_AGE and not registry.read(is_known, stored.digest, stored.generation):
             registry.blobs.delete(stored.digest, stored.generation)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,17 +12,19 @@ from careen.db.images import ImageRow as ImageRow
 from careen.db.images import Pullable as Pullable
 from careen.db.repositories import Repository
 from careen.ecr import errors, mutability
+from careen.ecr import events as ecr_events
 from careen.ecr.mutability import Mutability
 from careen.faults import Point, reach
 from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.manifest import Manifest
+from careen.registry import events, places, replication, reports, scans
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
 
-ACTIVE = "ACTIVE"
+ACTIVE = images.ACTIVE
 
 
 class Image(NamedTuple):
@@ -126,6 +128,14 @@ def active_referrers(tx: Transaction, name: str, subject: str) -> list[ImageRow]
     return [row for row in found if row.status == ACTIVE]
 
 
+def as_referrer(row: ImageRow) -> dict[str, Any]:
+    """What a list of referrers says of one."""
+    annotations = (
+        msgspec.json.decode(row.annotations, type=dict[str, str]) if row.annotations is not None else None
+    )
+    return manifests.referrer(row.digest, row.size, row.media_type, row.artifact_type, annotations)
+
+
 def put(
     tx: Transaction,
     repository: Repository,
@@ -134,6 +144,7 @@ def put(
     media_type: str | None = None,
     digest: str | None = None,
     tag: str | None = None,
+    replica_of: str | None = None,
 ) -> Put:
     """Store a manifest and let a tag name it.
 
@@ -144,6 +155,8 @@ def put(
         media_type: what the client says it is, if it says so beside the manifest.
         digest: what the client says its digest is; sha256 is taken if it says nothing.
         tag: the tag to set.
+        replica_of: the Region and the id, as ``us-east-1/123456789012``, of the registry that replicates it to here. It goes no
+            further (ECR user guide, "replication").
 
     Raises:
         careen.oci.manifest.InvalidManifest: not a manifest we take.
@@ -162,18 +175,32 @@ def put(
         _check_tag(tx, repository, tag)
     row = images.by_digest(tx.rows, repository.id, actual)
     created = row is None
+    is_news = (
+        row is None
+        or row.status != ACTIVE
+        or (tag is not None and tag not in images.tags_of(tx.rows, row.id))
+    )
     if row is None:
         row = _insert(tx, repository, manifest, actual, data, Life(ACTIVE, pushed_at=tx.now))
     elif (
         row.status != ACTIVE
     ):  # pushing an archived image again restores it at once (ECR user guide, "Restoring an image")
         images.set_status(tx.rows, row.id, ACTIVE, activated_at=tx.now)
+        places.look_at_image(tx, row.id)
         row = row._replace(status=ACTIVE, activated_at=tx.now)
+        events.record_storage_class(tx, row)
+        scans.restored(tx, row.id)
     if not created:
         images.restore_content(tx.rows, row.id, data)
     if tag is not None:
         images.put_tag(tx.rows, repository.id, tag, row.id, tx.now)
         reach(Point.TAG_PUT)
+    if replica_of is None:
+        events.record(tx, ecr_events.pushed(repository.name, actual, tag))
+        if is_news:
+            replication.pushed(tx, repository, row)
+    else:
+        events.record(tx, ecr_events.replicated(repository.name, actual, tag, source=replica_of))
     return Put(with_tags(tx, row), created)
 
 
@@ -219,6 +246,9 @@ def _insert(
     row = row._replace(id=images.insert(tx.rows, row, data))
     images.refer_to_blobs(tx.rows, row.id, repository.id, sizes)
     images.refer_to_children(tx.rows, row.id, [child.id for child in children])
+    places.look(tx, sizes)
+    scans.arrived(tx, repository, row, manifest)
+    reports.arrived(tx, row, manifest)
     reach(Point.MANIFEST_PUT)
     return row
 
@@ -251,11 +281,19 @@ def _children(
     return children
 
 
-def untag(tx: Transaction, repository: Repository, tag: str) -> bool:
-    """Remove a tag; the image stays, untagged if it was its last. Returns whether the tag was there."""
-    deleted = images.delete_tag(tx.rows, repository.id, tag)
+def untag(tx: Transaction, repository: Repository, tag: str, *, is_replica: bool = False) -> bool:
+    """Remove a tag; the image stays, untagged if it was its last. Returns whether the tag was there.
+
+    A removal that another registry replicates to here goes no further.
+    """
+    row = images.by_tag(tx.rows, repository.id, tag)
+    if row is not None:
+        images.delete_tag(tx.rows, repository.id, tag)
+        events.record_deletion(tx, repository.name, row.digest, [tag])
+        if not is_replica:
+            replication.untagged(tx, repository, row.digest, tag)
     reach(Point.TAG_DELETED)
-    return deleted
+    return row is not None
 
 
 def delete_by_digest(tx: Transaction, repository: Repository, digest: str, cause: Cause) -> list[Image]:
@@ -284,11 +322,15 @@ def delete(tx: Transaction, repository: Repository, row: ImageRow, cause: Cause)
 def _delete_with_referrers(
     tx: Transaction, repository: Repository, row: ImageRow, cause: Cause
 ) -> Iterator[Image]:
-    yield with_tags(tx, row)
+    image = with_tags(tx, row)
+    yield image
     discard(tx, repository.name, row, cause)
     needed = images.blobs_of(tx.rows, row.id)
     images.delete(tx.rows, row.id)
     layers.review(tx.rows, row.repository_id, needed, tx.now)
+    places.look(tx, needed)
+    if not cause.is_replica:
+        replication.deleted(tx, repository, row.digest, image.tags)
     reach(Point.IMAGE_DELETED)
     for referrer in images.referrers(tx.rows, row.repository_id, row.digest):
         if not images.parents(tx.rows, referrer.id):
@@ -312,7 +354,7 @@ def delete_by_tag(tx: Transaction, repository: Repository, tag: str, cause: Caus
     if image.tags == [tag]:
         delete(tx, repository, row, cause)
     else:
-        images.delete_tag(tx.rows, repository.id, tag)
+        untag(tx, repository, tag, is_replica=cause.is_replica)
     return image
 
 

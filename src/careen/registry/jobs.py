@@ -2,16 +2,24 @@
 
 from collections.abc import Iterable
 
-from careen.clock import HOUR, Instant
+from careen.clock import HOUR, SECOND, Instant
 from careen.db import jobs
 from careen.db.jobs import Job as Job
 from careen.faults import Point, reach
 from careen.registry.registry import Transaction
 
+RETRY = 30 * SECOND
+"""The first wait after a failure."""
+
 MAX_RETRY = HOUR
 """The longest wait after a failure."""
 
-RECURRING = ("collect", "lifecycle-round", "pins", "scrub", "sweep")
+RECURRING = ("collect", "events", "lifecycle-round", "pins", "scrub", "sweep")
+
+
+def backoff(failures: int) -> Instant:
+    """How long to wait after so many failures in a row: each time twice as long, up to :data:`MAX_RETRY`."""
+    return min(RETRY << min(failures - 1, 10), MAX_RETRY)
 
 
 def schedule(tx: Transaction) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
@@ -28,11 +28,14 @@ from careen.db.repositories import Repository
 from careen.ecr import errors
 from careen.faults import Point, reach
 from careen.oci import digest as digests
+from careen.registry import account_settings
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import Trouble, trouble
 
 T = TypeVar("T")
+
+MAX_SOURCES = 100
 
 FLUSH_BYTES = 16 * 1024 * 1024
 """How much is written before the disk is asked to begin: at the commit little is left to wait for."""
@@ -53,6 +56,11 @@ class BlobInUse(Exception):
 def find(tx: Transaction, repository: str, digest: str) -> Blob | None:
     """The blob, if it is linked in that repository."""
     return layers.linked(tx.rows, repository, digest)
+
+
+def another_home(tx: Transaction, repository: str, digest: str) -> str | None:
+    """Another repository that has the blob, too: at a registry that is a copy of this one, it may be mounted from there."""
+    return layers.another_home(tx.rows, repository, digest)
 
 
 def availability(tx: Transaction, repository: str, digest: str) -> str | None:
@@ -108,9 +116,19 @@ async def source(registry: Registry, blob: Blob, *, by_front: bool) -> Source:
     Raises:
         FileNotFoundError: the collector was faster.
     """
-    return await _asked(
-        registry, lambda: registry.blobs.open(blob.digest, blob.generation, by_front=by_front)
-    )
+    try:
+        return await _opened(registry, blob.digest, blob.generation, by_front=by_front)
+    except FileNotFoundError:
+        found = registry.read(_stored, blob.digest)
+        if found is None or found[1] in {"", blob.generation}:
+            raise
+        return await _opened(registry, blob.digest, found[1], by_front=by_front)  # it has just been moved
+
+
+async def _opened(registry: Registry, digest: str, generation: str, *, by_front: bool) -> Source:
+    if registry.blobs.is_far(generation):
+        return await registry.in_thread(lambda: registry.blobs.open(digest, generation, by_front=by_front))
+    return registry.blobs.open(digest, generation, by_front=by_front)
 
 
 async def abort(registry: Registry, upload: Upload) -> None:
@@ -239,6 +257,17 @@ def store(registry: Registry, target: Repository, digest: str, data: bytes) -> N
     registry.write_now(_admit_file, registry.blobs, target, digest, len(data), generation)
 
 
+def read(registry: Registry, blob: Blob, offset: int = 0) -> Iterator[bytes]:
+    """A blob's bytes from an offset on, in pieces. For callers outside an event loop: it blocks.
+
+    Raises:
+        FileNotFoundError: at the first piece: the collector was faster.
+    """
+    if blob.content is not None:
+        return iter([blob.content[offset:]])
+    return registry.blobs.pieces(blob.digest, blob.generation, blob.size - offset, offset)
+
+
 def _is_whole(registry: Registry, digest: str) -> bool:
     """Whether the registry has the blob, with as many bytes as it should have."""
     found = registry.read(_stored, digest)
@@ -246,8 +275,8 @@ def _is_whole(registry: Registry, digest: str) -> bool:
 
 
 def _is_damaged(blobs: BlobStore, digest: str, generation: str, size: int) -> bool:
-    """Whether a file is gone or has another size than its row says. A bucket, which answers from afar, is believed."""
-    return bool(generation) and not blobs.is_remote and blobs.size(digest, generation) != size
+    """Whether a file is gone or has another size than its row says. What is far away is believed."""
+    return bool(generation) and not blobs.is_far(generation) and blobs.size(digest, generation) != size
 
 
 def _stored(tx: Transaction, digest: str) -> tuple[int, str] | None:
@@ -291,20 +320,24 @@ def _link(tx: Transaction, repository: Repository, digest: str) -> None:
     layers.link(tx.rows, repository.id, digest, tx.now, tx.now + tx.limits.grace)
 
 
-def mount(tx: Transaction, repository: Repository, digest: str, source: str | None) -> bool:
+def sources(tx: Transaction, digest: str) -> list[str]:
+    """The names of repositories that have a blob, up to :data:`MAX_SOURCES` (distribution-spec 1.1, end-11 without ``from``)."""
+    return layers.repositories_with(tx.rows, digest, MAX_SOURCES)
+
+
+def mount(tx: Transaction, repository: Repository, digest: str, source: str) -> bool:
     """Link a blob of another repository in ``repository``.
 
     Args:
         tx: the transaction.
         repository: where to.
         digest: the blob.
-        source: the name of the repository that has it; None: any may (distribution-spec 1.1, end-11 without ``from``).
+        source: the name of the repository that has it.
 
     Returns:
-        False if there is no such blob there: then the client uploads.
+        False if there is no such blob there, or the account setting BLOB_MOUNTING forbids it: then the client uploads.
     """
-    there = layers.exists(tx.rows, digest) if source is None else layers.linked(tx.rows, source, digest)
-    if not there:
+    if not account_settings.is_mounting_enabled(tx) or layers.linked(tx.rows, source, digest) is None:
         return False
     _link(tx, repository, digest)
     reach(Point.BLOB_LINKED)

@@ -9,7 +9,7 @@ A round evaluates only repositories that it might find something in: each has an
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
@@ -25,6 +25,7 @@ from careen.db.lifecycle import Action as RunAction
 from careen.db.lifecycle import Run
 from careen.db.repositories import Repository
 from careen.ecr import errors
+from careen.ecr import events as ecr_events
 from careen.faults import Point, reach
 from careen.lifecycle import policy as policies
 from careen.lifecycle.blast import DEFAULT_LIMITS, Limits, breaches
@@ -37,7 +38,7 @@ from careen.lifecycle.plan_hash import plan_hash
 from careen.lifecycle.protection import Protection
 from careen.lifecycle.reason import reason
 from careen.lifecycle.rule import ActionType
-from careen.registry import archive, images, inventory, pins, rules
+from careen.registry import archive, events, images, inventory, pins, rules, trail
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import LIFECYCLE, Cause
 from careen.registry.registry import Registry, Transaction
@@ -240,8 +241,16 @@ def carry_out(registry: Registry, to_do: Planned) -> Ran:
         outcomes = registry.write_now(_carry_out, to_do, run_id, batch)
         if outcomes is None:
             break
-        counts.update(outcomes)
-    registry.write_now(_finish_run, to_do, run_id)
+        counts.update(outcome for _, outcome in outcomes)
+        trail.policy_executed(
+            registry,
+            to_do.repository.name,
+            to_do.holds.policy,
+            to_do.holds.text,
+            to_do.repository.lifecycle_evaluated_at,
+            outcomes,
+        )
+    registry.write_now(_finish_run, to_do, run_id, counts)
     return Ran(
         repository=to_do.repository.name,
         images=len(plan.decisions),
@@ -306,13 +315,14 @@ def _start_run(tx: Transaction, to_do: Planned) -> int:
     return run_id
 
 
-def _finish_run(tx: Transaction, to_do: Planned, run_id: int | None) -> None:
+def _finish_run(tx: Transaction, to_do: Planned, run_id: int | None, counts: Mapping[str, int]) -> None:
     if _still_holds(tx, to_do):
         # Who acted looks again soon: what was skipped may go, and nothing may be in the way of others any more.
         due_at = 0 if to_do.plan.acted_on else next_due(to_do.plan)
         repositories.end_evaluation(tx.rows, to_do.repository.id, to_do.plan.now, due_at)
     if run_id is not None:
         lifecycle_rows.finish_run(tx.rows, run_id, tx.now)
+        events.record(tx, ecr_events.policy_run(to_do.repository.name, run_id, to_do.plan.now, counts))
     reach(Point.RUN_FINISHED)
 
 
@@ -324,8 +334,11 @@ def _still_holds(tx: Transaction, to_do: Planned) -> bool:
 
 def _carry_out(
     tx: Transaction, to_do: Planned, run_id: int, batch: list[tuple[int, Decision]]
-) -> list[str] | None:
-    """Carry out part of a plan and note it. Returns the outcomes, or None if the rules hold no longer."""
+) -> list[tuple[Decision, str]] | None:
+    """Carry out part of a plan and note it. Returns what was decided in the end, and the outcomes.
+
+    None: the rules hold no longer, and nothing was done.
+    """
     if not _still_holds(tx, to_do):
         return None
     done = [(position, *_act(tx, to_do, run_id, decision)) for position, decision in batch]
@@ -344,7 +357,7 @@ def _carry_out(
     ]
     lifecycle_rows.record_actions(tx.rows, run_id, actions)
     reach(Point.RUN_BATCH)
-    return [action.outcome for action in actions]
+    return [(decision, outcome) for _, decision, outcome in done]
 
 
 def _act(tx: Transaction, to_do: Planned, run_id: int, decision: Decision) -> tuple[Decision, str]:

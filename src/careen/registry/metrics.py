@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from careen.clock import Instant
-from careen.db import collections, jobs, layers, trash
+from careen.db import collections, jobs, layers, trash, webhooks
 from careen.db.collections import Total as Total
 from careen.registry.registry import Transaction
 
@@ -32,6 +32,9 @@ class Metrics:
     condemned_bytes: int
     trash_images: int
     jobs: list[Waiting]
+    failing_webhooks: int
+    dead_letters: int
+    """Events that could not be delivered to webhooks."""
 
 
 def measure(tx: Transaction) -> Metrics:
@@ -45,4 +48,6 @@ def measure(tx: Transaction) -> Metrics:
         condemned_bytes=condemned_bytes,
         trash_images=trash.count(tx.rows),
         jobs=[Waiting(*row) for row in jobs.waiting(tx.rows, tx.now)],
+        failing_webhooks=sum(row.error is not None for row in webhooks.every(tx.rows)),
+        dead_letters=sum(webhooks.count_letters(tx.rows).values()),
     )

@@ -14,8 +14,8 @@ from careen.ecr import errors
 from careen.faults import Point, reach
 from careen.lifecycle import policy as policies
 from careen.lifecycle.beyond import Beyond
-from careen.lifecycle.plan import Plan
-from careen.registry import lifecycle, rules
+from careen.lifecycle.plan import Action, Plan
+from careen.registry import lifecycle, rules, trail
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
 
@@ -62,13 +62,14 @@ def results(tx: Transaction, repository: Repository) -> list[PreviewResult]:
     return lifecycle_rows.preview_results(tx.rows, repository.id)
 
 
-def _preview(tx: Transaction, repository_id: int, text: str) -> Plan | None:
+def _preview(tx: Transaction, repository_id: int, text: str) -> tuple[Repository, Plan] | None:
     """What ECR's preview shows: the policy, held back by protection rules. None if the repository is gone."""
     repository = repositories.by_id(tx.rows, repository_id)
     if repository is None:
         return None
     holds = rules.effective_for(tx, repository, text)
-    return lifecycle.plan(tx, repository, replace(holds, beyond=Beyond(protection=holds.beyond.protection)))
+    shown = replace(holds, beyond=Beyond(protection=holds.beyond.protection))
+    return repository, lifecycle.plan(tx, repository, shown)
 
 
 def compute(registry: Registry, repository_id: int) -> None:
@@ -76,9 +77,10 @@ def compute(registry: Registry, repository_id: int) -> None:
     started = registry.read(lambda tx: lifecycle_rows.preview(tx.rows, repository_id))
     if started is None or started.status != IN_PROGRESS:
         return
-    outcome = registry.read(_preview, repository_id, started.policy)
-    if outcome is None:
+    found = registry.read(_preview, repository_id, started.policy)
+    if found is None:
         return
+    repository, outcome = found
     acted_on = [decision for decision in outcome.acted_on if decision.rule_priority is not None]
     results = [
         PreviewResult(
@@ -93,6 +95,11 @@ def compute(registry: Registry, repository_id: int) -> None:
         for position, decision in enumerate(acted_on, start=1)
     ]
     registry.write_now(_keep_preview, started, COMPLETE, results)
+    blocked = (decision for decision in outcome.decisions if decision.action is Action.BLOCKED)
+    evaluated_at = repository.lifecycle_evaluated_at
+    trail.previewed(
+        registry, repository.name, outcome.policy, started.policy, evaluated_at, acted_on, blocked
+    )
 
 
 def fail(tx: Transaction, repository_id: int) -> None:

@@ -3,8 +3,8 @@
 Pulls are remembered in memory and written together every few seconds and at shutdown, so a crash loses at most
 :data:`FLUSH_SECONDS` of them; Amazon ECR itself promises only one update in 24 hours.
 
-A pull says that somebody uses an image, so some do not count: those of clients that name themselves scanners, and those of
-principals on a list (ECR user guide, pull-time-update-exclusions).
+A pull says that somebody uses an image, so some do not count: those of clients that name themselves scanners, those of the scanner
+that we hand the image to, and those of principals on a list (ECR user guide, pull-time-update-exclusions).
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from careen.db import images as image_rows
 from careen.db import pulls as pull_rows
 from careen.db import trash as trash_rows
 from careen.db.pulls import Exclusion as Exclusion
-from careen.ecr import errors
-from careen.registry import images, repositories
+from careen.ecr import arn, errors
+from careen.registry import access, events, images, repositories
 from careen.registry.registry import Registry, Transaction
 
 K = TypeVar("K")
@@ -117,13 +117,14 @@ class MissedPull(NamedTuple):
 
 
 def _write(tx: Transaction, tallies: Mapping[Pull, Tally], missed: Mapping[MissedPull, Tally]) -> None:
-    excluded = {exclusion.principal_arn for exclusion in exclusions(tx)}
-    counting = [
-        (pull.manifest_id, tally.latest, tally.pulls)
-        for pull, tally in tallies.items()
-        if pull.principal_arn not in excluded
-    ]
-    images.record_pulls(tx, counting)
+    excluded = {arn.user_arn(tx.registry_id, access.SCANNER)} | {
+        each.principal_arn for each in exclusions(tx)
+    }
+    counting = {pull: tally for pull, tally in tallies.items() if pull.principal_arn not in excluded}
+    images.record_pulls(
+        tx, [(pull.manifest_id, tally.latest, tally.pulls) for pull, tally in counting.items()]
+    )
+    events.record_pulls(tx, {pull: tally.pulls for pull, tally in counting.items()})
     trash_rows.record_missed(
         tx.rows, [(each.deletion_id, tally.latest, tally.pulls) for each, tally in missed.items()]
     )

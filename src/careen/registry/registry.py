@@ -5,13 +5,18 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
+from careen.audit import AuditLog
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, HOUR, SECOND, Clock, Instant
 from careen.db.engine import Connection, Database
 from careen.lifecycle.cost import DOLLARS_PER_GIB_MONTH
+from careen.scanners.scanner import Scanner
+
+Network = IPv4Network | IPv6Network
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,22 +38,40 @@ class Limits:
     """How often files without a row and abandoned uploads are looked for."""
     trash: Instant = 7 * DAY
     """How long a deleted image can be brought back; 0: not at all."""
+    has_archive: bool = False
+    """Whether the blobs that only archived images need lie in a home of their own."""
     restore_on_pull: bool = False
     """Whether pulling a deleted image brings it back."""
     scrub_every: Instant = 30 * DAY
     """How often everything that is stored is read and compared with its digest."""
     scrub_rate: int = 20_000_000
     """How many bytes a second that reads; 0: as many as the disk gives."""
+    upstream_every: Instant = DAY
+    """How old a cached tag may be before its upstream is asked again."""
     upload_ttl: Instant = DAY
     """How long an upload may stand still before it is abandoned."""
+    events: Instant = 7 * DAY
+    """How long events are kept, and what could not be delivered to a webhook."""
+    pull_events: bool = False
+    """Whether pulls are events though no webhook asks for them."""
+    webhook_timeout: float = 10.0
+    """How many seconds a webhook's receiver may take for an event."""
+    webhook_attempts: int = 12
+    """How often an event is tried before it is a dead letter."""
     pin_grace: Instant = 30 * DAY
     """How long the pins of a feed that stopped reporting are kept."""
     token_ttl: Instant = 12 * HOUR
     """How long an authorization token is valid, as on Amazon ECR."""
+    anonymous_rate: float = 10.0
+    """How many requests a second an address may make without a credential; 0: any number."""
+    anonymous_burst: int = 200
+    """How many of them it may make at once after a rest."""
     scanners: tuple[str, ...] = ()
     """How the User-Agents of clients begin whose pulls do not count, in small letters."""
     price: float = DOLLARS_PER_GIB_MONTH
     """What a GiB of storage costs in a month, in US dollars."""
+    archive_price: float = DOLLARS_PER_GIB_MONTH
+    """The same in the archive's home."""
     max_blob_bytes: int = 52_000 * 1024 * 1024
     """The largest layer: Amazon ECR's quota."""
 
@@ -62,6 +85,8 @@ class Transaction:
     registry_id: str
     region: str
     limits: Limits
+    public_prefix: str
+    """How the names of public repositories begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +112,27 @@ class Registry:
     """Where bytes are hashed and written, off the event loop."""
     scratch_folder: Path
     """For files without a name: on the disk, not in ``/tmp``, which may be memory."""
+    targets_file: Path
+    """Where the destinations of replication are: read by whoever replicates, when it does."""
     limits: Limits = Limits()
     root_key: RootKey | None = None
+    audit: AuditLog | None = None
+    """Where API calls and what the registry does by itself are written down; None: nowhere."""
+    scanner: Scanner | None = None
+    """What looks for vulnerabilities in images; None: nothing does."""
     public_url: str = ""
     """Where clients reach the registry, if a web server stands in front; else they are believed (``Host``)."""
+    public_prefix: str = "public/"
+    """How the names of public repositories begin."""
+    public_host: str = ""
+    """A host name under which clients are offered tokens without a credential; empty: there is none."""
+    proxies: tuple[Network, ...] = ()
+    """Where the web servers are that are believed when they say for whom they ask (``X-Forwarded-For``)."""
+
+    @property
+    def public_alias(self) -> str:
+        """What ECR Public calls this registry."""
+        return self.public_prefix.removesuffix("/")
 
     def single_read(self) -> Transaction:
         """For a use case that runs one statement: what it sees needs no snapshot. The hot reads use it."""
@@ -134,7 +176,9 @@ class Registry:
     def close(self) -> None:
         """Finish what is under way and close the database."""
         self.threads.shutdown()
+        if self.audit is not None:
+            self.audit.close()
         self.database.close()
 
     def _transaction(self, rows: Connection) -> Transaction:
-        return Transaction(rows, self.clock(), self.id, self.region, self.limits)
+        return Transaction(rows, self.clock(), self.id, self.region, self.limits, self.public_prefix)

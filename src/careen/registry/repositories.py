@@ -4,15 +4,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from careen.db import images, layers, repositories
+from careen.db import images, layers, policies, repositories
 from careen.db.repositories import Repository as Repository
 from careen.db.repositories import filters_of as filters_of
 from careen.ecr import errors, mutability
+from careen.ecr import events as ecr_events
 from careen.ecr.mutability import Mutability
 from careen.faults import Point, reach
 from careen.oci import names
+from careen.registry import events, templates
 from careen.registry.deletions import Cause, discard
 from careen.registry.registry import Transaction
+from careen.registry.templates import AppliedFor as AppliedFor
 
 MAX_RESOURCE_TAGS = 50
 
@@ -34,16 +37,52 @@ def require(tx: Transaction, name: str) -> Repository:
     return repository
 
 
-def require_for_push(tx: Transaction, name: str) -> Repository:
-    """The repository to push to; made now if the registry creates on push.
+def require_for_push(tx: Transaction, name: str, *, is_replica: bool = False) -> Repository:
+    """The repository to push to; made now if a template or the settings say that pushes create, or for a replica.
 
     Raises:
         careen.ecr.errors.RepositoryNotFound: there is none, and pushes do not create.
     """
     repository = repositories.by_name(tx.rows, name)
-    if repository is None and tx.limits.create_on_push:
-        return create(tx, name)
+    if repository is None and is_replica:
+        return create_by_template(tx, name, AppliedFor.REPLICATION)
+    if repository is None and creates_on_push(tx, name):
+        return create_by_template(tx, name, AppliedFor.CREATE_ON_PUSH)
     return repository or require(tx, name)
+
+
+def creates_on_push(tx: Transaction, name: str) -> bool:
+    """Whether a push creates a repository of that name: a template says so, or the setting ``create_on_push``."""
+    return tx.limits.create_on_push or templates.matching(tx, name, AppliedFor.CREATE_ON_PUSH) is not None
+
+
+def create_by_template(tx: Transaction, name: str, applied_for: AppliedFor) -> Repository:
+    """Create a repository that nobody asked for by name, with the settings of its template or else Amazon's defaults.
+
+    Args:
+        tx: the transaction.
+        name: the repository's.
+        applied_for: what lets it appear.
+
+    Raises:
+        careen.ecr.errors.RepositoryAlreadyExists: the name is taken.
+        careen.ecr.errors.InvalidParameter: it is no name of a repository.
+    """
+    template = templates.matching(tx, name, applied_for)
+    if template is None:
+        return create(tx, name)
+    made = create(
+        tx,
+        name,
+        tag_mutability=Mutability(template.tag_mutability),
+        filters=templates.filters_of(template),
+        encryption=templates.encryption_of(template),
+        tags=templates.resource_tags_of(template),
+        lifecycle_policy=template.lifecycle_policy,
+    )
+    if template.repository_policy is not None:
+        policies.set_of_repository(tx.rows, made.id, template.repository_policy)
+    return made
 
 
 def create(
@@ -55,8 +94,9 @@ def create(
     scan_on_push: bool = False,
     encryption: dict[str, str] | None = None,
     tags: dict[str, str] | None = None,
+    lifecycle_policy: str | None = None,
 ) -> Repository:
-    """Create a repository.
+    """Create a repository. ``lifecycle_policy`` is canonical text.
 
     Raises:
         careen.ecr.errors.RepositoryAlreadyExists: the name is taken.
@@ -68,7 +108,7 @@ def create(
             "repositoryName", f"must satisfy regular expression '{names.REPOSITORY.pattern}'"
         )
     mutability.validate(tag_mutability, filters)
-    _check_tags(tags or {})
+    check_tags(tags or {})
     repository = Repository(
         id=0,
         name=name,
@@ -76,14 +116,15 @@ def create(
         tag_mutability=tag_mutability,
         tag_mutability_filters=msgspec.json.encode(list(filters or ())).decode(),
         scan_on_push=int(scan_on_push),
-        encryption=msgspec.json.encode(encryption or {"encryptionType": "AES256"}).decode(),
-        lifecycle_policy=None,
+        encryption=msgspec.json.encode(encryption or templates.AES256).decode(),
+        lifecycle_policy=lifecycle_policy,
         lifecycle_evaluated_at=0,
     )
     repository_id = repositories.insert(tx.rows, repository)
     if repository_id is None:
         raise errors.RepositoryAlreadyExists(name, tx.registry_id)
     repositories.put_resource_tags(tx.rows, repository_id, tags or {})
+    events.record(tx, ecr_events.repository_created(name))
     reach(Point.REPOSITORY_CREATED)
     return repository._replace(id=repository_id)
 
@@ -120,6 +161,7 @@ def delete(tx: Transaction, name: str, cause: Cause, *, force: bool = False) -> 
         discard(tx, name, row, cause)
     digests = layers.digests_in(tx.rows, repository.id)
     repositories.delete(tx.rows, repository.id)
+    events.record(tx, ecr_events.repository_deleted(name))
     for digest in digests:
         layers.condemn_if_unlinked(tx.rows, digest)
     reach(Point.REPOSITORY_DELETED)
@@ -149,7 +191,7 @@ def tag_resource(tx: Transaction, name: str, tags: dict[str, str]) -> None:
         careen.ecr.errors.TooManyTags: the repository would have more than 50.
     """
     repository = require(tx, name)
-    _check_tags(repositories.resource_tags(tx.rows, repository.id) | tags)
+    check_tags(repositories.resource_tags(tx.rows, repository.id) | tags)
     repositories.put_resource_tags(tx.rows, repository.id, tags)
 
 
@@ -158,6 +200,11 @@ def untag_resource(tx: Transaction, name: str, keys: list[str]) -> None:
     repositories.remove_resource_tags(tx.rows, require(tx, name).id, keys)
 
 
-def _check_tags(tags: dict[str, str]) -> None:
+def check_tags(tags: dict[str, str]) -> None:
+    """Refuse more resource tags than a repository may have.
+
+    Raises:
+        careen.ecr.errors.TooManyTags: it is so.
+    """
     if len(tags) > MAX_RESOURCE_TAGS:
         raise errors.TooManyTags(MAX_RESOURCE_TAGS)

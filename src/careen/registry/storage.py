@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from careen.blobs.store import BlobStore
 from careen.db import images, layers, trash
+from careen.lifecycle.cost import monthly_dollars
 from careen.registry import gc
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
@@ -49,6 +50,8 @@ class Storage(NamedTuple):
     """Of all files that the store holds, as the store says. Beyond ``file_bytes`` are only bytes on their way out or in."""
     archive_bytes: int
     """The part of ``blob_bytes`` that only archived images need."""
+    archive_home_bytes: int
+    """The part of ``file_bytes`` that lies in the archive's home."""
     trash_images: int
     """Deleted images that can still come back."""
     trash_bytes: int
@@ -56,7 +59,7 @@ class Storage(NamedTuple):
     unneeded_bytes: int
     """The part of ``blob_bytes`` that no image needs: it waits for its grace period to end, or for the collector."""
     condemned_bytes: int
-    """Of blobs that are gone, whose files are about to go."""
+    """Of blobs that are gone or lie elsewhere by now, whose files are about to go."""
     orphan_bytes: int
     """Of files that no row names: left by a crash, or a commit under way."""
     upload_bytes: int
@@ -71,6 +74,11 @@ class Storage(NamedTuple):
     def billed_bytes(self) -> int:
         """What Amazon ECR would bill: the layers of each repository once."""
         return sum(repository.billed for repository in self.repositories)
+
+    def monthly_dollars(self, price: float, archive_price: float) -> float:
+        """What all of it costs in a month, if a GiB costs so much, and another price in the archive's home."""
+        dear = self.disk_bytes - self.archive_home_bytes
+        return monthly_dollars(dear, price) + monthly_dollars(self.archive_home_bytes, archive_price)
 
     @property
     def disk_bytes(self) -> int:
@@ -93,6 +101,7 @@ def account(registry: Registry) -> Storage:
         file_bytes=totals.blob_bytes - totals.inline_bytes,
         stored_bytes=stored,
         archive_bytes=totals.archive_bytes,
+        archive_home_bytes=totals.archive_home_bytes,
         trash_images=trash_images,
         trash_bytes=trash_bytes,
         unneeded_bytes=totals.blob_bytes - totals.referenced_bytes - trash_bytes,
@@ -127,14 +136,16 @@ def of_images(tx: Transaction, repository: str) -> list[ImageStorage]:
 
 def damaged(registry: Registry) -> list[str]:
     """The digests of blobs whose files are gone, or have another size than they should: a push of the same bytes mends them."""
-    if registry.blobs.is_remote:
-        return []
     suspects = registry.read(_suspects, registry.blobs)
     return registry.read(_still_there, suspects) if suspects else []
 
 
 def _suspects(tx: Transaction, blobs: BlobStore) -> list[tuple[str, str, int]]:
-    return [row for row in layers.files(tx.rows) if blobs.size(row[0], row[1]) != row[2]]
+    return [
+        row
+        for row in layers.files(tx.rows)
+        if not blobs.is_far(row[1]) and blobs.size(row[0], row[1]) != row[2]
+    ]
 
 
 def _still_there(tx: Transaction, suspects: list[tuple[str, str, int]]) -> list[str]:

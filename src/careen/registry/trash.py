@@ -18,9 +18,10 @@ from careen.db.repositories import Repository
 from careen.db.trash import Deletion as Deletion
 from careen.db.trash import Trashed as Trashed
 from careen.ecr import errors
+from careen.ecr import events as ecr_events
 from careen.faults import Point, reach
 from careen.oci import manifest as manifests
-from careen.registry import archive, images, pins
+from careen.registry import archive, events, images, pins, replication
 from careen.registry import repositories as repository_cases
 from careen.registry.deletions import Ended
 from careen.registry.pins import InUse
@@ -188,6 +189,8 @@ class _Restoring:
         for deletion_id in trash.find_all(tx.rows, repository.name, trashed.digest):
             trash.take_out(tx.rows, deletion_id)
             trash.end(tx.rows, deletion_id, ended, self.by, tx.now)
+        events.record(tx, ecr_events.restored(repository.name, trashed.digest, tags, self.by))
+        replication.restored(tx, row.id)
         return Restored(repository.name, trashed.digest, tags, taken)
 
 

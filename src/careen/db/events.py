@@ -1,0 +1,99 @@
+"""The log of events: appended to in the transaction of what they tell of, read from any place on, pruned from its beginning."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from careen.clock import Instant
+from careen.db.engine import Connection
+
+
+class EventRow(NamedTuple):
+    """A row of ``events``."""
+
+    id: int
+    recorded_at: Instant
+    detail_type: str
+    action: str
+    repository: str | None
+    detail: str
+    """JSON."""
+
+
+_COLUMNS = ", ".join(EventRow._fields)
+
+
+def insert(
+    rows: Connection, recorded_at: Instant, detail_type: str, action: str, repository: str | None, detail: str
+) -> int:
+    """Append an event. Returns its id, higher than any before."""
+    added = rows.execute(
+        "INSERT INTO events (recorded_at, detail_type, action, repository, detail) VALUES (?, ?, ?, ?, ?)",
+        (recorded_at, detail_type, action, repository, detail),
+    )
+    return added.lastrowid or 0
+
+
+def latest(rows: Connection) -> int:
+    """The id of the last event that was ever recorded; 0: none."""
+    return int(rows.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+
+
+def oldest(rows: Connection) -> int | None:
+    """The id of the first event that is still there."""
+    found: int | None = rows.execute("SELECT min(id) FROM events").fetchone()[0]
+    return found
+
+
+def after(rows: Connection, event_id: int, limit: int) -> list[EventRow]:
+    """Up to ``limit`` events that follow an id, in order."""
+    found = rows.execute(
+        f"SELECT {_COLUMNS} FROM events WHERE id > :after ORDER BY id LIMIT :limit",
+        {"after": event_id, "limit": limit},
+    )
+    return [EventRow._make(row) for row in found]
+
+
+def before(
+    rows: Connection,
+    event_id: int,
+    limit: int,
+    repository: str | None,
+    detail_types: Sequence[str],
+    actions: Sequence[str],
+) -> list[EventRow]:
+    """Up to ``limit`` events below an id, the latest first; None and empty lists select all."""
+    found = rows.execute(
+        f"SELECT {_COLUMNS} FROM events WHERE id < :before AND (:repository IS NULL OR repository = :repository)"
+        " AND (:types = '[]' OR detail_type IN (SELECT value FROM json_each(:types)))"
+        " AND (:actions = '[]' OR action IN (SELECT value FROM json_each(:actions)))"
+        " ORDER BY id DESC LIMIT :limit",
+        {
+            "before": event_id,
+            "limit": limit,
+            "repository": repository,
+            "types": msgspec.json.encode(list(detail_types)).decode(),
+            "actions": msgspec.json.encode(list(actions)).decode(),
+        },
+    )
+    return [EventRow._make(row) for row in found]
+
+
+def one(rows: Connection, event_id: int) -> EventRow | None:
+    """The event of that id."""
+    row = rows.execute(f"SELECT {_COLUMNS} FROM events WHERE id = :id", {"id": event_id}).fetchone()
+    return None if row is None else EventRow._make(row)
+
+
+def prune(rows: Connection, until: Instant, limit: int) -> int:
+    """Delete up to ``limit`` events from before ``until`` that no dead letter names. Returns how many.
+
+    The last event stays, however old: the next id is the one after it, and no id is given twice.
+    """
+    return rows.execute(
+        "DELETE FROM events WHERE id IN (SELECT id FROM events e WHERE recorded_at < :until"
+        " AND id < (SELECT max(id) FROM events)"
+        " AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.event_id = e.id) ORDER BY id LIMIT :limit)",
+        {"until": until, "limit": limit},
+    ).rowcount

@@ -1,0 +1,169 @@
+"""Deliveries: events on their way to webhooks, in an event loop on a thread of the worker's.
+
+A task for each webhook takes its events in order and one at a time, so that a receiver that is slow or gone holds up itself alone.
+What was taken is taken at least once: after a crash an event goes out again, with the same ``webhook-id``. One worker delivers:
+``careen serve`` has one.
+"""
+
+import asyncio
+import contextlib
+import ssl
+import threading
+
+import httpx2
+import msgspec
+import structlog
+
+from careen.clock import SECOND, system_now
+from careen.ecr import events as ecr_events
+from careen.ecr.events import Stamped
+from careen.iam import standard_webhooks
+from careen.registry import webhooks
+from careen.registry.registry import Registry
+from careen.registry.webhooks import Due, WebhookRow
+
+LOOK_SECONDS = 0.1
+"""How often it is looked whether something was committed (5 µs)."""
+
+FIRST_WAIT = 1.0
+"""Seconds after a first failure; every further one doubles them."""
+
+LONGEST_WAIT = 3600.0
+
+TROUBLE_SECONDS = 5.0
+"""How long a webhook rests when the database refuses what has to be written down."""
+
+SKIPPED = 1000
+"""So many events that a webhook does not ask for are passed over before that is written down: a restart looks at them again."""
+
+ANSWER_BYTES = 64 * 1024
+"""How much of an answer is read, so that the connection can be used again."""
+
+log = structlog.get_logger()
+
+
+def run(registry: Registry, stop: threading.Event, first_wait: float = FIRST_WAIT) -> None:
+    """Deliver until ``stop`` is set. An attempt that is under way then is given up, and made again after the next start."""
+    asyncio.run(_Deliveries(registry, first_wait).run(stop))
+
+
+class _Deliveries:
+    """All webhooks of a registry."""
+
+    def __init__(self, registry: Registry, first_wait: float) -> None:
+        self._registry = registry
+        self._first_wait = first_wait
+        self._news = asyncio.Event()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._client: httpx2.AsyncClient | None = None
+
+    async def run(self, stop: threading.Event) -> None:
+        version = -1
+        while not stop.is_set():
+            try:
+                version = self._look(version)
+            except Exception:
+                log.exception("webhooks could not be read; trying again")
+            await asyncio.sleep(LOOK_SECONDS)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _look(self, version: int) -> int:
+        """If something was committed, wake every webhook's task, and begin those that are new."""
+        now = self._registry.database.version()
+        if now != version:
+            self._tasks = {key: task for key, task in self._tasks.items() if not task.done()}
+            for webhook_id in self._registry.read(webhooks.ids):
+                if webhook_id not in self._tasks:
+                    self._tasks[webhook_id] = asyncio.create_task(self._serve(webhook_id))
+            self._news.set()
+            self._news = asyncio.Event()
+        return now
+
+    async def _serve(self, webhook_id: int) -> None:
+        """Go on with one webhook until it is gone."""
+        position, is_there = 0, True
+        while is_there:
+            news = self._news  # before the rows are read: what is committed after that is not missed
+            try:
+                due = self._registry.read(webhooks.due, webhook_id, position)
+                is_there = due is not None
+                if due is not None:
+                    position = await self._step(due, position, news)
+            except Exception:
+                # The disk is full, say. The others go on, and so will this one.
+                log.exception("a webhook rests", webhook=webhook_id, seconds=TROUBLE_SECONDS)
+                await asyncio.sleep(TROUBLE_SECONDS)
+
+    async def _step(self, due: Due, position: int, news: asyncio.Event) -> int:
+        """Send what is due, or wait for news. Returns up to where nothing is to be sent any more."""
+        if due.event is not None:
+            await self._deliver(due, due.event)
+        elif due.position > position:
+            if due.position - due.webhook.cursor >= SKIPPED:
+                await self._registry.write(webhooks.skip, due)
+        else:
+            await news.wait()
+        return due.position
+
+    async def _deliver(self, due: Due, event: Stamped) -> None:
+        error = await self._attempt(due.webhook, event)
+        if error is None:
+            await self._registry.write(webhooks.delivered, due)
+            return
+        attempts = await self._registry.write(webhooks.failed, due, error)
+        if attempts:
+            log.info("a webhook failed", webhook=due.webhook.name, attempts=attempts, error=error)
+            await self._pause(due.webhook.id, attempts)
+        else:
+            log.error("an event became a dead letter", webhook=due.webhook.name, error=error)
+
+    async def _pause(self, webhook_id: int, attempts: int) -> None:
+        """Wait before the next attempt, unless somebody changes the webhook, which begins anew then."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(self._first_wait * 2 ** (attempts - 1), LONGEST_WAIT)
+        while loop.time() < until:
+            news = self._news
+            if self._registry.read(webhooks.attempts, webhook_id) != attempts:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), until - loop.time())
+
+    async def _attempt(self, webhook: WebhookRow, event: Stamped) -> str | None:
+        """Send an event. Returns what went wrong; None: the receiver took it."""
+        registry = self._registry
+        if self._client is None:  # most registries have no webhook: they are spared the 9 MB that it takes
+            # The system's authorities, as any other program here; no proxy, no netrc: what the settings do not say is not done.
+            self._client = httpx2.AsyncClient(
+                verify=ssl.create_default_context(), timeout=None, trust_env=False, follow_redirects=False
+            )
+        body = msgspec.json.encode(ecr_events.envelope(event, account=registry.id, region=registry.region))
+        headers = standard_webhooks.headers(
+            webhooks.secrets(registry, webhook),
+            ecr_events.event_id(event, registry.id),
+            system_now() // SECOND,
+            body,
+        )
+        try:
+            async with (
+                asyncio.timeout(registry.limits.webhook_timeout),
+                self._client.stream(
+                    "POST",
+                    webhook.url,
+                    content=body,
+                    headers={"content-type": "application/json", "user-agent": "careen", **headers},
+                ) as response,
+            ):
+                size = 0
+                async for piece in response.aiter_raw():
+                    size += len(piece)
+                    if size > ANSWER_BYTES:
+                        break
+        except TimeoutError:
+            return f"no answer within {registry.limits.webhook_timeout:g} seconds"
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as failure:
+            return f"{type(failure).__name__}: {failure}"[:500]
+        return None if response.is_success else f"the receiver answered {response.status_code}"

@@ -1,0 +1,1 @@
+"""Replication at work: the registry decides what is copied and deleted elsewhere; here it is done, by ``careen.upstream``."""
