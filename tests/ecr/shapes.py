@@ -1,6 +1,7 @@
 """Values drawn from the shapes of a service model, and how a client sees them."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -31,21 +32,25 @@ def output_of(name: str) -> StructureShape:
     return shape
 
 
-def values(shape: Shape, depth: int = 0) -> st.SearchStrategy[Any]:
+Strings = Callable[[Shape, int, int | None], st.SearchStrategy[str]]
+"""Texts of a shape, of so many characters at least and at most."""
+
+
+def values(shape: Shape, depth: int = 0, strings: Strings | None = None) -> st.SearchStrategy[Any]:
     """Values of a shape as our handlers hold them: bytes, instants, and all that its traits allow."""
     least, most = shape.metadata.get("min", 0), shape.metadata.get("max")
     match shape:
         case StructureShape():
-            members = {name: values(inner, depth + 1) for name, inner in shape.members.items()}
+            members = {name: values(inner, depth + 1, strings) for name, inner in shape.members.items()}
             required = {name: members.pop(name) for name in shape.required_members}
             return st.fixed_dictionaries(required, optional=members if depth < 3 else {})
         case ListShape():
-            return st.lists(values(shape.member, depth + 1), min_size=least, max_size=max(least, 2))
+            return st.lists(values(shape.member, depth + 1, strings), min_size=least, max_size=max(least, 2))
         case MapShape():
             return st.dictionaries(values(shape.key), values(shape.value), max_size=2)
     match shape.type_name:
         case "string":
-            return _strings(shape, least, most)
+            return (strings or _strings)(shape, least, most)
         case "boolean":
             return st.booleans()
         case "integer":

@@ -10,7 +10,7 @@ from careen.ecr.common_errors import UnknownOperation
 from careen.ecr.model import ecr, operation, service
 
 LIGHT = [
-    *(f"ecr.{name}" for name in ("arn", "common_errors", "errors", "mutability", "pages", "query")),
+    *(f"ecr.{name}" for name in ("arn", "common_errors", "errors", "mutability", "pages")),
     *(f"iam.{name}" for name in ("actions", "keys", "managed", "tokens")),
 ]
 

@@ -22,6 +22,10 @@ _REPOSITORY_ARN = re.compile(
     r":(?P<registry_id>[0-9]{12}):repository/(?P<repository>.+)"
 )
 
+_ROLE_ARN = re.compile(
+    r"arn:aws:iam::(?P<registry_id>[0-9]{12}):role/(?:[!-~]*/)?(?P<name>[\w+=,.@-]+)", re.ASCII
+)
+
 _API_HOST = re.compile(r"api\.ecr(?P<rest>\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?(?::[0-9]+)?)")
 
 
@@ -92,9 +96,30 @@ def repository_uri(host: str, repository: str) -> str:
     return f"{host}/{repository}"
 
 
-def user_arn(registry_id: str, user: str) -> str:
-    """The ARN of an IAM user."""
-    return f"arn:aws:iam::{registry_id}:user/{user}"
+def user_arn(registry_id: str, user: str, path: str = "/") -> str:
+    """The ARN of an IAM user, with its path: ``/`` or ``/team/``."""
+    return f"arn:aws:iam::{registry_id}:user{path}{user}"
+
+
+def role_arn(registry_id: str, role: str, path: str = "/") -> str:
+    """The ARN of an IAM role, with its path."""
+    return f"arn:aws:iam::{registry_id}:role{path}{role}"
+
+
+def parse_role_arn(text: str, registry_id: str) -> str | None:
+    """The name of a registry's role, from its ARN with whatever path; None: no ARN of a role of this registry."""
+    match = _ROLE_ARN.fullmatch(text)
+    return match["name"] if match is not None and match["registry_id"] == registry_id else None
+
+
+def session_arn(registry_id: str, role: str, session: str) -> str:
+    """The ARN of whoever has assumed a role: without the role's path."""
+    return f"arn:aws:sts::{registry_id}:assumed-role/{role}/{session}"
+
+
+def provider_arn(registry_id: str, issuer: str) -> str:
+    """The ARN of an OpenID Connect provider, from its URL without ``https://``."""
+    return f"arn:aws:iam::{registry_id}:oidc-provider/{issuer}"
 
 
 def root_arn(registry_id: str) -> str:

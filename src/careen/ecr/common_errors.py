@@ -23,6 +23,17 @@ class Serialization(EcrError):
     code = "SerializationException"
 
 
+class Validation(EcrError):
+    """A parameter of a query call is missing or fails a constraint of the model. Observed: hashicorp/terraform#18303."""
+
+    code = "ValidationError"
+
+    def __init__(self, parameter: str, constraint: str) -> None:
+        super().__init__(
+            f"1 validation error detected: Value at '{parameter}' failed to satisfy constraint: {constraint}"
+        )
+
+
 class RequestTimeout(EcrError):
     """The rest of the body did not come in time. AWS's SDKs try such a request again."""
 

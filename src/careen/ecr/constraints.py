@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sized
 from typing import Any
 
+import re2
 from botocore.model import Shape
 
 Check = Callable[[Any], None]
@@ -106,8 +107,11 @@ def _enum(shape: Shape, values: list[str]) -> Check:
 
 
 def _pattern(shape: Shape, pattern: str) -> Check:
-    # AWS matches the whole value and knows only ASCII classes, anchored or not.
-    matches = re.compile(_LINEAR.get(pattern, pattern), re.ASCII).fullmatch
+    # AWS matches the whole value and knows only ASCII classes, anchored or not; where a pattern asks for all letters there
+    # are, as those of IAM's tags do, it names Unicode's categories, which re does not know.
+    is_unicode = r"\p{" in pattern
+    compiled = re2.compile(pattern) if is_unicode else re.compile(_LINEAR.get(pattern, pattern), re.ASCII)
+    matches = compiled.fullmatch
     quoted = f"'{pattern}'" if shape.name == "RepositoryName" else f"pattern: {pattern}"
     reason = worded(shape, f"must satisfy regular expression {quoted}")
 

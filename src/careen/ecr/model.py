@@ -5,7 +5,8 @@ this by moto and LocalStack, and is pinned by our lock file. What we use of it i
 ``writer``, which walk shapes.
 
 A :class:`Service` is all the wire needs to serve a model. ECR's and ECR Public's come with botocore; our
-own, in the same JSON format, is in ``models/``.
+own, in the same JSON format, is in ``models/``. IAM and STS, which keep the registry's users and roles, speak the
+older query protocol (``careen.ecr.query``).
 
 Importing this takes botocore's model and loader, not its sessions or credentials: nothing is read from the
 environment or from the operator's home.
@@ -25,7 +26,7 @@ from careen.ecr.common_errors import UnknownOperation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
-    """One service of AWS JSON 1.1, as its model describes it."""
+    """One service of AWS, as its model describes it."""
 
     model: ServiceModel
     """botocore's view: operations and shapes."""
@@ -34,7 +35,10 @@ class Service:
     """The raw model: what ``model`` hides, such as which exceptions are faults."""
 
     target_prefix: str
-    """What stands before the operation in X-Amz-Target: ``AmazonEC2ContainerRegistry_V20150921``."""
+    """What stands before the operation in X-Amz-Target: ``AmazonEC2ContainerRegistry_V20150921``.
+
+    Empty: it speaks the query protocol, where the form names the operation.
+    """
 
     signing_name: str
     """The service in the credential scope of a signature: ``ecr``."""
@@ -70,26 +74,39 @@ def service(description: Mapping[str, Any], name: str) -> Service:
     """
     model = ServiceModel(description, name)
     metadata = description["metadata"]
-    return Service(model, description, metadata["targetPrefix"], model.signing_name)
+    return Service(model, description, metadata.get("targetPrefix", ""), model.signing_name)
 
 
 @cache
 def ecr() -> Service:
-    """Amazon ECR, 2015-09-21, as the installed botocore describes it.
-
-    botocore looks into ``~/.aws/models`` before its own data, for users who add models to the AWS CLI. What
-    a registry serves must not depend on who started it, so only botocore's own data is searched.
-    """
+    """Amazon ECR, 2015-09-21, as the installed botocore describes it."""
     return _amazons("ecr")
 
 
 @cache
+def iam() -> Service:
+    """AWS IAM, 2010-05-08: users, roles, keys and their policies."""
+    return _amazons("iam")
+
+
+@cache
+def sts() -> Service:
+    """AWS STS, 2011-06-15: who is calling, and temporary credentials."""
+    return _amazons("sts")
+
+
+@cache
 def ecr_public() -> Service:
-    """Amazon ECR Public, 2020-10-30, from the same place as :func:`ecr`."""
+    """Amazon ECR Public, 2020-10-30."""
     return _amazons("ecr-public")
 
 
 def _amazons(name: str) -> Service:
+    """A service of Amazon's, from the installed botocore.
+
+    botocore looks into ``~/.aws/models`` before its own data, for users who add models to the AWS CLI. What
+    a registry serves must not depend on who started it, so only botocore's own data is searched.
+    """
     loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
     return service(loader.load_service_model(name, "service-2"), name)
 

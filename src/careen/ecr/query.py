@@ -1,87 +1,132 @@
-"""The little of AWS's query protocol that ``sts get-caller-identity`` speaks: form in, XML out.
+"""AWS's query protocol, the server's side: form in, XML out. IAM and STS, which are older than JSON, speak no other.
 
-Terraform, the AWS CLI and most SDKs ask STS who they are before anything else. STS speaks no JSON, so here
-is a call's form body, an answer of flat text members and an error, in STS's namespace and with its codes,
-which are older than the JSON services' names for the same refusals.
+::
+
+    sent = query.read(body)                              # the operation, the version of its service, the other fields
+    parameters = query.parse(operation, sent)            # {"UserName": "ci"}
+    body = query.write(operation, {"User": {...}}, request_id)
+    status, headers, body = query.write_error(service, error, request_id)
+
+Everything is read from the operation's shapes, as in ``careen.ecr.wire``. The codes of refusals that are no operation's are
+older than the JSON services' names for the same; here they are under their names of this protocol.
 """
 
-import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
-from careen.ecr.common_errors import Serialization
+from botocore.model import OperationModel
+
+from careen.ecr import common_errors, errors, form, xml
+from careen.ecr.common_errors import Serialization, Validation
+from careen.ecr.constraints import Refused
 from careen.ecr.errors import EcrError
+from careen.ecr.model import Service
+from careen.ecr.parser import Parser, parser
+from careen.ecr.xml import Writer, element, text
 
 CONTENT_TYPE = "text/xml"
-NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
-VERSION = "2011-06-15"
 
-_MAX_FIELDS = 100
+_MAX_FIELDS = 500
 
-_CODES = {
-    "AccessDeniedException": ("AccessDenied", 403),
-    "ExpiredTokenException": ("ExpiredToken", 403),
-    "IncompleteSignatureException": ("IncompleteSignature", 400),
-    "InvalidSignatureException": ("SignatureDoesNotMatch", 403),
-    "MissingAuthenticationTokenException": ("MissingAuthenticationToken", 403),
-    "SerializationException": ("MalformedInput", 400),
-    "ServerException": ("InternalFailure", 500),
-    "UnknownOperationException": ("InvalidAction", 400),
-    "UnrecognizedClientException": ("InvalidClientTokenId", 403),
+_CODES: dict[type[EcrError], tuple[str, int]] = {
+    common_errors.AccessDenied: ("AccessDenied", 403),
+    common_errors.ExpiredToken: ("ExpiredToken", 403),
+    common_errors.IncompleteSignature: ("IncompleteSignature", 400),
+    common_errors.InvalidSignature: ("SignatureDoesNotMatch", 403),
+    common_errors.MissingAuthenticationToken: ("MissingAuthenticationToken", 403),
+    common_errors.Serialization: ("MalformedInput", 400),
+    common_errors.UnknownOperation: ("InvalidAction", 400),
+    common_errors.UnrecognizedClient: ("InvalidClientTokenId", 403),
+    errors.ServerFault: ("InternalFailure", 500),
 }
-"""A JSON service's code to the query protocol's, with its status (STS API reference, "Common Errors")."""
-
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no XML 1.0 document can hold, escaped or not."""
+"""What the query protocol calls the refusals that are no operation's, with their statuses (STS API reference, "Common Errors")."""
 
 
-class Call(NamedTuple):
-    """A query call."""
+class Sent(NamedTuple):
+    """A call as it was sent."""
 
     action: str
     """The operation: ``GetCallerIdentity``."""
-    parameters: Mapping[str, str]
-    """The other fields, Version among them."""
+    version: str
+    """The version of the service's API: ``2011-06-15``. It tells the services apart."""
+    fields: Sequence[tuple[str, str]]
+    """The parameters, by their names in the form."""
 
 
-def parse(body: bytes) -> Call:
+def read(body: bytes) -> Sent:
     """The call in a request's form body.
 
     Raises:
         Serialization: not a form, or one without an Action.
     """
     try:
-        fields = dict(
-            parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=_MAX_FIELDS)
+        fields = parse_qsl(
+            body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=_MAX_FIELDS
         )
     except ValueError:
         raise Serialization("The request body is not a form") from None
-    if not (action := fields.pop("Action", "")):
+    named = dict(fields)
+    if not named.get("Action"):
         raise Serialization("The request has no Action")
-    return Call(action, fields)
+    parameters = [field for field in fields if field[0] not in {"Action", "Version"}]
+    return Sent(named["Action"], named.get("Version", ""), parameters)
 
 
-def write(action: str, result: Mapping[str, str], request_id: str) -> bytes:
-    """The body of a successful answer whose members are text."""
-    members = "".join(f"<{name}>{_text(value)}</{name}>" for name, value in result.items())
-    return (
-        f'<{action}Response xmlns="{NAMESPACE}"><{action}Result>{members}</{action}Result>'
-        f"<ResponseMetadata><RequestId>{_text(request_id)}</RequestId></ResponseMetadata></{action}Response>"
-    ).encode()
+def parse(operation: OperationModel, sent: Sent) -> dict[str, Any]:
+    """The parameters of a call, by the names of the model's members.
+
+    Raises:
+        Serialization: fields of another form than the operation takes.
+        Validation: a member that is missing or fails a constraint of the model.
+    """
+    try:
+        parameters: dict[str, Any] = _parser(operation)(form.tree(sent.fields))
+    except Refused as refused:
+        if not refused.malformed:
+            raise Validation(refused.path, refused.reason) from None
+        where = f" at '{refused.path}'" if refused.steps else ""
+        raise Serialization(refused.reason + where) from None
+    return parameters
 
 
-def write_error(error: EcrError, request_id: str) -> tuple[int, dict[str, str], bytes]:
+def write(operation: OperationModel, result: Mapping[str, Any], request_id: str) -> bytes:
+    """The body of a successful answer. Members that are None are left out.
+
+    Raises:
+        TypeError: the result is not of the operation's output shape: our bug.
+    """
+    namespace = operation.service_model.metadata["xmlNamespace"]
+    content = _writer(operation)(result) + element("ResponseMetadata", element("RequestId", text(request_id)))
+    return element(f"{operation.name}Response", content, f' xmlns="{namespace}"').encode()
+
+
+def write_error(service: Service, error: EcrError, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """The status, headers and body of a refusal."""
-    code, status = _CODES.get(error.code, (error.code, error.status))
+    code, status = _CODES.get(type(error), (error.code, error.status))
     fault = "Receiver" if status >= 500 else "Sender"
-    body = (
-        f'<ErrorResponse xmlns="{NAMESPACE}"><Error><Type>{fault}</Type><Code>{code}</Code>'
-        f"<Message>{_text(error.message)}</Message></Error><RequestId>{_text(request_id)}</RequestId></ErrorResponse>"
+    content = element("Type", fault) + element("Code", text(code)) + element("Message", text(error.message))
+    body = element(
+        "ErrorResponse",
+        element("Error", content) + element("RequestId", text(request_id)),
+        f' xmlns="{service.model.metadata["xmlNamespace"]}"',
     )
     return status, {"content-type": CONTENT_TYPE}, body.encode()
 
 
-def _text(value: str) -> str:
-    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", value))
+@cache
+def _parser(operation: OperationModel) -> Parser:
+    if operation.input_shape is None:
+        return lambda _: {}
+    read_fields, check = form.reader(operation.input_shape), parser(operation.input_shape)
+    return lambda fields: check(read_fields(fields))
+
+
+@cache
+def _writer(operation: OperationModel) -> Writer:
+    shape = operation.output_shape
+    if shape is None:
+        return lambda _: ""
+    inner = xml.writer(shape)
+    return lambda result: element(shape.serialization["resultWrapper"], inner(result))

@@ -17,7 +17,9 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 MAX_TEXT = 16 * 1024
 """Longer text is cut: CloudTrail's records have 256 KB at most, and a manifest may have 4 MiB."""
 
-_SECRETS = {"authorizationtoken", "password", "secret", "secretaccesskey", "sessiontoken", "secretstring"}
+_SECRETS = {
+    "authorizationtoken", "password", "secret", "secretaccesskey", "sessiontoken", "secretstring", "tokencode", "webidentitytoken",
+}  # fmt: skip
 
 _READING = (
     "BatchCheck", "BatchGet", "Describe", "Diff", "Explain", "Forecast", "Get", "Lint", "List", "Simulate", "Validate",
