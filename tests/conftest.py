@@ -16,6 +16,8 @@ import pytest
 from careen import server as composition
 from careen.registry.registry import Registry
 from careen.settings import Settings
+from tests.pins.cluster import Cluster
+from tests.pins.cluster import running as kubernetes
 from tests.seaweed import S3
 from tests.server import Server, running
 
@@ -60,6 +62,13 @@ def key_of(server: Server) -> Callable[[str], dict[str, str]]:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """An S3 server that many tests share; every test uses a place of its own in its bucket."""
     with S3(tmp_path_factory.mktemp("s3") / "weed").running() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One Kubernetes API; every test has namespaces of its own."""
+    with kubernetes(tmp_path_factory.mktemp("cluster")) as started:
         yield started
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,11 +116,8 @@ class Server:
     def boto(self, service: str = "ecr", **options: Any) -> Any:
         """A boto3 client of this registry."""
         import boto3
-        import botocore.session
         from botocore.config import Config
 
-        session = botocore.session.get_session()
-        session.get_component("data_loader").search_paths.append(str(OWN_MODELS))
         defaults = {
             "endpoint_url": self.url,
             "region_name": REGION,
@@ -127,7 +125,7 @@ class Server:
             "aws_secret_access_key": SECRET_ACCESS_KEY,
             "config": Config(retries={"total_max_attempts": 1}),
         }
-        return boto3.Session(botocore_session=session).client(service, **(defaults | options))
+        return boto3.Session(botocore_session=botocore_session()).client(service, **(defaults | options))
 
     def aws_environment(self) -> dict[str, str]:
         """The environment in which the AWS CLI talks to this registry: what `careen serve` tells people to paste."""
@@ -135,12 +133,23 @@ class Server:
             "AWS_ENDPOINT_URL_ECR": self.url,
             "AWS_ENDPOINT_URL_ECR_PUBLIC": self.url,
             "AWS_ENDPOINT_URL_STS": self.url,
+            "AWS_ENDPOINT_URL_IAM": self.url,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_PAGER": "",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+
+@cache
+def botocore_session() -> Any:
+    """One session for all clients: it remembers the service models, and IAM's takes half a second to read."""
+    import botocore.session
+
+    session = botocore.session.get_session()
+    session.get_component("data_loader").search_paths.append(str(OWN_MODELS))
+    return session
 
 
 SomeServer = TypeVar("SomeServer", bound=Server)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from careen.audit import AuditLog
@@ -134,7 +136,7 @@ def test_what_is_refused_is_written_down(
     found = since()
     assert [(each["eventName"], each["errorCode"], each["readOnly"]) for each in found] == [
         ("DescribeRepositories", "InvalidSignatureException", True),
-        ("UnknownOperation", "UnrecognizedClientException", False),
+        ("GetCallerIdentity", "UnrecognizedClientException", True),
         ("Login", "UNAUTHORIZED", False),
     ]
     assert [each["userIdentity"]["type"] for each in found] == ["Unknown"] * 3
@@ -299,3 +301,30 @@ def test_the_log_is_its_owners_and_groups(tmp_path: Path) -> None:
         ["stat", "-c", "%a", tmp_path / "audit.jsonl"], capture_output=True, text=True, check=True
     ).stdout
     assert int(mode, 8) & 0o007 == 0
+
+
+def test_what_happens_to_users_is_written_down_without_their_secrets(
+    audited: tuple[Server, Path], since: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """IAM's and STS's calls too: who was made, who got a key, who tried a role; never a secret or a token."""
+    server, path = audited
+    iam = server.boto("iam")
+    iam.create_user(UserName="audited")
+    iam.get_user(UserName="audited")
+    secret = iam.create_access_key(UserName="audited")["AccessKey"]["SecretAccessKey"]
+    role = f"arn:aws:iam::{REGISTRY_ID}:role/none"
+    anybody = server.boto("sts", config=Config(signature_version=UNSIGNED))
+    with pytest.raises(ClientError):
+        anybody.assume_role_with_web_identity(
+            RoleArn=role, RoleSessionName="run", WebIdentityToken="a-token.of.somebody"
+        )
+    created, key, refused = since()
+    assert named([created, key, refused]) == ["CreateUser", "CreateAccessKey", "AssumeRoleWithWebIdentity"]
+    assert created["eventSource"] == "iam.amazonaws.com"
+    assert created["requestParameters"] == {"UserName": "audited"}
+    assert created["userIdentity"]["type"] == "Root"
+    assert (refused["errorCode"], refused["userIdentity"]["type"]) == ("InvalidIdentityToken", "Unknown")
+    assert refused["requestParameters"]["RoleArn"] == role
+    written = path.read_text()
+    assert secret not in written
+    assert "a-token.of.somebody" not in written

@@ -42,6 +42,12 @@ class Point(Enum):
     """The repository is there with all its images."""
     POLICY_SET = "policy.set"
     """The old policy holds, or none."""
+    IDENTITY_CREATED = "identity.created"
+    """The user or role is not there."""
+    IDENTITY_CHANGED = "identity.changed"
+    """What the user or role may do, and who may assume the role, is what it was."""
+    IDENTITY_DELETED = "identity.deleted"
+    """The user or role is there with its keys and policies, and its sessions go on."""
     ACCESS_POLICY_SET = "access-policy.set"
     """The old policy of the repository or of the registry holds, or none: who might, may, and who might not, may not."""
 

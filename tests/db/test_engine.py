@@ -13,7 +13,7 @@ import pytest
 from careen.db import schema
 from careen.db.engine import GROUP, Connection, Database
 
-INSERT = "INSERT INTO principals (name, policy, created_at) VALUES (?, '', 0)"
+INSERT = "INSERT INTO principals (kind, name, path, unique_id, created_at) VALUES ('user', ?1, '/', 'AIDA-' || ?1, 0)"
 
 
 def add(rows: Connection, name: str) -> str:
@@ -221,10 +221,9 @@ def test_an_answered_write_survives_the_death_of_its_process(path: Path) -> None
     """Killed on the spot, without a chance to close anything."""
     program = (
         "import os, sys, pathlib; from careen.db.engine import Database; database = Database(pathlib.Path(sys.argv[1]));"
-        'database.write(lambda rows: rows.execute("INSERT INTO principals (name, policy, created_at)'
-        " VALUES ('alice', '', 0)\")).result(); os.kill(os.getpid(), 9)"
+        "database.write(lambda rows: rows.execute(sys.argv[2], ('alice',))).result(); os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", program, path], check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, path, INSERT], check=False, timeout=60)
     assert done.returncode == -9
     database = Database(path)
     assert names(database) == {"alice"}

@@ -110,3 +110,40 @@ def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     starting = [subprocess.Popen([sys.executable, "-c", program, path]) for _ in range(4)]
     assert [one.wait(60) for one in starting] == [0, 0, 0, 0]
     assert schema.current(path) == schema.head()
+
+
+def test_principals_of_one_policy_become_users_with_it_attached(tmp_path: Path) -> None:
+    """With their keys, switched on. Who had everything that there was to do has it still."""
+    path = tmp_path / "careen.db"
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
+    command.upgrade(config, "0006")
+    full, pull = "AmazonEC2ContainerRegistryFullAccess", "AmazonEC2ContainerRegistryPullOnly"
+    before = [(1, "administrator", full), (2, "owner", full), (3, "Puller", pull)]
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany("INSERT INTO principals VALUES (?, ?, ?, 5)", before)
+        connection.executemany(
+            "INSERT INTO access_keys VALUES (?, ?, 1, 7)", [("AKIA1", 1), ("AKIA2", 2), ("AKIA3", 3)]
+        )
+    schema.migrate(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        users = connection.execute(
+            "SELECT id, kind, name, path, created_at FROM principals ORDER BY id"
+        ).fetchall()
+        ids = {row[0] for row in connection.execute("SELECT unique_id FROM principals")}
+        attached = connection.execute(
+            "SELECT name, policy FROM attached_policies JOIN principals ON id = principal_id ORDER BY id"
+        ).fetchall()
+        held = connection.execute("SELECT id, principal_id, active FROM access_keys ORDER BY id").fetchall()
+        connection.execute("DELETE FROM principals WHERE id = 3")
+        left = connection.execute("SELECT count(*) FROM access_keys").fetchone()
+    assert users == [(number, "user", name, "/", 5) for number, name, _ in before]
+    assert len(ids) == 3
+    assert all(re.fullmatch("AIDA[A-Z2-7]{17}", each) for each in ids)
+    assert attached == [("administrator", "AdministratorAccess"), ("owner", full), ("Puller", pull)]
+    assert held == [("AKIA1", 1, 1), ("AKIA2", 2, 1), ("AKIA3", 3, 1)]
+    assert left == (2,)

@@ -90,6 +90,11 @@ class Refusal(NamedTuple):
     members: dict[str, Any]
     """The whole answer."""
 
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return int(self.members["ResponseMetadata"]["HTTPStatusCode"])
+
 
 def refusal(call: Callable[..., Any], **parameters: Any) -> Refusal:
     """Call what must be refused, and say how it was."""

@@ -12,12 +12,15 @@ from careen.clock import system_now
 from careen.ecr import errors
 from careen.ecr import replication as configurations
 from careen.ecr.replication import Destination
+from careen.iam import errors as iam_errors
 from careen.iam.managed import ManagedPolicy, documents
 from careen.oci.digest import digest_of
 from careen.registry import (
     archive,
     backfills,
     gc,
+    identities,
+    identity_policies,
     images,
     jobs,
     layers,
@@ -33,6 +36,8 @@ from careen.registry import (
 )
 from careen.registry.access import Circumstances, Principal
 from careen.registry.events import Filter
+from careen.registry.identities import Kind
+from careen.registry.identity_policies import Inline
 from careen.registry.public import Catalogue
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
@@ -73,6 +78,9 @@ class Door(Protocol):
     def delete_repository(self, repository: str) -> None: ...
     def put_policy(self, repository: str, text: str) -> None: ...
     def set_access_policy(self, repository: str, text: str) -> None: ...
+    def make_user(self, name: str) -> None: ...
+    def let_user(self, name: str, text: str) -> None: ...
+    def delete_user(self, name: str) -> None: ...
     def preview(self, repository: str) -> None: ...
     def replicate(self) -> None: ...
     def backfill(self) -> None: ...
@@ -127,6 +135,17 @@ class Direct:
         owner = Principal(self._registry.id, "owner", "AKIA", documents(ManagedPolicy.FULL_ACCESS))
         here = Circumstances(system_now())
         self._registry.write_now(policies.set_repository_policy, repository, text, owner, here)
+
+    def make_user(self, name: str) -> None:
+        with contextlib.suppress(iam_errors.EntityAlreadyExists):
+            self._registry.write_now(identities.create_user, name)
+
+    def let_user(self, name: str, text: str) -> None:
+        self._registry.write_now(identity_policies.put, Kind.USER, name, Inline("p", text))
+
+    def delete_user(self, name: str) -> None:
+        with contextlib.suppress(iam_errors.NoSuchEntity):
+            self._registry.write_now(identities.delete, Kind.USER, name, force=True)
 
     def preview(self, repository: str) -> None:
         with contextlib.suppress(errors.LifecyclePolicyPreviewInProgress):
@@ -253,9 +272,10 @@ async def _stream(data: bytes) -> AsyncIterator[list[bytes]]:
 class Http:
     """A client of a server, which has a worker of its own."""
 
-    def __init__(self, client: Client, ecr: Any, own: Any) -> None:
+    def __init__(self, client: Client, ecr: Any, own: Any, iam: Any) -> None:
         self._client = client
         self._ecr = ecr
+        self._iam = iam
         self._own = own
         self._ecr_public = client.server.boto("ecr-public")
 
@@ -290,6 +310,19 @@ class Http:
 
     def set_access_policy(self, repository: str, text: str) -> None:
         self._ecr.set_repository_policy(repositoryName=repository, policyText=text)
+
+    def make_user(self, name: str) -> None:
+        with contextlib.suppress(self._iam.exceptions.EntityAlreadyExistsException):
+            self._iam.create_user(UserName=name)
+
+    def let_user(self, name: str, text: str) -> None:
+        self._iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=text)
+
+    def delete_user(self, name: str) -> None:
+        with contextlib.suppress(self._iam.exceptions.NoSuchEntityException):
+            self._iam.delete_user_policy(UserName=name, PolicyName="p")
+        with contextlib.suppress(self._iam.exceptions.NoSuchEntityException):
+            self._iam.delete_user(UserName=name)
 
     def preview(self, repository: str) -> None:
         with contextlib.suppress(self._ecr.exceptions.LifecyclePolicyPreviewInProgressException):

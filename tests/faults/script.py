@@ -29,6 +29,7 @@ POLICY = (
     '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"tagged","tagPrefixList":["tmp-"],'
     '"countType":"imageCountMoreThan","countNumber":1},"action":{"type":"expire"}}]}'
 )
+MAY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"*"}]}'
 ACCESS = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"999999999999"},"Action":"ecr:*"}]}'
 
 
@@ -185,6 +186,9 @@ STEPS: Sequence[Step] = [
     _delete_two(),
     Step("put a policy", lambda door: door.put_policy(A, POLICY), _nothing),
     Step("say who may", lambda door: door.set_access_policy(A, ACCESS), _nothing),
+    Step("make a user", lambda door: door.make_user("ci"), _nothing),
+    Step("say what it may", lambda door: door.let_user("ci", MAY), _nothing),
+    Step("delete it", lambda door: door.delete_user("ci"), _nothing),
     Step("preview", lambda door: door.preview(A), _nothing),
     Step(
         "work by the policy",

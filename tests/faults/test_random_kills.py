@@ -120,7 +120,9 @@ def kill_servers(forked: ForkedServer, seed: str, rounds: int) -> None:
         path = forked.data.with_name(f"journal-{number}")
         journal, stop = Journal(path), threading.Event()
         forked.start()
-        working = hands.labour_over_http(lambda: Http(client, ecr, None), journal, f"{seed} {number}", stop)
+        working = hands.labour_over_http(
+            lambda: Http(client, ecr, None, None), journal, f"{seed} {number}", stop
+        )
         time.sleep(dice.uniform(0.05, 0.4))
         if dice.random() < 0.3:
             doomed = dice.choice(forked.children())

@@ -52,7 +52,7 @@ def served(template: Path, quick_path: Path) -> Iterator[ForkedServer]:
 def test_a_server_killed_at_a_point(served: ForkedServer, point: Point) -> None:
     """What its clients were told holds, the step that was under way can be asked for again, and the rest of the script works."""
     journal = Journal(served.data.with_name("journal"))
-    door = Http(Client(served), served.boto(), served.boto("careen"))
+    door = Http(Client(served), served.boto(), served.boto("careen"), served.boto("iam"))
     served.start(Kill((point,)))
     with pytest.raises((OSError, http.client.HTTPException, BotoCoreError)):
         script.go_through(door, journal)

@@ -7,6 +7,7 @@ from careen.iam.actions import Action, action_of, public_twin
 from careen.iam.evaluate import Request, decide
 from careen.iam.managed import ManagedPolicy, documents
 from careen.iam.policy import Caller
+from careen.iamapi.app import OPERATIONS
 
 P = ManagedPolicy
 REPOSITORY = "arn:aws:ecr:eu-west-1:123456789012:repository/app"
@@ -36,6 +37,11 @@ CAN = [
     (P.POWER_USER, Action.CREATE_REPOSITORY, False),
     (P.FULL_ACCESS, Action.BATCH_DELETE_IMAGE, True),
     (P.FULL_ACCESS, Action.REPLICATE_IMAGE, True),
+    (P.FULL_ACCESS, Action.CREATE_USER, False),
+    (P.FULL_ACCESS, Action.ASSUME_ROLE, False),
+    (P.ADMINISTRATOR, Action.CREATE_USER, True),
+    (P.ADMINISTRATOR, Action.BATCH_GET_IMAGE, True),
+    ("IAMFullAccess", Action.BATCH_GET_IMAGE, False),
     (P.FULL_ACCESS, Action.PUBLIC_CREATE_REPOSITORY, True),
     (P.PUBLIC_READ_ONLY, Action.PUBLIC_DESCRIBE_IMAGE_TAGS, True),
     (P.PUBLIC_READ_ONLY, Action.PUBLIC_PUT_IMAGE, False),
@@ -45,7 +51,6 @@ CAN = [
     (P.PUBLIC_POWER_USER, Action.PUBLIC_CREATE_REPOSITORY, False),
     (P.PUBLIC_FULL_ACCESS, Action.PUBLIC_DELETE_REPOSITORY, True),
     (P.PUBLIC_FULL_ACCESS, Action.DELETE_REPOSITORY, False),
-    ("AdministratorAccess", Action.BATCH_GET_IMAGE, False),
     ("", Action.BATCH_GET_IMAGE, False),
 ]
 
@@ -56,9 +61,10 @@ def test_a_policy_allows_what_aws_says(policy: str, action: Action, can: bool) -
     assert (action in allowed(policy)) is can
 
 
-def test_full_access_is_every_action() -> None:
-    """Its statement is ecr:*, so a new action is in it at once."""
-    assert allowed(P.FULL_ACCESS) == set(Action)
+def test_full_access_is_every_action_on_images_and_the_administrators_every_one() -> None:
+    """Statements are ecr:* and *, so a new action is in them at once. Who owns images does not own users."""
+    assert allowed(P.FULL_ACCESS) == {each for each in Action if not each.startswith(("iam:", "sts:"))}
+    assert allowed(P.ADMINISTRATOR) == set(Action)
 
 
 def test_a_power_user_can_do_all_a_reader_can() -> None:
@@ -68,9 +74,10 @@ def test_a_power_user_can_do_all_a_reader_can() -> None:
 
 
 def test_every_operation_has_an_action_and_every_action_a_use() -> None:
-    """The vocabulary is the models' operations, the three permissions of ECR without one, and that of a page of ours."""
+    """The models' operations, the three permissions of ECR without one, that of a page of ours, and what IAM and STS serve."""
     permissions = {"ecr:BatchImportUpstreamImage", "ecr:ReplicateImage", "ecr:GetImageCopyStatus"}
-    permissions |= {"careen:GetMetrics"}
+    permissions |= {"careen:GetMetrics", "sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"}
+    permissions |= {f"iam:{name}" for name in OPERATIONS["iam"]}
     actions = {
         action_of(name, service.signing_name)
         for service in (ecr(), ecr_public(), careen())

@@ -293,7 +293,10 @@ ACTIONS: list[tuple[dict[str, Any], set[Action]]] = [
     ({"Action": "ecr:put*Policy"}, {Action.PUT_LIFECYCLE_POLICY, Action.PUT_REGISTRY_POLICY}),
     ({"Action": "ecr:PutImag?"}, {Action.PUT_IMAGE}),
     ({"Action": "*"}, set(Action)),
-    ({"NotAction": ["careen:*", "ecr-public:*"]}, {action for action in Action if action.startswith("ecr:")}),
+    (
+        {"NotAction": ["careen:*", "ecr-public:*", "iam:*", "sts:*"]},
+        {action for action in Action if action.startswith("ecr:")},
+    ),
     ({"NotAction": ["*"]}, set()),
 ]
 
@@ -303,6 +306,20 @@ def test_which_actions_a_statement_is_about(members: dict[str, Any], expected: s
     """By name in any letters, by stars, and by what it is not about."""
     text = document(but(OF_A_PRINCIPAL, "Action", **members))
     assert parse(text, Kind.IDENTITY).statements[0].actions == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement"), [(Kind.REPOSITORY, STATEMENT), (Kind.REGISTRY, OF_THE_REGISTRY)]
+)
+def test_a_policy_on_images_says_nothing_of_users(kind: Kind, statement: dict[str, Any]) -> None:
+    """Who may write one could else make himself an administrator. Named outright, it is no action there."""
+    for members in ({"Action": "*"}, {"NotAction": "ecr:*"}):
+        found = parse(document(but(statement, "Action", **members)), kind).statements[0].actions
+        assert found
+        assert not {action for action in found if action.startswith(("iam:", "sts:"))}
+    for named in ("iam:*", "iam:CreateUser", "sts:AssumeRole"):
+        with pytest.raises(InvalidPolicy, match="Policy has invalid action"):
+            parse(document(but(statement, "Action", Action=named)), kind)
 
 
 ACCOUNT = "123456789012"

@@ -1,5 +1,6 @@
 """Signature Version 4: who gets in, who does not, and that nothing else can happen."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from urllib.parse import quote
@@ -20,8 +21,9 @@ from careen.ecr.common_errors import (
     UnrecognizedClient,
 )
 from careen.ecr.errors import EcrError
-from careen.iam.sigv4 import Request, Signer, verify
+from careen.iam.sigv4 import Claimant, Request, Signer, verify
 
+TEMPORARY = "ASIAEXAMPLE"
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 BODY = b'{"repositoryName":"team/app"}'
 TARGET = "AmazonEC2ContainerRegistry_V20150921.CreateRepository"
@@ -78,7 +80,12 @@ def signed(
 
 def check(request: Request, now: Instant = NOW) -> Signer:
     """Verify for ECR in eu-west-1, where one key exists."""
-    return verify(request, service="ecr", region="eu-west-1", secret_for={KEY: SECRET}.get, now=now)
+    return verify(request, service="ecr", region="eu-west-1", secret_for=secret_of, now=now)
+
+
+def secret_of(claimant: Claimant) -> str | None:
+    """There is one key, and one session of another."""
+    return {Claimant(KEY): SECRET, Claimant(TEMPORARY, "session"): SECRET}.get(claimant)
 
 
 def changed(request: Request, name: str, change: Callable[[bytes], bytes]) -> Request:
@@ -130,13 +137,15 @@ GOOD = {
 @pytest.mark.parametrize("request_", GOOD.values(), ids=GOOD.keys())
 def test_what_a_client_signed_is_its_own(request_: Request) -> None:
     """The answer is the key, the scope and the time of signing."""
-    assert check(request_) == Signer(KEY, "eu-west-1", "ecr", NOW)
+    assert check(request_) == Signer(Claimant(KEY), "eu-west-1", "ecr", NOW)
 
 
 def test_a_header_sent_in_latin_1_was_signed_as_text() -> None:
     """http.client sends what botocore signed as UTF-8 in Latin-1."""
     request = signed(headers={"X-Note": "café"})
-    assert check(changed(request, "x-note", lambda it: it.decode().encode("latin-1"))).access_key_id == KEY
+    assert check(changed(request, "x-note", lambda it: it.decode().encode("latin-1"))).claimant == Claimant(
+        KEY
+    )
 
 
 PUBLISHED = {
@@ -182,7 +191,7 @@ def test_signatures_that_aws_published_verify(
         Request(method, target, [*headers, (b"Authorization", authorization.encode())], body),
         service="service",
         region="us-east-1",
-        secret_for={KEY: SECRET}.get,
+        secret_for=secret_of,
         now=parse_instant("20150830T124000Z"),
     )
     assert isoformat(signer.signed_at) == "2015-08-30T12:36:00Z"
@@ -197,7 +206,22 @@ REFUSED: dict[str, tuple[Request, type[EcrError], str]] = {
     "unknown key": (signed(key="AKIANOBODY"), UnrecognizedClient, NOT_A_CLIENT),
     "unknown key with a known key's secret": (signed(key="AKIDOTHER"), UnrecognizedClient, NOT_A_CLIENT),
     "a key id no database should see": (signed(key="' OR 1=1 --"), UnrecognizedClient, NOT_A_CLIENT),
-    "a session token we never issued": (signed(token="session"), UnrecognizedClient, NOT_A_CLIENT),
+    "a session token with a key that is none of it": (
+        signed(token="session"),
+        UnrecognizedClient,
+        NOT_A_CLIENT,
+    ),
+    "a session's key without its token": (signed(key=TEMPORARY), UnrecognizedClient, NOT_A_CLIENT),
+    "a session's key with another token": (
+        signed(key=TEMPORARY, token="no"),
+        UnrecognizedClient,
+        NOT_A_CLIENT,
+    ),
+    "a session token added later": (
+        added(signed(key=TEMPORARY), b"X-Amz-Security-Token", b"session"),
+        InvalidSignature,
+        "'x-amz-security-token' must be a",
+    ),
     "another body": (signed()._replace(body=BODY + b" "), InvalidSignature, MISMATCH),
     "another method": (signed()._replace(method="PUT"), InvalidSignature, MISMATCH),
     "another path": (signed()._replace(target="/x"), InvalidSignature, MISMATCH),
@@ -312,7 +336,7 @@ def test_anything_else_is_refused(request_: Request, error: type[EcrError], mess
 @pytest.mark.parametrize("way", [-1, 1], ids=["slow", "fast"])
 def test_a_clock_may_be_off_by_a_quarter_of_an_hour(way: int) -> None:
     """To the instant."""
-    assert check(signed(), NOW + way * 15 * MINUTE).access_key_id == KEY
+    assert check(signed(), NOW + way * 15 * MINUTE).claimant == Claimant(KEY)
     with pytest.raises(InvalidSignature, match=r"Signature (expired|not yet current): "):
         check(signed(), NOW + way * (15 * MINUTE + 1))
 
@@ -337,7 +361,7 @@ def test_a_signature_of_another_time_is_refused(hours: int, message: str) -> Non
 @pytest.mark.parametrize("key", ["a" * 129, "AKIA\0", "Ä", "' OR 1=1 --"])
 def test_a_key_id_of_another_form_is_not_looked_up(key: str) -> None:
     """Nothing but letters, digits and underscores reaches whoever keeps the keys."""
-    asked: list[str] = []
+    asked: list[Claimant] = []
     with pytest.raises(UnrecognizedClient):
         verify(signed(key=key), service="ecr", region="eu-west-1", secret_for=asked.append, now=NOW)
     assert asked == []
@@ -345,7 +369,7 @@ def test_a_key_id_of_another_form_is_not_looked_up(key: str) -> None:
 
 def test_the_secret_of_the_claimed_key_is_asked_for_once() -> None:
     """One look-up per request, of the key id that the request names."""
-    asked: list[str] = []
+    asked: list[Claimant] = []
     with pytest.raises(UnrecognizedClient):
         verify(
             signed(key="AKIANOBODY"),
@@ -354,7 +378,37 @@ def test_the_secret_of_the_claimed_key_is_asked_for_once() -> None:
             secret_for=asked.append,
             now=NOW,
         )
-    assert asked == ["AKIANOBODY"]
+    assert asked == [Claimant("AKIANOBODY")]
+
+
+def test_a_session_signs_with_its_token() -> None:
+    """The token is part of what is signed, and of what the secret is looked up by."""
+    assert check(signed(key=TEMPORARY, token="session")).claimant == Claimant(TEMPORARY, "session")
+    with pytest.raises(InvalidSignature):
+        check(signed(key=TEMPORARY, token="session", secret="wrong"))
+
+
+@pytest.mark.parametrize(
+    ("region", "also", "good"),
+    [
+        ("eu-west-1", "us-east-1", True),
+        ("us-east-1", "us-east-1", True),
+        ("us-east-2", "us-east-1", False),
+        ("us-east-1", "", False),
+        ("", "", False),
+    ],
+)
+def test_a_service_without_regions_is_signed_for_one_by_convention(
+    region: str, also: str, good: bool
+) -> None:
+    """IAM's requests come signed for us-east-1 wherever they go; for a third region they are refused."""
+    request = signed(service="iam", region=region)
+    expected = contextlib.nullcontext() if good else pytest.raises(InvalidSignature, match="valid region")
+    with expected:
+        signer = verify(
+            request, service="iam", region="eu-west-1", secret_for=secret_of, now=NOW, global_region=also
+        )
+        assert signer.region == region
 
 
 NAMES = st.sampled_from(
@@ -404,4 +458,4 @@ def test_a_signature_with_any_byte_changed_is_refused(data: st.DataObject) -> No
 def test_whatever_a_client_signs_verifies(query: list[tuple[str, str]], note: str, body: bytes) -> None:
     """Odd queries, headers and bodies, as long as botocore can sign them."""
     text = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in query)
-    assert check(signed("POST", f"/?{text}", body, headers={"X-Note": note})).access_key_id == KEY
+    assert check(signed("POST", f"/?{text}", body, headers={"X-Note": note})).claimant == Claimant(KEY)

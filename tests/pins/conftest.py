@@ -3,24 +3,16 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.ecrapi.client import push, strict
 from tests.images import image
-from tests.pins.cluster import Cluster, running
 from tests.server import Server
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One cluster; every test has namespaces of its own."""
-    with running(tmp_path_factory.mktemp("cluster")) as started:
-        yield started
 
 
 @pytest.fixture

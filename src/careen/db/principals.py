@@ -1,61 +1,111 @@
-"""Principals and their access keys."""
+"""Principals: users and roles."""
 
-from typing import NamedTuple
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from careen.clock import Instant
 from careen.db.engine import Connection
 
 
-class KeyHolder(NamedTuple):
-    """An access key with the principal that holds it."""
+class Kind(StrEnum):
+    """What a principal is."""
 
-    access_key_id: str
-    generation: int
-    principal_id: int
+    USER = "user"
+    ROLE = "role"
+
+
+class PrincipalRow(NamedTuple):
+    """A row of ``principals``."""
+
+    id: int
+    kind: Kind
     name: str
-    policy: str
-    """The managed policy that says what the principal may do."""
+    path: str
+    unique_id: str
+    """AIDA… or AROA…: another one for the next principal of the name."""
+    created_at: Instant
+    trust_policy: str | None
+    """Of a role: who may assume it, as it was sent."""
+    description: str | None
+    max_session: int | None
+    """Of a role: how many seconds a session may last."""
 
 
-_SELECT = "SELECT k.id, k.generation, p.id, p.name, p.policy FROM access_keys k JOIN principals p ON p.id = k.principal_id"
+_COLUMNS = ", ".join(PrincipalRow._fields)
 
 
-def insert(rows: Connection, name: str, policy: str, now: Instant) -> int:
-    """Add a principal. Returns its id."""
+def insert(rows: Connection, principal: PrincipalRow) -> PrincipalRow:
+    """Add a principal, whatever its ``id`` says. Returns it with the id that it has now."""
+    columns = ", ".join(PrincipalRow._fields[1:])
+    values = ", ".join(f":{name}" for name in PrincipalRow._fields[1:])
     row = rows.execute(
-        "INSERT INTO principals (name, policy, created_at) VALUES (:name, :policy, :now) RETURNING id",
-        {"name": name, "policy": policy, "now": now},
+        f"INSERT INTO principals ({columns}) VALUES ({values}) RETURNING id", principal._asdict()
     ).fetchone()
-    return int(row[0])
+    return principal._replace(id=int(row[0]))
 
 
-def by_name(rows: Connection, name: str) -> tuple[int, str] | None:
-    """``(id, policy)`` of the principal of that name."""
-    row = rows.execute("SELECT id, policy FROM principals WHERE name = :name", {"name": name}).fetchone()
-    return None if row is None else (int(row[0]), str(row[1]))
+def by_name(rows: Connection, kind: Kind, name: str) -> PrincipalRow | None:
+    """The user or the role of that name."""
+    row = rows.execute(
+        f"SELECT {_COLUMNS} FROM principals WHERE kind = :kind AND name = :name",
+        {"kind": kind, "name": name},
+    ).fetchone()
+    return None if row is None else _principal(row)
 
 
-def insert_key(
-    rows: Connection, access_key_id: str, principal_id: int, generation: int, now: Instant
+def by_unique_id(rows: Connection, unique_id: str) -> PrincipalRow | None:
+    """The principal of that unique id."""
+    row = rows.execute(
+        f"SELECT {_COLUMNS} FROM principals WHERE unique_id = :unique_id", {"unique_id": unique_id}
+    ).fetchone()
+    return None if row is None else _principal(row)
+
+
+def is_taken(rows: Connection, kind: Kind, name: str) -> bool:
+    """Whether there is one whose name differs in the case of letters at most."""
+    row = rows.execute(
+        "SELECT 1 FROM principals WHERE kind = :kind AND lower(name) = lower(:name)",
+        {"kind": kind, "name": name},
+    ).fetchone()
+    return row is not None
+
+
+def page(rows: Connection, kind: Kind, prefix: str, after: str | None, limit: int) -> list[PrincipalRow]:
+    """The first ``limit`` of a kind by name, those after the name ``after``, whose path begins with ``prefix``."""
+    found = rows.execute(
+        f"SELECT {_COLUMNS} FROM principals WHERE kind = :kind AND substr(path, 1, length(:prefix)) = :prefix"
+        " AND (:after IS NULL OR name > :after) ORDER BY name LIMIT :limit",
+        {"kind": kind, "prefix": prefix, "after": after, "limit": limit},
+    )
+    return [_principal(row) for row in found]
+
+
+def set_role(
+    rows: Connection,
+    principal_id: int,
+    *,
+    trust_policy: str | None,
+    description: str | None,
+    max_session: int | None,
 ) -> None:
-    """Add an access key."""
+    """Give a role what of this is not None."""
     rows.execute(
-        "INSERT INTO access_keys (id, principal_id, generation, created_at) VALUES (:id, :principal_id, :generation, :now)",
-        {"id": access_key_id, "principal_id": principal_id, "generation": generation, "now": now},
+        "UPDATE principals SET trust_policy = coalesce(:trust_policy, trust_policy),"
+        " description = coalesce(:description, description), max_session = coalesce(:max_session, max_session)"
+        " WHERE id = :id",
+        {
+            "id": principal_id,
+            "trust_policy": trust_policy,
+            "description": description,
+            "max_session": max_session,
+        },
     )
 
 
-def by_key(rows: Connection, access_key_id: str) -> KeyHolder | None:
-    """The holder of an access key."""
-    row = rows.execute(f"{_SELECT} WHERE k.id = :id", {"id": access_key_id}).fetchone()
-    return None if row is None else KeyHolder._make(row)
+def delete(rows: Connection, principal_id: int) -> None:
+    """Delete a principal, and with it what only it has."""
+    rows.execute("DELETE FROM principals WHERE id = :id", {"id": principal_id})
 
 
-def keys(rows: Connection) -> list[KeyHolder]:
-    """Every access key, the oldest first."""
-    return [KeyHolder._make(row) for row in rows.execute(f"{_SELECT} ORDER BY k.created_at, k.id")]
-
-
-def delete_key(rows: Connection, access_key_id: str) -> bool:
-    """Delete an access key. Returns whether it was there."""
-    return rows.execute("DELETE FROM access_keys WHERE id = :id", {"id": access_key_id}).rowcount > 0
+def _principal(row: tuple[Any, ...]) -> PrincipalRow:
+    return PrincipalRow._make(row)._replace(kind=Kind(row[1]))

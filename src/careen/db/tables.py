@@ -2,7 +2,10 @@
 
 ::
 
-    principals ──< access_keys
+    principals ──< access_keys                           users and roles; keys are users'
+         ├──< identity_policies                          documents of their own
+         └──< attached_policies                          managed policies, by name
+    oidc_providers               whose tokens may assume roles
     repositories ──< repository_tags                       resource tags
          │ ├──< tags >── manifests ── manifest_contents    a tag names one manifest
          │ ├──< manifests ──< manifest_children >── manifests       index → child: a listed child cannot be deleted
@@ -83,9 +86,34 @@ principals = Table(
     "principals",
     metadata,
     _id(),
-    Column("name", Text, nullable=False, unique=True),
-    Column("policy", Text, nullable=False, comment="the managed policy that says what it may do"),
+    Column("kind", Text, nullable=False, comment="user or role"),
+    Column("name", Text, nullable=False),
+    Column("path", Text, nullable=False, comment="/, or /team/…/"),
+    Column("unique_id", Text, nullable=False, unique=True, comment="AIDA… or AROA…, never used again"),
     Column("created_at", BigInteger, nullable=False),
+    Column("trust_policy", Text, comment="who may assume the role, as it was sent; NULL: a user"),
+    Column("description", Text, comment="of a role"),
+    Column("max_session", Integer, comment="seconds that a session of the role may last; NULL: a user"),
+    UniqueConstraint("kind", "name"),
+)
+
+identity_policies = Table(
+    "identity_policies",
+    metadata,
+    Column("principal_id", _Id, ForeignKey("principals.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("document", Text, nullable=False, comment="as it was sent"),
+    PrimaryKeyConstraint("principal_id", "name"),
+    sqlite_with_rowid=False,
+)
+
+attached_policies = Table(
+    "attached_policies",
+    metadata,
+    Column("principal_id", _Id, ForeignKey("principals.id", ondelete="CASCADE"), nullable=False),
+    Column("policy", Text, nullable=False, comment="name of a managed policy"),
+    PrimaryKeyConstraint("principal_id", "policy"),
+    sqlite_with_rowid=False,
 )
 
 access_keys = Table(
@@ -97,6 +125,22 @@ access_keys = Table(
     Column("principal_id", _Id, ForeignKey("principals.id", ondelete="CASCADE"), nullable=False),
     Column("generation", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("active", Integer, nullable=False, server_default="1"),
+)
+
+oidc_providers = Table(
+    "oidc_providers",
+    metadata,
+    Column(
+        "issuer",
+        Text,
+        primary_key=True,
+        comment="its URL without https://, as ARNs and condition keys have it",
+    ),
+    Column("audiences", Text, nullable=False, comment="JSON list: the client ids that tokens may be for"),
+    Column("thumbprints", Text, nullable=False, comment="JSON list, kept for those who ask"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("keys", Text, comment="a JSON Web Key Set; NULL: the provider is asked for it"),
 )
 
 repositories = Table(

@@ -52,7 +52,7 @@ async def get_manifest(
     if exchange.has(f'"{found.digest}"'):
         await exchange.respond(304, headers[1:])
         return
-    pull = Pull(found.manifest_id, principal.arn) if exchange.method == "GET" else None
+    pull = Pull(found.manifest_id, principal.identity_arn) if exchange.method == "GET" else None
     if pull is not None:
         surface.pulls.record(pull, exchange.header(b"user-agent"))
         if len(found.content) > MAX_WEIGHT:

@@ -1,4 +1,4 @@
-"""The registry's account: authorization tokens, account settings, and who is calling."""
+"""The registry's account: authorization tokens and account settings."""
 
 import base64
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from careen.clock import system_now
 from careen.ecrapi.call import Call
 from careen.registry import access, account_settings, policies
-from careen.registry.access import Principal
 from careen.registry.registry import Transaction
 
 Parameters = dict[str, Any]
@@ -14,8 +13,13 @@ Result = dict[str, Any]
 
 
 async def get_authorization_token(call: Call, parameters: Parameters) -> Result:
-    """GetAuthorizationToken: what ``docker login`` takes, valid for twelve hours. ``registryIds`` does not change its scope."""
+    """GetAuthorizationToken: what ``docker login`` takes, valid for twelve hours, but not for longer than temporary credentials.
+
+    ``registryIds`` does not change its scope.
+    """
     expires_at = system_now() + call.registry.limits.token_ttl
+    if call.principal.expires_at is not None:
+        expires_at = min(expires_at, call.principal.expires_at)
     password = access.mint_authorization(call.registry, call.principal, expires_at)
     data = {
         "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
@@ -41,8 +45,3 @@ async def put_account_setting(call: Call, parameters: Parameters) -> Result:
 def _put_setting(tx: Transaction, name: str, value: str) -> None:
     account_settings.put(tx, name, value)
     policies.check_standing_scope(tx)
-
-
-def get_caller_identity(principal: Principal) -> dict[str, str]:
-    """STS GetCallerIdentity."""
-    return {"Arn": principal.arn, "UserId": principal.access_key_id, "Account": principal.registry_id}

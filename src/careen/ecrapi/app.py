@@ -4,14 +4,14 @@ And the one place that writes errors.
 
 The operation's service is the one whose prefix X-Amz-Target has; signatures are bound to it.
 
-The same address answers STS's GetCallerIdentity, which AWS clients ask before anything else.
+The same address answers IAM and STS, which speak the older query protocol; their operations are in ``careen.iamapi``.
 """
 
 import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import structlog
 from botocore.model import OperationModel
@@ -19,10 +19,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from careen.circumstances import circumstances_of
-from careen.clock import system_now
+from careen.clock import Instant, system_now
 from careen.ecr import errors, model, query, wire
 from careen.ecr.arn import registry_host
-from careen.ecr.common_errors import RequestTimeout, Serialization, UnknownOperation, UnrecognizedClient
+from careen.ecr.common_errors import ExpiredToken, RequestTimeout, Serialization, UnrecognizedClient
 from careen.ecr.errors import EcrError
 from careen.ecrapi import (
     account,
@@ -53,12 +53,18 @@ from careen.ecrapi.public import repositories as public_repositories
 from careen.ecrapi.public.shared import public_operation
 from careen.ecrapi.trail import Trail
 from careen.iam import sigv4
+from careen.iam.sigv4 import Claimant
+from careen.iam.tokens import TokenExpired
+from careen.iamapi import app as iamapi
+from careen.issuers import Issuers
 from careen.pull_through.importer import Importer
 from careen.registry import access
 from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import trouble
+
+T = TypeVar("T")
 
 Operation = Callable[[Call, dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -202,11 +208,14 @@ MAX_BODY = 8 * 1024 * 1024
 MAX_BODIES = {"UploadLayerPart": 28 * 1024 * 1024}
 """And of those that carry more: a layer part, by the model 20,971,520 bytes, in base64."""
 
-GLOBAL_REGIONS = {"ecr-public": "us-east-1"}
-"""The Region of services that AWS has once for all, for which its clients sign wherever they are."""
+GLOBAL_REGIONS = {"ecr-public": "us-east-1", "iam": "us-east-1", "sts": "us-east-1"}
+"""The Region of services that AWS has once for all, for which its clients sign wherever they are; STS has it as an old name."""
 
 LARGE_BODY = 64 * 1024
 """A larger request waits on the disk until it is whole, and is parsed in a thread: 10 MiB take some fifty milliseconds."""
+
+MAX_FORM = LARGE_BODY
+"""The largest form: a role's policy of 10,240 characters, each percent-encoded, and some white space. It never has to wait."""
 
 LARGE_AT_ONCE = 2
 """Large requests that are in memory at the same time. A layer part takes four times its size while it is parsed."""
@@ -220,6 +229,7 @@ class EcrApiApp:
     def __init__(self, registry: Registry, pulls: PullTimes, importer: Importer) -> None:
         self._registry = registry
         self._pulls = pulls
+        self._issuers = Issuers()
         self._importer = importer
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
@@ -227,11 +237,11 @@ class EcrApiApp:
         """Answer one call."""
         request_id = str(uuid.uuid4())
         trail, refusal = Trail(self._registry, request, request_id), None
-        is_query = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        is_query = _is_query(request)
         try:
-            async with self._body(request, "sts" if is_query else _service(request).signing_name) as body:
+            async with self._body(request, _service(request).signing_name) as body:
                 response = await (
-                    self._answer_sts(request, body, request_id, trail)
+                    self._answer_query(request, body, request_id, trail)
                     if is_query
                     else self._answer_ecr(request, body, trail)
                 )
@@ -252,10 +262,14 @@ class EcrApiApp:
                     "request failed", request_id=request_id, target=request.headers.get("x-amz-target")
                 )
             status, headers, text = (
-                query.write_error(refusal, request_id) if is_query else wire.write_error(refusal)
+                query.write_error(getattr(request.state, "service", model.sts()), refusal, request_id)
+                if is_query
+                else wire.write_error(refusal)
             )
             response = Response(text, status, headers)
-        trail.end(bytes(response.body), refusal)
+        trail.end(
+            b"null" if is_query else bytes(response.body), refusal
+        )  # XML, and perhaps a new key's secret
         response.headers["x-amzn-requestid"] = request_id
         if response.status_code == 408:
             response.headers["connection"] = "close"
@@ -329,14 +343,14 @@ class EcrApiApp:
 
     def _check_claim(self, request: Request, service: str) -> None:
         registry = self._registry
-        key = sigv4.claimed(
+        claimant = sigv4.claimed(
             request.scope["headers"],
             service=service,
             region=registry.region,
             now=system_now(),
             global_region=GLOBAL_REGIONS.get(service, ""),
         )
-        if registry.read(access.secret_of, registry, key) is None:
+        if self._secret_of(claimant) is None:
             raise UnrecognizedClient
 
     async def _parse(self, operation: OperationModel, body: bytes) -> dict[str, Any]:
@@ -344,15 +358,19 @@ class EcrApiApp:
             return wire.parse(operation, body)
         return await self._registry.in_thread(wire.parse, operation, body)
 
-    async def _answer_sts(self, request: Request, body: bytes, request_id: str, trail: Trail) -> Response:
-        trail.service = "sts"
-        principal = trail.principal = self._verify(request, body, "sts")
-        sent = query.parse(body)
-        trail.operation = sent.action
-        if sent.action != "GetCallerIdentity":
-            raise UnknownOperation(sent.action)
-        identity = account.get_caller_identity(principal)
-        return Response(query.write(sent.action, identity, request_id), media_type=query.CONTENT_TYPE)
+    async def _answer_query(self, request: Request, body: bytes, request_id: str, trail: Trail) -> Response:
+        sent = query.read(body)
+        service = request.state.service = iamapi.service_of(sent.version)
+        trail.service = service.signing_name
+        trail.operation = sent.action if sent.action in service.description["operations"] else ""
+        if not iamapi.goes_unsigned(service, sent.action):
+            trail.principal = self._verify(request, body, service.signing_name)
+        operation = service.operation(sent.action)
+        parameters = trail.parameters = query.parse(operation, sent)
+        circumstances = circumstances_of(self._registry, request.scope, {})
+        call = iamapi.Call(self._registry, self._issuers, trail.principal, circumstances)
+        result = await iamapi.answer(call, operation, parameters)
+        return Response(query.write(operation, result, request_id), media_type=query.CONTENT_TYPE)
 
     def _verify(self, request: Request, body: bytes, service: str) -> Principal:
         registry = self._registry
@@ -363,14 +381,31 @@ class EcrApiApp:
             sigv4.Request(request.method, target, request.scope["headers"], body),
             service=service,
             region=registry.region,
-            secret_for=lambda key: registry.read(access.secret_of, registry, key),
+            secret_for=self._secret_of,
             now=system_now(),
             global_region=GLOBAL_REGIONS.get(service, ""),
         )
-        principal = registry.read(access.holder_of, registry, signer.access_key_id)
-        if principal is None:  # deleted between the two reads
+        principal = self._read_of(access.caller_of, signer.claimant)
+        if principal is None:  # deleted: the key between the two reads, or the role of a session before them
             raise UnrecognizedClient
         return principal
+
+    def _secret_of(self, claimant: Claimant) -> str | None:
+        return self._read_of(access.secret_of, claimant)
+
+    def _read_of(
+        self, use_case: Callable[[Transaction, Registry, Claimant, Instant], T], claimant: Claimant
+    ) -> T:
+        """What a use case reads of a claimant, whose temporary credentials may have ended."""
+        try:
+            return self._registry.read(use_case, self._registry, claimant, system_now())
+        except TokenExpired:
+            raise ExpiredToken from None
+
+
+def _is_query(request: Request) -> bool:
+    """Whether it speaks the query protocol."""
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
 
 def _service(request: Request) -> model.Service:
@@ -386,6 +421,8 @@ def _too_large(limit: int) -> Serialization:
 
 def _limit(request: Request) -> int:
     """How many bytes the request may have."""
+    if _is_query(request):
+        return MAX_FORM
     _, _, operation = request.headers.get("x-amz-target", "").rpartition(".")
     return MAX_BODIES.get(operation, MAX_BODY)
 

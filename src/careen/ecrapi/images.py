@@ -81,7 +81,7 @@ async def batch_get_image(call: Call, parameters: Parameters) -> Result:
         ):
             failure["failureCode"], failure["failureReason"] = reason
     for row, _, _ in found:
-        call.pulls.record(Pull(row.id, call.principal.arn), call.circumstances.user_agent)
+        call.pulls.record(Pull(row.id, call.principal.identity_arn), call.circumstances.user_agent)
     return {"images": [_image(call, name, row, tag, data) for row, tag, data in found], "failures": failures}
 
 

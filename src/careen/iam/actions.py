@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """An action of ECR, ECR Public or our own service; the name is the operation's, the value is what stands in a policy."""
+    """An action of ECR, ECR Public, our own service, IAM or STS; the name is the operation's, the value stands in a policy."""
 
     BATCH_CHECK_LAYER_AVAILABILITY = "ecr:BatchCheckLayerAvailability"
     BATCH_DELETE_IMAGE = "ecr:BatchDeleteImage"
@@ -136,6 +136,52 @@ class Action(StrEnum):
     SIMULATE_LIFECYCLE_POLICY = "careen:SimulateLifecyclePolicy"
     TEST_WEBHOOK = "careen:TestWebhook"
 
+    ATTACH_ROLE_POLICY = "iam:AttachRolePolicy"
+    ATTACH_USER_POLICY = "iam:AttachUserPolicy"
+    CREATE_ACCESS_KEY = "iam:CreateAccessKey"
+    CREATE_OPENID_CONNECT_PROVIDER = "iam:CreateOpenIDConnectProvider"
+    CREATE_ROLE = "iam:CreateRole"
+    CREATE_USER = "iam:CreateUser"
+    DELETE_ACCESS_KEY = "iam:DeleteAccessKey"
+    DELETE_OPENID_CONNECT_PROVIDER = "iam:DeleteOpenIDConnectProvider"
+    DELETE_ROLE = "iam:DeleteRole"
+    DELETE_ROLE_POLICY = "iam:DeleteRolePolicy"
+    DELETE_USER = "iam:DeleteUser"
+    DELETE_USER_POLICY = "iam:DeleteUserPolicy"
+    DETACH_ROLE_POLICY = "iam:DetachRolePolicy"
+    DETACH_USER_POLICY = "iam:DetachUserPolicy"
+    GET_OPENID_CONNECT_PROVIDER = "iam:GetOpenIDConnectProvider"
+    GET_POLICY = "iam:GetPolicy"
+    GET_POLICY_VERSION = "iam:GetPolicyVersion"
+    GET_ROLE = "iam:GetRole"
+    GET_ROLE_POLICY = "iam:GetRolePolicy"
+    GET_USER = "iam:GetUser"
+    GET_USER_POLICY = "iam:GetUserPolicy"
+    LIST_ACCESS_KEYS = "iam:ListAccessKeys"
+    LIST_ATTACHED_ROLE_POLICIES = "iam:ListAttachedRolePolicies"
+    LIST_ATTACHED_USER_POLICIES = "iam:ListAttachedUserPolicies"
+    LIST_GROUPS_FOR_USER = "iam:ListGroupsForUser"
+    LIST_INSTANCE_PROFILES_FOR_ROLE = "iam:ListInstanceProfilesForRole"
+    LIST_OPENID_CONNECT_PROVIDERS = "iam:ListOpenIDConnectProviders"
+    LIST_POLICIES = "iam:ListPolicies"
+    LIST_ROLE_POLICIES = "iam:ListRolePolicies"
+    LIST_ROLES = "iam:ListRoles"
+    LIST_USER_POLICIES = "iam:ListUserPolicies"
+    LIST_USERS = "iam:ListUsers"
+    PUT_ROLE_POLICY = "iam:PutRolePolicy"
+    PUT_USER_POLICY = "iam:PutUserPolicy"
+    UPDATE_ACCESS_KEY = "iam:UpdateAccessKey"
+    UPDATE_ASSUME_ROLE_POLICY = "iam:UpdateAssumeRolePolicy"
+    UPDATE_ROLE = "iam:UpdateRole"
+    UPDATE_ROLE_DESCRIPTION = "iam:UpdateRoleDescription"
+
+    ASSUME_ROLE = "sts:AssumeRole"
+    ASSUME_ROLE_WITH_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
+
+
+SERVICES_OF_USERS = ("iam:", "sts:")
+"""How actions begin that are about users and roles. No policy of a repository or of the registry speaks of them."""
+
 
 def action_of(operation: str, service: str = "ecr") -> Action:
     """The action that an operation needs.
@@ -145,7 +191,7 @@ def action_of(operation: str, service: str = "ecr") -> Action:
 
     Args:
         operation: its name.
-        service: the service's signing name: ``ecr``, ``ecr-public`` or ``careen``.
+        service: the service's signing name: ``ecr``, ``ecr-public``, ``careen``, ``iam``.
     """
     if operation == "ListImageReferrers":
         return Action.BATCH_GET_IMAGE

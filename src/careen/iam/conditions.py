@@ -33,6 +33,7 @@ PRINCIPAL_AND_RESOURCE = frozenset(
         "aws:principalarn",
         "aws:principaltype",
         "aws:resourceaccount",
+        "aws:tokenissuetime",
         "aws:userid",
         "aws:username",
     }

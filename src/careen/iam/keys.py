@@ -12,8 +12,12 @@ import secrets
 
 MASTER_KEY_SIZE = 32
 
-_ID_BYTES = 10
 _SECRET_LENGTH = 40
+_KEY_ID_LENGTH = 16
+_UNIQUE_ID_LENGTH = 17
+
+TEMPORARY = "ASIA"
+"""How the ids of temporary keys begin (IAM user guide, "Understanding unique ID prefixes")."""
 
 
 def new_master_key() -> bytes:
@@ -23,7 +27,17 @@ def new_master_key() -> bytes:
 
 def new_access_key_id() -> str:
     """A fresh access key id in AWS's form: ``AKIA`` and sixteen characters of base32."""
-    return "AKIA" + base64.b32encode(secrets.token_bytes(_ID_BYTES)).decode()
+    return _fresh_id("AKIA", _KEY_ID_LENGTH)
+
+
+def new_temporary_key_id() -> str:
+    """A fresh id for the key of temporary credentials: ``ASIA`` and sixteen characters of base32."""
+    return _fresh_id(TEMPORARY, _KEY_ID_LENGTH)
+
+
+def new_unique_id(prefix: str) -> str:
+    """A fresh id for a user (``AIDA``) or a role (``AROA``), which no other will ever have: 21 characters."""
+    return _fresh_id(prefix, _UNIQUE_ID_LENGTH)
 
 
 def secret_access_key(master_key: bytes, access_key_id: str, generation: int) -> str:
@@ -36,6 +50,11 @@ def secret_access_key(master_key: bytes, access_key_id: str, generation: int) ->
     """
     derived = _derive(master_key, f"access key {access_key_id} {generation}")
     return base64.b64encode(derived).decode()[:_SECRET_LENGTH]
+
+
+def temporary_secret(master_key: bytes, access_key_id: str) -> str:
+    """The secret of temporary credentials. It opens nothing without the session token that belongs to the key."""
+    return base64.b64encode(_derive(master_key, f"temporary key {access_key_id}")).decode()[:_SECRET_LENGTH]
 
 
 def token_key(master_key: bytes) -> bytes:
@@ -52,6 +71,11 @@ def webhook_secret(master_key: bytes, webhook_id: int, generation: int) -> bytes
         generation: how often the secret was turned over; from 0.
     """
     return _derive(master_key, f"webhook {webhook_id} {generation}")
+
+
+def _fresh_id(prefix: str, length: int) -> str:
+    # Five bits a character.
+    return prefix + base64.b32encode(secrets.token_bytes(length)).decode()[:length]
 
 
 def _derive(master_key: bytes, purpose: str) -> bytes:

@@ -1,11 +1,11 @@
-"""AWS's managed policies for ECR and ECR Public, and what they allow; and two of our own.
+"""AWS's managed policies for ECR and ECR Public, AWS's for administrators, and two of our own.
 
 Four policies cover the ways a registry is used: pull, look, push, own; three are the last three for public
 repositories, which anybody may pull from. Their actions are AWS's (AWS managed policy reference,
 AmazonEC2ContainerRegistry… and AmazonElasticContainerRegistryPublic…), so that an access key means here what it
 means on Amazon. Note that a power user can push but neither delete images nor write lifecycle policies. Two, of which
 Amazon knows nothing, are for the feeds that report images in use and for other registries that replicate to this one,
-and let them do nothing else.
+and let them do nothing else. Who owns all images owns no users: that takes the administrators'.
 
 They are documents like those that people write, and are evaluated like them.
 """
@@ -117,6 +117,7 @@ _REPLICATOR = frozenset(
 class ManagedPolicy(StrEnum):
     """A managed policy, by AWS's name if it is AWS's."""
 
+    ADMINISTRATOR = "AdministratorAccess"
     PULL_ONLY = "AmazonEC2ContainerRegistryPullOnly"
     READ_ONLY = "AmazonEC2ContainerRegistryReadOnly"
     POWER_USER = "AmazonEC2ContainerRegistryPowerUser"
@@ -142,6 +143,7 @@ def _allowing(policy: ManagedPolicy, actions: Iterable[str]) -> tuple[NamedDocum
 _DOCUMENTS: dict[str, tuple[NamedDocument]] = {
     policy: _allowing(policy, actions)
     for policy, actions in (
+        (ManagedPolicy.ADMINISTRATOR, ("*",)),
         (ManagedPolicy.PULL_ONLY, _PULL_ONLY),
         (ManagedPolicy.READ_ONLY, _READ_ONLY),
         (ManagedPolicy.POWER_USER, _POWER_USER),

@@ -22,7 +22,7 @@ from enum import Enum, IntEnum, StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
-from careen.iam.actions import Action
+from careen.iam.actions import SERVICES_OF_USERS, Action
 from careen.iam.conditions import Condition, InvalidCondition
 from careen.iam.patterns import Context, Pattern
 
@@ -81,7 +81,8 @@ class Caller(NamedTuple):
     """Who asks, as policies name it."""
 
     arn: str
-    """``arn:aws:iam::<account>:user/alice``, ``…:root``, or a role's session: ``arn:aws:sts::<account>:assumed-role/ci/run-7``."""
+    """``arn:aws:iam::<account>:user/alice``, ``…:root``, or a role's session: ``arn:aws:sts::<account>:assumed-role/ci/run-7``; of
+    a web identity its provider, ``arn:aws:iam::<account>:oidc-provider/…``."""
     account: str
     role_arn: str | None = None
     """Of a session, the role: ``arn:aws:iam::<account>:role/ci``."""
@@ -110,7 +111,7 @@ class Principals(NamedTuple):
     everybody: bool
     accounts: frozenset[str]
     names: frozenset[str]
-    """ARNs of users, roles and sessions."""
+    """ARNs of users, roles and sessions, and of providers of web identities."""
     all_but: bool
     """Whether those named are the ones that are not meant."""
 
@@ -333,29 +334,39 @@ def _principals(raw: dict[str, Any], where: str, kind: Kind, effect: Effect) -> 
     for text in aws:
         if text != "*" and text not in names and not _ACCOUNT.fullmatch(text):
             _refuse("Invalid principal in policy", f"{where}: '{text}' is no account, user, role or session")
-    return Principals("*" in aws, frozenset(accounts), frozenset(names), all_but)
+    federated = {text for text in named.get("Federated", []) if ":oidc-provider/" in text}
+    return Principals("*" in aws, frozenset(accounts), frozenset(names | federated), all_but)
 
 
 # Action.
 _VENDOR = re.compile(r"\*|[a-zA-Z0-9-]+:[a-zA-Z0-9*?]+")
 _BY_NAME = {action.lower(): action for action in Action}
+_OF_IMAGES = frozenset(action for action in Action if not action.startswith(SERVICES_OF_USERS))
+_ABOUT = {
+    Kind.IDENTITY: frozenset(Action),
+    Kind.SESSION: frozenset(Action),
+    Kind.REPOSITORY: _OF_IMAGES,
+    Kind.REGISTRY: _OF_IMAGES,
+    Kind.TRUST: frozenset(action for action in Action if action.startswith("sts:")),
+}
+"""What a policy can speak of where it stands. Who may write the registry's policy must not become who may make administrators."""
 
 
 def _actions(raw: dict[str, Any], where: str, kind: Kind) -> frozenset[Action]:
     if "Action" not in raw and "NotAction" not in raw:
         _refuse("Policy statement must contain actions.", f"{where}: write Action")
-    covered: set[Action] = set()
+    about, covered = _ABOUT[kind], set[Action]()
     for text in _texts(raw.get("NotAction", raw.get("Action")), f"the Action of {where}"):
         if _VENDOR.fullmatch(text) is None:
             _refuse(
                 "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
                 f"{where}: '{text}' is no action",
             )
-        found = _covered(text)
+        found = _covered(text) & about
         if not found and kind in {Kind.REPOSITORY, Kind.REGISTRY}:
             _refuse("Policy has invalid action", f"{where}: there is no action '{text}' here")
         covered |= found
-    return frozenset(Action) - covered if "NotAction" in raw else frozenset(covered)
+    return about - covered if "NotAction" in raw else frozenset(covered)
 
 
 def _covered(text: str) -> set[Action]:

@@ -40,6 +40,7 @@ SKEW_MINUTES = 15
 _SKEW = SKEW_MINUTES * 60 * SECOND
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_SESSION_TOKEN = "x-amz-security-token"  # noqa: S105 - the name of a header
 _PARAMETERS = ("Credential", "Signature", "SignedHeaders")
 _STAMP = "%Y%m%dT%H%M%SZ"
 _TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
@@ -63,10 +64,18 @@ class Request(NamedTuple):
     body: bytes
 
 
+class Claimant(NamedTuple):
+    """Whom a request says it is from."""
+
+    access_key_id: str
+    session_token: str = ""
+    """Of temporary credentials; empty: none."""
+
+
 class Signer(NamedTuple):
     """Who signed a request, and for what."""
 
-    access_key_id: str
+    claimant: Claimant
     region: str
     service: str
     signed_at: Instant
@@ -99,7 +108,7 @@ def verify(
     *,
     service: str,
     region: str,
-    secret_for: Callable[[str], str | None],
+    secret_for: Callable[[Claimant], str | None],
     now: Instant,
     global_region: str = "",
 ) -> Signer:
@@ -109,7 +118,7 @@ def verify(
         request: the request as received.
         service: the signing name it must be for: ``ecr``, ``sts``.
         region: the region it must be for.
-        secret_for: the secret of an access key id, or None if there is no such key.
+        secret_for: the secret of an access key id, with its session token if it is temporary, or None if there is no such key.
         now: the system clock's present.
         global_region: another region that it may be for: services without regions are signed for one by convention.
 
@@ -117,29 +126,30 @@ def verify(
         MissingAuthenticationToken: there is no Authorization header.
         IncompleteSignature: the header lacks a part, or the request a header that goes with it.
         InvalidSignature: the signature is not of this request, this time, this service or with this secret.
-        UnrecognizedClient: there is no such access key, or it comes with a session token, which we never
-            issue.
+        UnrecognizedClient: there is no such access key, or no such session of it.
     """
     headers = _decoded(request.headers)
     authorization, stamp, signed_at = _claim(headers, service, {region, global_region}, now)
     canonical = _canonical(request, authorization, headers, stamp)
 
-    key_id = authorization.access_key_id
-    secret = secret_for(key_id) if _ACCESS_KEY_ID.fullmatch(key_id) else None
+    claimant = Claimant(authorization.access_key_id, _joined(headers, _SESSION_TOKEN))
+    secret = secret_for(claimant) if _ACCESS_KEY_ID.fullmatch(claimant.access_key_id) else None
     expected = _signature(canonical, authorization, secret or _NO_SECRET)
     # As bytes: compare_digest refuses text that is not ASCII, and the header's text is the client's.
     matches = hmac.compare_digest(expected.encode(), authorization.signature.encode())
-    if secret is None or _joined(headers, "x-amz-security-token"):
+    if secret is None:
         raise UnrecognizedClient
     if not matches:
         raise InvalidSignature(
             "The request signature we calculated does not match the signature you provided. Check your AWS "
             "Secret Access Key and signing method. Consult the service documentation for details."
         )
-    return Signer(key_id, authorization.region, service, signed_at)
+    return Signer(claimant, authorization.region, service, signed_at)
 
 
-def claimed(headers: Headers, *, service: str, region: str, now: Instant, global_region: str = "") -> str:
+def claimed(
+    headers: Headers, *, service: str, region: str, now: Instant, global_region: str = ""
+) -> Claimant:
     """Whom a request says it is from, so that a large body need not be taken in from anybody.
 
     What :func:`verify` checks without the body and the secret is checked here too.
@@ -149,15 +159,16 @@ def claimed(headers: Headers, *, service: str, region: str, now: Instant, global
         service, region, now, global_region: as for :func:`verify`.
 
     Returns:
-        The access key id. Nothing proves yet that its holder sent the request.
+        The access key. Nothing proves yet that its holder sent the request.
 
     Raises:
         MissingAuthenticationToken, IncompleteSignature, InvalidSignature, UnrecognizedClient: as :func:`verify` does.
     """
-    authorization, _, _ = _claim(_decoded(headers), service, {region, global_region}, now)
+    decoded = _decoded(headers)
+    authorization, _, _ = _claim(decoded, service, {region, global_region}, now)
     if _ACCESS_KEY_ID.fullmatch(authorization.access_key_id) is None:
         raise UnrecognizedClient
-    return authorization.access_key_id
+    return Claimant(authorization.access_key_id, _joined(decoded, _SESSION_TOKEN))
 
 
 def _claim(

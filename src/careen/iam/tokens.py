@@ -1,4 +1,4 @@
-"""Tokens of our own: the 12-hour password of ``docker login``, the grant in a layer's download URL, a scanner's password.
+"""Tokens of our own: passwords of ``docker login`` and of scanners, grants in URLs of layers, sessions of temporary credentials.
 
 A token is a claim with an expiry, sealed with HMAC-SHA256. Nobody but this registry reads one, so there is no
 header, no choice of algorithm and nothing to configure::
@@ -29,9 +29,11 @@ _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
 class Authorization(NamedTuple):
-    """The bearer acts as this principal: the password that GetAuthorizationToken hands out."""
+    """The bearer acts as the holder of a key: the password that GetAuthorizationToken hands out."""
 
-    principal_id: str
+    access_key_id: str
+    session_token: str = ""
+    """Of a key that is temporary; the password is good for no longer than it."""
 
 
 class LayerDownload(NamedTuple):
@@ -47,11 +49,27 @@ class RepositoryPull(NamedTuple):
     repository: str
 
 
-Claim = Authorization | LayerDownload | RepositoryPull
+class Session(NamedTuple):
+    """Temporary credentials: who acts with them. Their secret is derived from the key's id (``careen.iam.keys``)."""
 
-C = TypeVar("C", Authorization, LayerDownload, RepositoryPull)
+    access_key_id: str
+    """The key that this goes with: ASIA…"""
+    principal: str
+    """The unique id of the user or role whose permissions they have, so that they are nobody's when it is gone."""
+    name: str
+    """Of the role's session; empty: a user's own."""
+    parent: str
+    """The access key that a user's own session was made with and ends with; empty: a role's."""
+    issued_at: str
+    """Microseconds since the epoch, in decimal."""
+    policy: str = ""
+    """JSON: session policies, one of which must allow too; empty: none."""
 
-_PURPOSES: dict[type, int] = {Authorization: 1, LayerDownload: 2, RepositoryPull: 3}
+
+Claim = Authorization | LayerDownload | RepositoryPull | Session
+C = TypeVar("C", Authorization, LayerDownload, RepositoryPull, Session)
+
+_PURPOSES: dict[type, int] = {Authorization: 1, LayerDownload: 2, RepositoryPull: 3, Session: 4}
 
 
 class TokenInvalid(Exception):
@@ -99,6 +117,12 @@ def read(key: bytes, kind: type[C], text: str, now: Instant) -> C:
     if now >= expires_at:
         raise TokenExpired
     return kind(*sealed[_HEAD.size : -_SEAL_SIZE].decode().split("\0"))
+
+
+def expires_at(text: str) -> Instant:
+    """When a token that :func:`read` has accepted is no longer good."""
+    expiry: Instant = _HEAD.unpack_from(_decode(text))[2]
+    return expiry
 
 
 def _sealed(key: bytes, payload: bytes) -> bytes:

@@ -5,15 +5,16 @@ What decides is the caller's own policies, and the one that stands on the reposi
 
 import hmac
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from careen.clock import SECOND, Instant, isoformat
-from careen.db import policies, principals, repositories
+from careen.db import access_keys, identity_policies, policies, principals, repositories
 from careen.ecr import arn
 from careen.ecr.arn import ECR_PUBLIC, RepositoryArn, public_repository_arn
 from careen.ecr.common_errors import AccessDenied
@@ -25,6 +26,7 @@ from careen.iam.evaluate import Request, decide
 from careen.iam.managed import ManagedPolicy
 from careen.iam.patterns import Context
 from careen.iam.policy import Caller, Kind, NamedDocument, parse
+from careen.iam.sigv4 import Claimant
 from careen.registry import account_settings
 from careen.registry.registry import Registry, Transaction
 
@@ -42,6 +44,13 @@ SCANNER = "careen:scanner"
 Documents = tuple[NamedDocument, ...]
 
 log = structlog.get_logger()
+
+
+class SessionPolicies(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a session is limited to, as its token carries it."""
+
+    document: str | None = None
+    managed: tuple[str, ...] = ()
 
 
 class Scope(StrEnum):
@@ -67,21 +76,67 @@ class Principal:
 
     registry_id: str
     name: str
+    """Of the user, or of the role that was assumed."""
     access_key_id: str
     policies: Documents
     """What it may do: identity-based policies, parsed and shared by all who have them."""
+    unique_id: str = ""
+    """AIDA… or AROA…; the account's own has none."""
+    path: str = "/"
+    session: tokens.Session | None = None
+    """Of temporary credentials."""
+    session_token: str = field(default="", repr=False)
+    limits: Documents | None = None
+    """Session policies, which must allow as well; None: none were handed over."""
+
+    @property
+    def is_user(self) -> bool:
+        """Whether it is a user, with its own key or in a session of its own."""
+        return self.name != ROOT and not self.is_role
+
+    @property
+    def is_role(self) -> bool:
+        """Whether it has assumed a role."""
+        return self.session is not None and self.session.name != ""
 
     @property
     def arn(self) -> str:
-        """``arn:aws:iam::<registry id>:user/<name>``, or the account's own for the settings' root key."""
-        return (
-            arn.root_arn(self.registry_id) if self.name == ROOT else arn.user_arn(self.registry_id, self.name)
-        )
+        """``arn:aws:iam::<registry id>:user/<name>``; in a role's session ``arn:aws:sts::…:assumed-role/<role>/<session>``.
+
+        Of the settings' root key it is the account's own.
+        """
+        if self.session is not None and self.is_role:
+            return arn.session_arn(self.registry_id, self.name, self.session.name)
+        if not self.is_user:
+            return arn.root_arn(self.registry_id)
+        return arn.user_arn(self.registry_id, self.name, self.path)
+
+    @property
+    def identity_arn(self) -> str:
+        """The ARN of the user, or of the role, whatever the session is called."""
+        return arn.role_arn(self.registry_id, self.name, self.path) if self.is_role else self.arn
+
+    @property
+    def user_id(self) -> str:
+        """What STS and ``aws:userid`` call it: the unique id, a role's with the session's name; or the account's number."""
+        if self.session is not None and self.is_role:
+            return f"{self.unique_id}:{self.session.name}"
+        return self.unique_id if self.is_user else self.registry_id
+
+    @property
+    def expires_at(self) -> Instant | None:
+        """When its temporary credentials end, by the system's clock; None: they are no temporary ones."""
+        return None if self.session is None else tokens.expires_at(self.session_token)
+
+    @property
+    def documents(self) -> Documents:
+        """All that its permissions come from: its policies, and those of its session."""
+        return self.policies if self.limits is None else (*self.policies, *self.limits)
 
     @property
     def caller(self) -> Caller:
         """As policies name it."""
-        return Caller(self.arn, self.registry_id)
+        return Caller(self.arn, self.registry_id, self.identity_arn if self.is_role else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,35 +172,130 @@ ANONYMOUS = Principal("anonymous", "anonymous", "", ())
 """Whoever brings no credential: no account's, so that nothing that is said of this registry's users is said of it."""
 
 
-def holder_of(tx: Transaction, registry: Registry, access_key_id: str) -> Principal | None:
-    """The principal that holds an access key."""
-    if registry.root_key is not None and access_key_id == registry.root_key.access_key_id:
-        return Principal(registry.id, ROOT, access_key_id, managed.documents(ManagedPolicy.FULL_ACCESS))
-    held = principals.by_key(tx.rows, access_key_id)
-    return (
-        None
-        if held is None
-        else Principal(registry.id, held.name, access_key_id, managed.documents(held.policy))
+def caller_of(
+    tx: Transaction, registry: Registry, claimant: Claimant, security_now: Instant
+) -> Principal | None:
+    """Who acts with a key; None: nobody any more.
+
+    Args:
+        tx: where users, roles and their policies are read.
+        registry: whose master key seals sessions.
+        claimant: the key, with its session token if it is temporary.
+        security_now: the system clock's instant.
+
+    Raises:
+        careen.iam.tokens.TokenExpired: the temporary credentials were good once.
+    """
+    if claimant.session_token:
+        session = _session(registry, claimant, security_now)
+        return None if session is None else _in_session(tx, registry, claimant, session, security_now)
+    if registry.root_key is not None and claimant.access_key_id == registry.root_key.access_key_id:
+        policies = managed.documents(ManagedPolicy.ADMINISTRATOR)
+        return Principal(registry.id, ROOT, claimant.access_key_id, policies)
+    held = access_keys.holder(tx.rows, claimant.access_key_id)
+    if held is None or not held.active:
+        return None
+    return Principal(
+        registry.id,
+        held.name,
+        claimant.access_key_id,
+        policies_of(tx, held.principal_id),
+        held.unique_id,
+        held.path,
     )
 
 
 def principal_called(tx: Transaction, registry: Registry, called: str) -> Principal | None:
-    """The principal of that name or ARN, as whichever of its keys; None if there is none here."""
+    """The user of that name or ARN, as whichever of its keys, or the role of that ARN in some session; None: neither is here."""
     if called in {ROOT, arn.root_arn(registry.id)}:
-        return Principal(registry.id, ROOT, "", managed.documents(ManagedPolicy.FULL_ACCESS))
-    name = called.removeprefix(arn.user_arn(registry.id, ""))
-    found = principals.by_name(tx.rows, name)
-    return None if found is None else Principal(registry.id, name, "", managed.documents(found[1]))
+        return Principal(registry.id, ROOT, "", managed.documents(ManagedPolicy.ADMINISTRATOR))
+    name = called.rpartition("/")[2]
+    user = principals.by_name(tx.rows, principals.Kind.USER, name)
+    if user is not None and called in {name, arn.user_arn(registry.id, name, user.path)}:
+        return Principal(registry.id, name, "", policies_of(tx, user.id), user.unique_id, user.path)
+    role = principals.by_name(tx.rows, principals.Kind.ROLE, name)
+    if role is None or called != arn.role_arn(registry.id, name, role.path):
+        return None
+    session = tokens.Session("", role.unique_id, "some-session", "", str(tx.now))
+    return Principal(registry.id, name, "", policies_of(tx, role.id), role.unique_id, role.path, session)
 
 
-def secret_of(tx: Transaction, registry: Registry, access_key_id: str) -> str | None:
-    """The secret of an access key, derived anew: it is stored nowhere."""
-    if registry.root_key is not None and access_key_id == registry.root_key.access_key_id:
+def secret_of(tx: Transaction, registry: Registry, claimant: Claimant, security_now: Instant) -> str | None:
+    """The secret of an access key, derived anew: it is stored nowhere. None: there is no such key, or it is switched off.
+
+    Raises:
+        careen.iam.tokens.TokenExpired: the temporary credentials were good once.
+    """
+    if claimant.session_token:
+        session = _session(registry, claimant, security_now)
+        return None if session is None else keys.temporary_secret(registry.master_key, session.access_key_id)
+    if registry.root_key is not None and claimant.access_key_id == registry.root_key.access_key_id:
         return registry.root_key.secret_access_key
-    held = principals.by_key(tx.rows, access_key_id)
+    held = access_keys.holder(tx.rows, claimant.access_key_id)
+    if held is None or not held.active:
+        return None
+    return keys.secret_access_key(registry.master_key, held.access_key_id, held.generation)
+
+
+def policies_of(tx: Transaction, principal_id: int) -> Documents:
+    """What a user or a role may do: the managed policies attached to it, and documents of its own."""
+    attached = identity_policies.attached(tx.rows, principal_id)
+    own = identity_policies.inline(tx.rows, principal_id)
     return (
-        None if held is None else keys.secret_access_key(registry.master_key, access_key_id, held.generation)
+        *(document for name in attached for document in managed.documents(name)),
+        *(NamedDocument(each.name, parse(each.document, Kind.IDENTITY)) for each in own),
     )
+
+
+def _session(registry: Registry, claimant: Claimant, security_now: Instant) -> tokens.Session | None:
+    """The session that a token stands for, if it belongs to the key."""
+    try:
+        session = tokens.read(
+            keys.token_key(registry.master_key), tokens.Session, claimant.session_token, security_now
+        )
+    except tokens.TokenInvalid:
+        return None
+    return session if session.access_key_id == claimant.access_key_id else None
+
+
+def _in_session(
+    tx: Transaction,
+    registry: Registry,
+    claimant: Claimant,
+    session: tokens.Session,
+    security_now: Instant,
+) -> Principal | None:
+    """Who acts in a session: nobody, if the role is gone, or the user, or the key that a user's session was made with."""
+    if session.name:
+        role = principals.by_unique_id(tx.rows, session.principal)
+        if role is None:
+            return None
+        acting = Principal(registry.id, role.name, "", policies_of(tx, role.id), role.unique_id, role.path)
+    else:
+        user = caller_of(tx, registry, Claimant(session.parent, ""), security_now)
+        if user is None or user.user_id != session.principal:
+            return None
+        acting = user
+    return replace(
+        acting,
+        access_key_id=claimant.access_key_id,
+        session=session,
+        session_token=claimant.session_token,
+        limits=_limits(session),
+    )
+
+
+def _limits(session: tokens.Session) -> Documents | None:
+    """The session policies: a text, and names of managed ones."""
+    if not session.policy:
+        return None
+    limits = msgspec.json.decode(session.policy, type=SessionPolicies)
+    own = () if limits.document is None else (NamedDocument("session", parse(limits.document, Kind.SESSION)),)
+    return (*own, *(_as_limit(each) for name in limits.managed for each in managed.documents(name)))
+
+
+def _as_limit(policy: NamedDocument) -> NamedDocument:
+    return NamedDocument(policy.name, parse(policy.document.text, Kind.SESSION))
 
 
 def by_password(
@@ -165,18 +315,18 @@ def by_password(
     """
     if user == TOKEN_USER:
         return _by_token(tx, registry, password, security_now)
-    secret = secret_of(tx, registry, user)
+    claimant = Claimant(user, "")
+    secret = secret_of(tx, registry, claimant, security_now)
     # An unknown key takes the same comparison as a wrong secret.
     matches = hmac.compare_digest((secret or "").encode(), password.encode())
-    return holder_of(tx, registry, user) if matches and secret is not None else None
+    return caller_of(tx, registry, claimant, security_now) if matches and secret is not None else None
 
 
 def _by_token(tx: Transaction, registry: Registry, token: str, security_now: Instant) -> Principal | None:
     key = keys.token_key(registry.master_key)
     try:
-        return holder_of(
-            tx, registry, tokens.read(key, tokens.Authorization, token, security_now).principal_id
-        )
+        claim = tokens.read(key, tokens.Authorization, token, security_now)
+        return caller_of(tx, registry, Claimant(*claim), security_now)
     except tokens.TokenInvalid:
         pass
     try:
@@ -202,17 +352,16 @@ def scanner(registry: Registry, repository: str) -> Principal:
     }
     text = json.dumps({"Version": policy.VERSION, "Statement": statement})
     # As a session's policy it is also the most that it may do, whatever a repository's policy lets everybody do.
-    allowed = tuple(
-        NamedDocument(SCANNER, policy.parse(text, kind)) for kind in (Kind.IDENTITY, Kind.SESSION)
+    allowed, most = (
+        (NamedDocument(SCANNER, policy.parse(text, kind)),) for kind in (Kind.IDENTITY, Kind.SESSION)
     )
-    return Principal(registry.id, SCANNER, f"{SCANNER}:{repository}", allowed)
+    return Principal(registry.id, SCANNER, f"{SCANNER}:{repository}", allowed, limits=most)
 
 
 def mint_authorization(registry: Registry, principal: Principal, expires_at: Instant) -> str:
     """The password that goes with the user name ``AWS`` until ``expires_at`` (system clock)."""
-    return tokens.mint(
-        keys.token_key(registry.master_key), tokens.Authorization(principal.access_key_id), expires_at
-    )
+    claim = tokens.Authorization(principal.access_key_id, principal.session_token)
+    return tokens.mint(keys.token_key(registry.master_key), claim, expires_at)
 
 
 def mint_pull(registry: Registry, repository: str, expires_at: Instant) -> str:
@@ -288,9 +437,15 @@ def judge(
     documents = standing_on(tx, action, name, standing)
     # Names of what is not there could be of any length and number.
     keeps = standing.repository_id is not None or resource == "*" or name == EVERY_REPOSITORY
-    if keeps and not _keys_asked(principal.policies, documents):
+    if keeps and not _keys_asked(principal.documents, documents):
         decision = _unconditional(
-            principal.caller, action, resource, tx.registry_id, principal.policies, documents
+            principal.caller,
+            action,
+            resource,
+            tx.registry_id,
+            principal.policies,
+            principal.limits,
+            documents,
         )
     else:
         decision = judge_by(tx, principal, action, resource, circumstances, documents, standing.repository_id)
@@ -318,12 +473,19 @@ def judge_by(
         repository_id: the repository's; None if there is none.
     """
     context: Context = {}
-    if asked := _keys_asked(principal.policies, documents):
-        context = circumstances.context() | _facts(principal, tx.registry_id)
+    if asked := _keys_asked(principal.documents, documents):
+        context = context_of(tx, principal, circumstances)
         if repository_id is not None and any(key.startswith(RESOURCE_TAGS) for key in asked):
             context = context | _resource_tags(tx, repository_id)
     request = Request(principal.caller, action, resource, tx.registry_id, context)
-    return decide(request, identity=principal.policies, resource=documents)
+    return decide(request, identity=principal.policies, resource=documents, session=principal.limits)
+
+
+def context_of(
+    tx: Transaction, principal: Principal, circumstances: Circumstances
+) -> dict[str, tuple[str, ...]]:
+    """The condition keys of a request, but for the tags of what it is on."""
+    return circumstances.context() | _facts(principal, tx.registry_id)
 
 
 @lru_cache(1024)
@@ -333,10 +495,17 @@ def _keys_asked(identity: Documents, standing: Documents) -> frozenset[str]:
 
 @lru_cache(4096)
 def _unconditional(
-    caller: Caller, action: Action, resource: str, account: str, identity: Documents, standing: Documents
+    caller: Caller,
+    action: Action,
+    resource: str,
+    account: str,
+    identity: Documents,
+    limits: Documents | None,
+    standing: Documents,
 ) -> Decision:
     """Most policies have no condition: then the same documents say the same, and whoever pushes asks after every commit."""
-    return decide(Request(caller, action, resource, account, {}), identity=identity, resource=standing)
+    request = Request(caller, action, resource, account, {})
+    return decide(request, identity=identity, resource=standing, session=limits)
 
 
 def denied(principal: Principal, action: Action, resource: str, decision: Decision) -> AccessDenied:
@@ -388,18 +557,21 @@ def named(tx: Transaction, resource: str) -> str:
 
 
 def _facts(principal: Principal, registry_id: str) -> dict[str, tuple[str, ...]]:
-    """The condition keys that rows answer, so that they are the same in the principal's next request."""
+    """The condition keys that rows and the credential answer, so that they are the same in the key's next request."""
     caller = principal.caller
+    kind = "AssumedRole" if principal.is_role else "User" if principal.is_user else "Account"
     facts: dict[str, tuple[str, ...]] = {
         "aws:principalaccount": (caller.account,),
         "aws:principalarn": (caller.role_arn or caller.arn,),
-        "aws:principaltype": ("Account" if caller.is_root else "User",),
+        "aws:principaltype": (kind,),
         "aws:resourceaccount": (registry_id,),
     }
-    if principal.access_key_id:
-        facts["aws:userid"] = (principal.access_key_id,)
-    if not caller.is_root:
+    if principal.user_id:
+        facts["aws:userid"] = (principal.user_id,)
+    if principal.is_user:
         facts["aws:username"] = (principal.name,)
+    if principal.session is not None:
+        facts["aws:tokenissuetime"] = (isoformat(int(principal.session.issued_at)),)
     return facts
 
 

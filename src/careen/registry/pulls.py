@@ -97,6 +97,7 @@ class Pull(NamedTuple):
 
     manifest_id: int
     principal_arn: str
+    """Of a session, its role's: that is whom exclusions name."""
 
 
 class Tally(NamedTuple):

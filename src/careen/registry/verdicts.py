@@ -54,4 +54,4 @@ def explain(
     decision = access.judge_by(
         tx, principal, wanted, resource, circumstances, documents, standing.repository_id
     )
-    return Explanation(principal.arn, wanted, resource, decision, (*principal.policies, *documents))
+    return Explanation(principal.arn, wanted, resource, decision, (*principal.documents, *documents))

@@ -1,0 +1,133 @@
+"""The public keys of OpenID Connect providers, asked for where providers publish them, and remembered for a while.
+
+``https://<issuer>/.well-known/openid-configuration`` names the address of the keys (OpenID Connect Discovery 1.0, section 4).
+Who asks us has proved nothing yet, so no provider is asked more than once a minute: a token with a key that nobody knows
+costs a look at what is remembered.
+"""
+
+import asyncio
+import json
+import math
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from typing import Any
+
+TIMEOUT = 5.0
+"""Seconds that a provider may be silent."""
+
+MAX_BYTES = 1024 * 1024
+"""The most that an answer may have."""
+
+KEPT = 3600.0
+"""Seconds for which keys are believed: then the provider may have withdrawn one."""
+
+PAUSE = 60.0
+"""Seconds between two questions, whether the first was answered or not."""
+
+KeySet = dict[str, Any]
+"""A JSON Web Key Set (RFC 7517, section 5), not looked into."""
+
+
+class Unreachable(Exception):
+    """The provider's keys could not be had. The message says why."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Keys are where the provider says, and come from there."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none."""
+
+
+def fetch(issuer: str) -> KeySet:
+    """Ask a provider for its keys. Blocks for some seconds at most as long as the provider says something.
+
+    Args:
+        issuer: its URL without ``https://``.
+
+    Raises:
+        Unreachable: it does not answer, or not with keys.
+    """
+    configuration = _get(f"https://{issuer.rstrip('/')}/.well-known/openid-configuration")
+    if configuration.get("issuer") != f"https://{issuer}":
+        raise Unreachable(f"https://{issuer} says that it is {configuration.get('issuer')}")
+    keys = _get(str(configuration.get("jwks_uri")))
+    if not is_key_set(keys):
+        raise Unreachable(f"{configuration['jwks_uri']} has no keys")
+    return keys
+
+
+def is_key_set(value: Any) -> bool:
+    """Whether JSON has the form of a key set."""
+    keys = value.get("keys") if isinstance(value, dict) else None
+    return isinstance(keys, list) and all(isinstance(key, dict) for key in keys)
+
+
+def _get(url: str) -> dict[str, Any]:
+    if not url.startswith("https://"):
+        raise Unreachable(f"{url} is not https")
+    try:
+        with urllib.request.build_opener(_NoRedirects).open(url, timeout=TIMEOUT) as answer:
+            text = answer.read(MAX_BYTES + 1)
+        found = json.loads(text) if len(text) <= MAX_BYTES else None
+    except (OSError, HTTPException, ValueError, RecursionError) as error:
+        raise Unreachable(f"{url}: {error}") from None
+    if not isinstance(found, dict):
+        raise Unreachable(f"{url} is no JSON object of at most {MAX_BYTES} bytes")
+    return found
+
+
+@dataclass(slots=True)
+class _Remembered:
+    keys: KeySet | None = None
+    had_at: float = 0.0
+    asked_at: float = -math.inf
+    why_not: str = ""
+    """What went wrong when it was asked last."""
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Issuers:
+    """A memory of keys; belongs to the event loop.
+
+    Args:
+        ask: asks a provider, and may block.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self, ask: Callable[[str], KeySet] = fetch, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._remembered: dict[str, _Remembered] = {}
+
+    async def keys(self, issuer: str, *, anew: bool = False) -> KeySet:
+        """A provider's keys.
+
+        Args:
+            issuer: its URL without ``https://``; of one that is registered, so that strangers fill no memory.
+            anew: ask again, unless that was a moment ago: the keys remembered are not enough.
+
+        Raises:
+            Unreachable: they could not be had, now or a moment ago.
+        """
+        known = self._remembered.setdefault(issuer, _Remembered())
+        async with known.asking:
+            now = self._clock()
+            if (anew or not self._believes(known)) and now - known.asked_at >= PAUSE:
+                known.asked_at, known.why_not = now, ""
+                try:
+                    known.keys = await asyncio.to_thread(self._ask, issuer)
+                    known.had_at = now
+                except Unreachable as error:
+                    known.why_not = str(error)
+            if known.keys is None or not self._believes(known):
+                raise Unreachable(known.why_not)
+            return known.keys
+
+    def _believes(self, known: _Remembered) -> bool:
+        return known.keys is not None and self._clock() - known.had_at < KEPT
