@@ -152,7 +152,12 @@ def test_keys_come_and_go(data: str) -> None:
     """A key is created, listed without its secret, shown with it, deleted, and then unknown."""
     created = answer("key", "create", "ci", "--policy", "PowerUser", "--data", data)
     (listed,) = answer("key", "list", "--data", data)
-    assert listed == {"accessKeyId": created["accessKeyId"], "name": "ci", "policy": created["policy"]}
+    assert listed == {
+        "accessKeyId": created["accessKeyId"],
+        "name": "ci",
+        "active": True,
+        "policies": created["policies"],
+    }
     assert answer("key", "show", created["accessKeyId"], "--data", data) == created
     assert careen("key", "delete", created["accessKeyId"], "--data", data).returncode == 0
     assert careen("key", "show", created["accessKeyId"], "--data", data).returncode == 1

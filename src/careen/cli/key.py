@@ -1,47 +1,31 @@
 """``careen key``: access keys of the registry in a data folder."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from careen.cli.data import load_settings, opened
+from careen.cli.identity import Data, Json, Managed, managed, registry_of
 from careen.cli.output import fail, print_json
 
 if TYPE_CHECKING:
     from careen.registry.principals import NewKey
 
-app = App(name="key", help="Access keys: create, list, show, delete.")
-
-Data = Annotated[str | None, Parameter(help="The data folder.")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-Policy = Literal[
-    "PullOnly",
-    "ReadOnly",
-    "PowerUser",
-    "FullAccess",
-    "PinReporter",
-    "Replicator",
-    "PublicReadOnly",
-    "PublicPowerUser",
-    "PublicFullAccess",
-]
+app = App(name="key", help="Access keys: create, list, show, switch off and on, delete.")
 
 
 @app.command
-def create(name: str, *, policy: Policy = "FullAccess", data: Data = None, json: Json = False) -> None:
+def create(name: str, *, policy: Managed = "FullAccess", data: Data = None, json: Json = False) -> None:
     """Make an access key.
 
     Args:
-        name: The principal that holds it; made if there is none.
-        policy: What a new principal may do: one of the managed policies of Amazon ECR or ECR Public, or only report images in
-            use, or only replicate to here.
+        name: The user that holds it; made if there is none.
+        policy: What a new user may do: one of the managed policies. One that exists keeps its own (`careen user attach`).
     """
-    from careen.iam.managed import ManagedPolicy
     from careen.registry import principals
 
-    with opened(data) as registry:
-        # PublicFullAccess ends in FullAccess, too, and is longer.
-        chosen = min((each for each in ManagedPolicy if each.endswith(policy)), key=len)
+    with registry_of(data) as registry:
+        chosen = managed(policy)
         try:
             made = registry.write_now(principals.create_key, registry.master_key, name, chosen)
         except principals.InvalidName as error:
@@ -58,11 +42,20 @@ def list_keys(*, data: Data = None, json: Json = False) -> None:
         keys = registry.read(principals.list_keys)
     if json:
         print_json(
-            [{"accessKeyId": key.access_key_id, "name": key.name, "policy": key.policy} for key in keys]
+            [
+                {
+                    "accessKeyId": key.access_key_id,
+                    "name": key.name,
+                    "active": key.active,
+                    "policies": list(policies),
+                }
+                for key, policies in keys
+            ]
         )
         return
-    for key in keys:
-        print(f"{key.access_key_id}  {key.name}  {key.policy}")
+    for key, policies in keys:
+        state = "" if key.active else "  (inactive)"
+        print(f"{key.access_key_id}  {key.name}  {', '.join(policies) or 'no managed policy'}{state}")
 
 
 @app.command
@@ -95,6 +88,33 @@ def delete(access_key_id: str, *, data: Data = None) -> None:
             fail(f"there is no access key {access_key_id}", "see `careen key list`")
 
 
+@app.command
+def deactivate(access_key_id: str, *, data: Data = None) -> None:
+    """Switch an access key off: what it signs is refused, until it is switched on again.
+
+    Args:
+        access_key_id: The key's id: AKIA…
+    """
+    _switch(access_key_id, data, active=False)
+
+
+@app.command
+def activate(access_key_id: str, *, data: Data = None) -> None:
+    """Switch an access key on.
+
+    Args:
+        access_key_id: The key's id: AKIA…
+    """
+    _switch(access_key_id, data, active=True)
+
+
+def _switch(access_key_id: str, data: str | None, *, active: bool) -> None:
+    from careen.registry import principals
+
+    with registry_of(data) as registry:
+        registry.write_now(principals.set_active, access_key_id, active=active)
+
+
 def _print(key: "NewKey", *, json: bool) -> None:
     if json:
         print_json(
@@ -102,7 +122,7 @@ def _print(key: "NewKey", *, json: bool) -> None:
                 "accessKeyId": key.access_key_id,
                 "secretAccessKey": key.secret_access_key,
                 "name": key.name,
-                "policy": key.policy,
+                "policies": list(key.policies),
             }
         )
         return
@@ -110,7 +130,8 @@ def _print(key: "NewKey", *, json: bool) -> None:
 
     settings = load_settings({})
     url = base_url(settings)
-    print(f"# {key.name}, {key.policy}")
+    print(f"# {key.name}, {', '.join(key.policies) or 'no managed policy'}")
     print(f"export AWS_ENDPOINT_URL_ECR={url} AWS_ENDPOINT_URL_ECR_PUBLIC={url} AWS_ENDPOINT_URL_STS={url}")
+    print(f"export AWS_ENDPOINT_URL_IAM={url}")
     print(f"export AWS_ACCESS_KEY_ID={key.access_key_id} AWS_SECRET_ACCESS_KEY={key.secret_access_key}")
     print(f"export AWS_DEFAULT_REGION={settings.region}")

@@ -65,7 +65,16 @@ app.command(
     name="replication",
     help="Replication to other registries: how it stands, and what is missing.",
 )
-app.command("careen.cli.key:app", name="key", help="Access keys: create, list, show, delete.")
+app.command(
+    "careen.cli.key:app", name="key", help="Access keys: create, list, show, switch off and on, delete."
+)
+app.command("careen.cli.user:app", name="user", help="Users, and what they may do.")
+app.command("careen.cli.role:app", name="role", help="Roles: who may assume them, and what they may do.")
+app.command(
+    "careen.cli.provider:app",
+    name="provider",
+    help="OpenID Connect providers, whose tokens may assume roles.",
+)
 
 
 def main() -> None:

@@ -77,6 +77,7 @@ def greeting(settings: Settings, created: "NewKey | None") -> str:
             "An administrator's access key was made. Paste this into the shell you work in:",
             "",
             f"  export AWS_ENDPOINT_URL_ECR={url} AWS_ENDPOINT_URL_ECR_PUBLIC={url} AWS_ENDPOINT_URL_STS={url}",
+            f"  export AWS_ENDPOINT_URL_IAM={url}",
             f"  export AWS_ACCESS_KEY_ID={created.access_key_id} AWS_SECRET_ACCESS_KEY={created.secret_access_key}",
             f"  export AWS_DEFAULT_REGION={settings.region}",
             "",
