@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import uuid
@@ -20,6 +21,9 @@ from tests.pins.cluster import Cluster
 from tests.pins.cluster import running as kubernetes
 from tests.seaweed import S3
 from tests.server import Server, running
+
+# A shell that starts the tests in the background has interrupts ignored, and so would be all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("careen", deadline=None)  # a busy machine is no wrong answer
 hypothesis.settings.load_profile("careen")

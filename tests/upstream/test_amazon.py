@@ -1,5 +1,6 @@
 """Amazon ECR's tokens, against moto's server: the real API's shapes through the real botocore."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,7 +62,9 @@ def test_a_token_is_kept_until_shortly_before_its_end(amazon: str) -> None:
 def test_a_role_is_taken_on_first(amazon: str) -> None:
     """With a role the token is its holder's."""
     iam = boto3.client("iam", endpoint_url=amazon, region_name="eu-west-1")
-    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    role = iam.create_role(RoleName=f"reader-{uuid.uuid4().hex[:8]}", AssumeRolePolicyDocument="{}")["Role"][
+        "Arn"
+    ]
     tokens = AmazonTokens("eu-west-1", role_arn=role, endpoint_url=amazon)
     assert tokens().username == "AWS"
 
