@@ -6,7 +6,7 @@ import pytest
 
 from careen import worker
 from careen.clock import DAY, HOUR, SECOND
-from careen.registry import archive, replication
+from careen.registry import archive, images, replication, repositories
 from careen.replication import work
 from careen.upstream import address
 from careen.upstream.client import Client as UpstreamClient
@@ -74,6 +74,53 @@ def test_a_tag_that_moves_moves_there(to_west: Source, west: Client, name: str) 
     to_west.work()
     assert has(west, name, "latest") == TWO.manifest
     assert has(west, name, ONE.digest) == ONE.manifest
+
+
+@pytest.mark.parametrize("moment", ["sha256:", "v1"], ids=["before its tag is sent", "as its tag is sent"])
+def test_a_tag_that_moves_while_its_image_gets_there(
+    source: Source, proxy: Proxy, west: Client, name: str, moment: str
+) -> None:
+    """What has it now may be there first: the tag comes to name that all the same."""
+    source.lead(WEST, proxy.url, username=ACCESS_KEY_ID, password=SECRET_ACCESS_KEY)
+    source.configure(rule(WEST))
+    source.push(name, ONE, "v1")
+
+    def move_now(seen: Seen) -> Fault | None:
+        if seen.method == "PUT" and f"/manifests/{moment}" in seen.path:
+            proxy.heal()
+            source.push(name, TWO, "v1")
+            assert worker.run_one(source.registry, "another", work.copies("another", source.stop))
+            assert has(west, name, "v1") == TWO.manifest
+        return None
+
+    proxy.faults.append(move_now)
+    source.work()
+    assert has(west, name, "v1") == TWO.manifest
+    assert is_whole(west, name, ONE)
+
+
+def test_a_tag_that_a_replica_takes_while_its_image_gets_there(
+    source: Source, proxy: Proxy, west: Client, name: str
+) -> None:
+    """That goes no further, at this moment either: two registries would pass the tag back and forth."""
+    source.lead(WEST, proxy.url, username=ACCESS_KEY_ID, password=SECRET_ACCESS_KEY)
+    source.configure(rule(WEST))
+    source.push(name, ONE, "v1")
+    for data in TWO.blobs:
+        steps.upload(source.registry, name, data)
+    target = source.registry.read(repositories.require, name)
+
+    def replicate_now(seen: Seen) -> Fault | None:
+        if seen.method == "PUT" and "/manifests/v1" in seen.path:
+            proxy.heal()
+            replica_of = "us-west-2/111111111111"
+            source.registry.write_now(images.put, target, TWO.manifest, tag="v1", replica_of=replica_of)
+        return None
+
+    proxy.faults.append(replicate_now)
+    source.work()
+    assert source.status(name, TWO) == []
+    assert has(west, name, "v1") == ONE.manifest
 
 
 def test_what_is_there_is_not_sent(source: Source, proxy: Proxy, name: str) -> None:

@@ -1,8 +1,10 @@
 """Deletions that are replicated: what goes there, what stays, and what comes back."""
 
+from careen import worker
 from careen.clock import DAY, SECOND
 from careen.ecr.replication import Destination
 from careen.registry import images, lifecycle, repositories, trash
+from careen.replication import work
 from careen.upstream import address
 from careen.upstream.client import Client as UpstreamClient
 from tests.distribution.client import Client
@@ -160,6 +162,47 @@ def test_an_image_that_is_deleted_while_it_gets_there(
     proxy.faults.append(delete_now)
     source.work()
     assert has(west, name, ONE.digest) is None
+
+
+def test_a_tag_that_is_removed_while_its_image_gets_there(
+    source: Source, proxy: Proxy, west: Client, name: str
+) -> None:
+    """The tag that comes too late is removed after it, and the image stays."""
+    source.lead(WEST, proxy.url, username=ACCESS_KEY_ID, password=SECRET_ACCESS_KEY)
+    source.configure(rule(WEST, deletes=True))
+    source.push(name, ONE, "v1")
+
+    def untag_now(seen: Seen) -> Fault | None:
+        if seen.method == "PUT" and "/manifests/v1" in seen.path:
+            proxy.heal()
+            source.untag(name, "v1")
+            assert worker.run_one(source.registry, "another", work.copies("another", source.stop))
+        return None
+
+    proxy.faults.append(untag_now)
+    source.work()
+    assert has(west, name, "v1") is None
+    assert is_whole(west, name, ONE)
+
+
+def test_a_repository_that_is_made_anew_while_an_image_of_the_old_one_gets_there(
+    source: Source, proxy: Proxy, west: Client, name: str
+) -> None:
+    """The deletion of the old one is not replicated, so the image stays there as all others do."""
+    source.lead(WEST, proxy.url, username=ACCESS_KEY_ID, password=SECRET_ACCESS_KEY)
+    source.configure(rule(WEST, deletes=True))
+    source.push(name, ONE, "v1")
+
+    def make_anew(seen: Seen) -> Fault | None:
+        if seen.method == "PUT" and "/manifests/v1" in seen.path:
+            proxy.heal()
+            source.registry.write_now(repositories.delete, name, steps.cause(), force=True)
+            source.registry.write_now(repositories.create, name)
+        return None
+
+    proxy.faults.append(make_anew)
+    source.work()
+    assert is_whole(west, name, ONE, "v1")
 
 
 def test_an_image_that_is_back_while_its_deletion_gets_there(

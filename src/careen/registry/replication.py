@@ -56,7 +56,9 @@ IMMUTABLE_TAG = "IMAGE_TAG_ALREADY_EXISTS"
 class Outgoing:
     """An image as it is to be at a destination."""
 
+    repository_id: int
     repository: str
+    """Its name."""
     digest: str
     media_type: str
     content: bytes | None
@@ -211,12 +213,23 @@ def find(tx: Transaction, repository: str, digest: str) -> Outgoing | None:
 
 def _outgoing(tx: Transaction, repository: str, row: ImageRow) -> Outgoing:
     content, tags = images.content(tx.rows, row.id), images.tags_of(tx.rows, row.id)
-    return Outgoing(repository, row.digest, row.media_type, content, tags)
+    return Outgoing(row.repository_id, repository, row.digest, row.media_type, content, tags)
 
 
 def _leads(tx: Transaction, repository: str, to: Destination) -> bool:
     routes = configurations.routes(configuration(tx), repository)
     return any(route.destination == to for route in routes)
+
+
+def _deletes(tx: Transaction, repository: str, to: Destination) -> bool:
+    routes = configurations.routes(configuration(tx), repository)
+    return any(route.destination == to and route.deletes for route in routes)
+
+
+def is_tagged(tx: Transaction, image: Outgoing, tag: str) -> bool:
+    """Whether a tag still names the image here: while its bytes were on their way it may have moved."""
+    row = images.by_tag(tx.rows, image.repository_id, tag)
+    return row is not None and row.digest == image.digest
 
 
 def withdraw(tx: Transaction, manifest_id: int, to: Destination) -> None:
@@ -225,17 +238,33 @@ def withdraw(tx: Transaction, manifest_id: int, to: Destination) -> None:
 
 
 def landed(tx: Transaction, image: Outgoing, to: Destination, outcome: Outcome) -> None:
-    """An attempt has ended, well or for good. What was deleted here while it was under way is deleted there now."""
+    """An attempt has ended, well or for good. What changed here while it was under way is made good there."""
     repository = repositories.by_name(tx.rows, image.repository)
-    row = None if repository is None else images.by_digest(tx.rows, repository.id, image.digest)
-    if row is not None:
-        _settle(tx, row.id, to, COMPLETE if outcome.code is None else FAILED, outcome)
-    elif repository is not None and outcome.code is None:
-        for route in configurations.routes(configuration(tx), image.repository):
-            if route.destination == to and route.deletes:
-                removal = Removal(image.repository, image.digest, is_image=True, tags=image.tags)
-                _ask_deletion(tx, removal, to)
+    if repository is not None:
+        row = images.by_digest(tx.rows, repository.id, image.digest)
+        if row is not None:
+            _settle(tx, row.id, to, COMPLETE if outcome.code is None else FAILED, outcome)
+        _make_good(tx, repository, image, to, is_gone=row is None and outcome.code is None)
     reach(Point.REPLICATION_SETTLED)
+
+
+def _make_good(
+    tx: Transaction, repository: Repository, image: Outgoing, to: Destination, *, is_gone: bool
+) -> None:
+    """Ask anew for what an image that came late undid there: tags that moved on, and what was deleted."""
+    removed = []
+    for tag in image.tags:
+        row = images.by_tag(tx.rows, repository.id, tag)
+        if row is None:
+            removed.append(tag)
+        # What was never asked for came from another registry and goes no further: two would pass the tag back and forth.
+        elif row.digest != image.digest and rows.one(tx.rows, row.id, to.region, to.registry_id):
+            _ask(tx, row.id, to)
+    # One of that name that was made anew says nothing of what the old one had: deletions of repositories are not replicated.
+    is_same = repository.id == image.repository_id
+    if (is_gone or removed) and is_same and _deletes(tx, repository.name, to):
+        tags = image.tags if is_gone else removed
+        _ask_deletion(tx, Removal(repository.name, image.digest, is_image=is_gone, tags=tags), to)
 
 
 def note_attempt(tx: Transaction, manifest_id: int, to: Destination, outcome: Outcome) -> None:

@@ -174,6 +174,8 @@ class Transfer:
                 return True
         except NotFound:
             pass
+        if not self.registry.read(replication.is_tagged, image, tag):
+            return True  # it has moved on here, and may be there before us
         try:
             self.client.push_manifest(image.repository, tag, image.content or b"", image.media_type)
         except Invalid as error:  # 400, 409, 412: registries differ in how they refuse to move a tag
