@@ -205,6 +205,23 @@ def test_a_repository_that_is_made_anew_while_an_image_of_the_old_one_gets_there
     assert is_whole(west, name, ONE, "v1")
 
 
+def test_a_deletion_that_no_rule_wants_any_more(
+    source: Source, proxy: Proxy, west: Client, name: str
+) -> None:
+    """Whoever turns deletions off saves what waits to be deleted."""
+    source.lead(WEST, proxy.url, username=ACCESS_KEY_ID, password=SECRET_ACCESS_KEY)
+    source.configure(rule(WEST, deletes=True))
+    source.push(name, ONE, "v1")
+    source.work()
+    proxy.always("/v2/", Fault(status=503))
+    steps.delete(source.registry, name, ONE)
+    source.work()
+    proxy.heal()
+    source.configure(rule(WEST))
+    source.work()
+    assert is_whole(west, name, ONE, "v1")
+
+
 def test_an_image_that_is_back_while_its_deletion_gets_there(
     source: Source, proxy: Proxy, west: Client, name: str
 ) -> None:

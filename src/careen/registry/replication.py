@@ -295,10 +295,10 @@ def wait_behind(tx: Transaction, to: Destination, job: Job, wait: Instant) -> No
 def deletion(tx: Transaction, deletion_id: int) -> tuple[Removal, Instant] | None:
     """What a deletion job is to delete now, and when it was asked for: less what is back here since.
 
-    None if nothing is left: the image, or the tags, were pushed or restored.
+    None if nothing is left: the image, or the tags, were pushed or restored, or no rule wants deletions there any more.
     """
     found = rows.deletion(tx.rows, deletion_id)
-    if found is None:
+    if found is None or not _deletes(tx, found.repository, Destination(found.region, found.registry_id)):
         return None
     removal = _removal(found)
     back = list(_back(tx, removal))
