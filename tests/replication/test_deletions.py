@@ -3,7 +3,7 @@
 from careen import worker
 from careen.clock import DAY, SECOND
 from careen.ecr.replication import Destination
-from careen.registry import images, lifecycle, repositories, trash
+from careen.registry import images, lifecycle, replication, repositories, trash
 from careen.replication import work
 from careen.upstream import address
 from careen.upstream.client import Client as UpstreamClient
@@ -303,3 +303,20 @@ def test_by_ecrs_api_where_that_is_what_a_destination_has(
     steps.delete(source.registry, name, ONE)
     source.work()
     assert has(west, name, ONE.digest) is None
+
+
+def test_ecrs_api_cannot_remove_the_last_tag_of_an_image(
+    source: Source, server: Server, west: Client, name: str
+) -> None:
+    """It would delete the image, which is here still: the tag stays there, and the deletion says why."""
+    there = Destination(REGION, "999999999999")
+    source.lead(there, server.url, username=ACCESS_KEY_ID, password=SECRET_ACCESS_KEY, api_url=server.url)
+    source.configure(rule(there, deletes=True))
+    source.push(name, ONE, "v1")
+    source.work()
+    source.untag(name, "v1")
+    source.work()
+    assert is_whole(west, name, ONE, "v1")
+    (failed,) = source.registry.read(replication.deletions, 9)
+    assert failed.failure_code == "DESTINATION_REFUSED_IMAGE"
+    assert "last tag" in (failed.failure_reason or "")

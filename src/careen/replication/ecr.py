@@ -1,5 +1,7 @@
 """A destination's ECR API: for what the distribution API cannot do on Amazon ECR, to make a repository and to delete."""
 
+import threading
+
 from botocore.exceptions import BotoCoreError, ClientError
 
 from careen.upstream.credentials import Basic, aws_client, keys_of
@@ -7,6 +9,9 @@ from careen.upstream.errors import Denied, Invalid, Unavailable
 
 _DENIED = {"AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException"}
 _GONE = {"ImageNotFound", "ImageTagDoesNotMatchDigest"}
+
+_removing_a_tag = threading.Lock()
+"""So that two threads that remove the last two tags of an image do not both see that there is another."""
 
 
 class EcrApi:
@@ -37,16 +42,32 @@ class EcrApi:
     def delete(self, repository: str, digest: str, tag: str | None) -> None:
         """Delete an image, or (``tag``) one tag of it. What is not there is deleted.
 
+        The last tag of an image stays: ECR would delete the image with it.
+
         Raises:
-            careen.upstream.errors.UpstreamError: Denied, Unavailable, or Invalid: something needs the image.
+            careen.upstream.errors.UpstreamError: Denied, Unavailable, or Invalid: something needs the image, or it is the last tag.
         """
-        image_id = {"imageDigest": digest} | ({} if tag is None else {"imageTag": tag})
+        missing = self._client.exceptions
         try:
-            answer = self._client.batch_delete_image(repositoryName=repository, imageIds=[image_id])
-        except self._client.exceptions.RepositoryNotFoundException:
+            if tag is None:
+                self._delete(repository, {"imageDigest": digest})
+                return
+            with _removing_a_tag:
+                if self._tags(repository, digest) == [tag]:
+                    raise Invalid(f"{tag} is the last tag of {digest} there, and would take the image along")
+                self._delete(repository, {"imageDigest": digest, "imageTag": tag})
+        except (missing.RepositoryNotFoundException, missing.ImageNotFoundException):
             return
         except (ClientError, BotoCoreError) as error:
             raise _in_our_words(error) from None
+
+    def _tags(self, repository: str, digest: str) -> list[str]:
+        found = self._client.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+        tags: list[str] = found["imageDetails"][0].get("imageTags", [])
+        return tags
+
+    def _delete(self, repository: str, image_id: dict[str, str]) -> None:
+        answer = self._client.batch_delete_image(repositoryName=repository, imageIds=[image_id])
         for failure in answer["failures"]:
             if failure["failureCode"] not in _GONE:
                 raise Invalid(failure["failureReason"], code=failure["failureCode"])
