@@ -18,9 +18,10 @@ from careen.upstream.client import Client as Upstream
 from careen.upstream.errors import NotFound, Unavailable, UpstreamError
 from tests.images import image, index
 from tests.pull_through.conftest import SECRET, arn
+from tests.registry import steps
 from tests.upstream.conftest import push
 from tests.upstream.distribution import needs_distribution
-from tests.upstream.proxy import Fault, Proxy
+from tests.upstream.proxy import Fault, Proxy, Seen
 
 pytestmark = needs_distribution
 
@@ -131,6 +132,31 @@ def test_an_upstream_that_is_away_is_waited_for_once(
         return found
 
     assert run(cached, work) == [built.manifest] * 3
+
+
+@pytest.mark.parametrize("is_cached", [False, True], ids=["it is new here", "it followed its upstream"])
+def test_a_tag_that_is_pushed_while_it_is_imported(
+    upstream: Upstream, proxy: Proxy, cached: Registry, hands: Hands, name: str, *, is_cached: bool
+) -> None:
+    """It is ours from then on: the image that comes from the upstream does not take it away."""
+    old, new, ours = (image("base", each, size=100_000) for each in ("old", "new", "ours"))
+    target, reference = f"cache/{name}", (f"cache/{name}", "1.0")
+    if is_cached:
+        push(upstream, name, old, "1.0")
+        pull(cached, reference)
+        hands.now += DAY
+    push(upstream, name, new, "1.0")
+
+    def push_now(seen: Seen) -> Fault | None:
+        if "/blobs/" in seen.path:
+            proxy.heal()
+            steps.push(cached, target, ours, "1.0")
+        return None
+
+    proxy.faults.append(push_now)
+    assert pull(cached, reference, reference, (target, new.digest)) == [ours.manifest] * 2 + [new.manifest]
+    hands.now += DAY
+    assert pull(cached, reference) == [ours.manifest]
 
 
 def test_a_collection_in_the_middle_costs_another_fetch(

@@ -216,7 +216,9 @@ def keep(
     tag: str | None,
     rule: Rule | None = None,
 ) -> Put:
-    """Store a manifest that an upstream gave; its blobs and children are here. A tag follows its upstream from now on.
+    """Store a manifest that an upstream gave; its blobs and children are here.
+
+    A tag follows its upstream from now on, unless somebody pushed it while the image was on its way: then it is ours.
 
     Args:
         tx: the transaction.
@@ -230,12 +232,21 @@ def keep(
     Raises:
         what :func:`careen.registry.images.put` raises.
     """
+    if tag is not None and _is_ours(tx, repository.id, tag):
+        tag = None
     put = images.put(tx, repository, data, media_type=media_type, digest=digest, tag=tag)
     if tag is not None:
         note(tx, repository.id, tag, digest)
     if rule is not None:
         events.record(tx, _sync(repository.name, rule, tag, digest))
     return put
+
+
+def _is_ours(tx: Transaction, repository_id: int, tag: str) -> bool:
+    """Whether a tag names what was pushed here."""
+    row = image_rows.by_tag(tx.rows, repository_id, tag)
+    noted = rows.followed(tx.rows, repository_id, tag)
+    return row is not None and (noted is None or noted.digest != row.digest)
 
 
 def fail(tx: Transaction, name: str, rule: Rule, reference: str, why: str) -> None:
