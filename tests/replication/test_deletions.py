@@ -8,7 +8,7 @@ from careen.replication import work
 from careen.upstream import address
 from careen.upstream.client import Client as UpstreamClient
 from tests.distribution.client import Client
-from tests.images import artifact, image
+from tests.images import artifact, image, index
 from tests.registry import steps
 from tests.registry.steps import with_limits
 from tests.replication.conftest import SOUTH, WEST, Source, has, is_whole, rule
@@ -183,6 +183,35 @@ def test_a_tag_that_is_removed_while_its_image_gets_there(
     source.work()
     assert has(west, name, "v1") is None
     assert is_whole(west, name, ONE)
+
+
+def test_an_image_whose_deletion_overtakes_that_of_its_index(
+    source: Source, proxy: Proxy, west: Client, name: str
+) -> None:
+    """The destination refuses it while an index there lists the image, so it is tried again."""
+    both = index(ONE, TWO)
+    source.lead(WEST, proxy.url, username=ACCESS_KEY_ID, password=SECRET_ACCESS_KEY)
+    source.configure(rule(WEST, deletes=True))
+    for built in (ONE, TWO, both):
+        source.push(name, built)
+    source.work()
+    for built in (both, ONE):
+        steps.delete(source.registry, name, built)
+
+    def overtake(seen: Seen) -> Fault | None:
+        if seen.method == "DELETE":
+            proxy.heal()
+            assert worker.run_one(source.registry, "another", work.copies("another", source.stop))
+            assert has(west, name, ONE.digest) == ONE.manifest
+        return None
+
+    proxy.faults.append(overtake)
+    source.work()
+    source.clock.forward(30 * SECOND)
+    source.work()
+    assert [has(west, name, each.digest) for each in (both, ONE)] == [None, None]
+    assert has(west, name, TWO.digest) == TWO.manifest
+    assert source.registry.read(replication.deletions, 9) == []
 
 
 def test_a_repository_that_is_made_anew_while_an_image_of_the_old_one_gets_there(

@@ -42,6 +42,9 @@ IN_A_ROW = 3
 ROUNDS = 8
 """After a destination was not to be reached so often in a row, which is an hour, its backfill is given up."""
 
+DELETION_TRIES = 3
+"""How often an image is to be deleted that its destination refuses to: the index that lists it may be on its way out, too."""
+
 log = structlog.get_logger()
 
 
@@ -151,7 +154,8 @@ def _delete(turn: Turn) -> None:
         registry.write_now(replication.end_deletion, deletion_id)
         return
     is_late = registry.clock() - asked_at >= replication.RETRY_FOR
-    final = is_late or (wait is None and outcome.code not in REMEDIABLE)
+    may_be_listed = removal.is_image and job.attempts < DELETION_TRIES
+    final = is_late or (wait is None and outcome.code not in REMEDIABLE and not may_be_listed)
     registry.write_now(replication.note_deletion, deletion_id, outcome, final=final)
     if final or job.attempts == 1:
         _tell(
