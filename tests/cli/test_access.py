@@ -92,7 +92,7 @@ def test_what_is_wrong_with_a_policy(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "policy.json"
     file.write_text(json.dumps(DENY))
     assert run("check", str(file), "--kind", "repository").startswith(
-        "this is a policy for the repository: {"
+        "this is a policy for the repository:\n{"
     )
     told = run("check", str(file), "--kind", "identity", status=2)
     assert "Policy document should not specify a principal." in told

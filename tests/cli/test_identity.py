@@ -67,7 +67,13 @@ def test_a_users_life(said: Said, answer: Callable[..., Any], data: str, written
     assert shown["accessKeys"] == [{"accessKeyId": key["accessKeyId"], "active": True}]
     assert "policy list:" in said("user", "show", "ci", *on)
     assert said("user", "list", *on).startswith("ci  arn:aws:iam::")
-    assert "must delete access keys first" in said("user", "delete", "ci", *on, status=1)
+    refused = said("key", "create", "ci", "--policy", "FullAccess", *on, status=1)
+    assert "`careen user attach ci FullAccess`" in refused
+    assert len(answer("key", "list", *on)) == 1
+    refused = said("user", "delete", "ci", *on, status=1)
+    assert "must delete access keys first" in refused
+    assert "--force" in refused
+    assert "`careen user list`" in said("user", "show", "nobody", *on, status=1)
     said("user", "delete", "ci", "--force", *on)
     assert answer("user", "list", *on) == []
     assert answer("key", "list", *on) == []

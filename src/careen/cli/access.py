@@ -78,7 +78,7 @@ def check(file: PolicyFile, *, kind: Kind, json: Json = False) -> None:
         print_json({"kind": kind, "statements": len(document.statements)})
     else:
         print(
-            f"this is a policy for {'a principal' if kind == 'identity' else f'the {kind}'}: {document.text}"
+            f"this is a policy for {'a principal' if kind == 'identity' else f'the {kind}'}:\n{document.text}"
         )
 
 

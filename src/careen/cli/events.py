@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -12,9 +12,14 @@ from careen.cli.policy.inputs import Json
 Repository = Annotated[
     str | None, Parameter(help="Only events about repositories of this name, * for anything.")
 ]
+ActionType = Literal[
+    "PUSH", "DELETE", "UPDATE_STORAGE_CLASS", "REPLICATE", "CREATE", "RESTORE", "PULL", "RUN", "TEST"
+]
+"""What events have as ``action-type`` (docs/events.md)."""
+
 Action = Annotated[
-    tuple[str, ...],
-    Parameter(name="--action", negative="", help="Only PUSH, DELETE, RESTORE, …; may be repeated."),
+    tuple[ActionType, ...],
+    Parameter(name="--action", negative="", help="Only this action; may be repeated."),
 ]
 Last = Annotated[int, Parameter(help="How many of the latest to begin with.")]
 Follow = Annotated[

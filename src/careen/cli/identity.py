@@ -37,15 +37,20 @@ Managed = Literal[
 
 
 @contextlib.contextmanager
-def registry_of(data: str | None) -> "Iterator[Registry]":
-    """The registry of a data folder; what IAM would refuse ends the command in IAM's sentence."""
+def registry_of(data: str | None, **hints: str) -> "Iterator[Registry]":
+    """The registry of a data folder; what IAM would refuse ends the command in IAM's sentence.
+
+    Args:
+        data: the data folder.
+        hints: what to try, by the refusal's code.
+    """
     from careen.ecr.errors import EcrError
 
     with opened(data) as registry:
         try:
             yield registry
         except EcrError as refusal:
-            fail(refusal.message)
+            fail(refusal.message, hints.get(refusal.code))
 
 
 def managed(policy: Managed) -> "ManagedPolicy":
@@ -89,11 +94,12 @@ def list_all(kind: "Kind", data: str | None, *, json: bool) -> None:
     with registry_of(data) as registry:
         found = registry.read(identities.every, kind)
     listed = [(identities.arn_of(registry.id, each), each) for each in found]
+    width = max((len(each.name) for each in found), default=0)
     if json:
         print_json([{"name": each.name, "arn": arn, "id": each.unique_id} for arn, each in listed])
         return
     for arn, each in listed:
-        print(f"{each.name}  {arn}")
+        print(f"{each.name:{width}}  {arn}")
 
 
 def add_policy_commands(app: App, kind_name: str) -> None:
@@ -104,6 +110,11 @@ def add_policy_commands(app: App, kind_name: str) -> None:
 
         return Kind(kind_name)
 
+    who = f"`careen {kind_name} list` says who there is"
+
+    def what(name: str) -> str:
+        return f"`careen {kind_name} show {name}` says what it has"
+
     @app.command(name="list")
     def list_(*, data: Data = None, json: Json = False) -> None:
         """List them."""
@@ -112,7 +123,7 @@ def add_policy_commands(app: App, kind_name: str) -> None:
     @app.command
     def show(name: str, *, data: Data = None, json: Json = False) -> None:
         """Show one, with its policies."""
-        with registry_of(data) as registry:
+        with registry_of(data, NoSuchEntity=who) as registry:
             described = registry.read(describe, kind(), name)
         if json:
             print_json(described)
@@ -128,7 +139,8 @@ def add_policy_commands(app: App, kind_name: str) -> None:
         """Delete one. What it signed is refused from now on."""
         from careen.registry import identities
 
-        with registry_of(data) as registry:
+        more = "--force deletes what belongs to it, too"
+        with registry_of(data, NoSuchEntity=who, DeleteConflict=more) as registry:
             registry.write_now(identities.delete, kind(), name, force=force)
 
     @app.command
@@ -139,7 +151,7 @@ def add_policy_commands(app: App, kind_name: str) -> None:
         from careen.registry.identity_policies import Inline
 
         new = Inline(policy, read_policy_text(document, json=False) or "")
-        with registry_of(data) as registry:
+        with registry_of(data, NoSuchEntity=who) as registry:
             registry.write_now(identity_policies.put, kind(), name, new)
 
     @app.command
@@ -147,7 +159,7 @@ def add_policy_commands(app: App, kind_name: str) -> None:
         """Take a document away from it."""
         from careen.registry import identity_policies
 
-        with registry_of(data) as registry:
+        with registry_of(data, NoSuchEntity=what(name)) as registry:
             registry.write_now(identity_policies.delete, kind(), name, policy)
 
     @app.command
@@ -155,7 +167,7 @@ def add_policy_commands(app: App, kind_name: str) -> None:
         """Let it do what a managed policy allows."""
         from careen.registry import identity_policies
 
-        with registry_of(data) as registry:
+        with registry_of(data, NoSuchEntity=who) as registry:
             registry.write_now(identity_policies.attach, kind(), name, managed(policy).arn)
 
     @app.command
@@ -163,7 +175,7 @@ def add_policy_commands(app: App, kind_name: str) -> None:
         """Take a managed policy away from it."""
         from careen.registry import identity_policies
 
-        with registry_of(data) as registry:
+        with registry_of(data, NoSuchEntity=what(name)) as registry:
             registry.write_now(identity_policies.detach, kind(), name, managed(policy).arn)
 
 

@@ -9,23 +9,30 @@ from careen.cli.identity import Data, Json, Managed, managed, registry_of
 from careen.cli.output import fail, print_json
 
 if TYPE_CHECKING:
+    from careen.iam.managed import ManagedPolicy
     from careen.registry.principals import NewKey
+    from careen.registry.registry import Transaction
 
 app = App(name="key", help="Access keys: create, list, show, switch off and on, delete.")
 
 
 @app.command
-def create(name: str, *, policy: Managed = "FullAccess", data: Data = None, json: Json = False) -> None:
+def create(name: str, *, policy: Managed | None = None, data: Data = None, json: Json = False) -> None:
     """Make an access key.
 
     Args:
         name: The user that holds it; made if there is none.
-        policy: What a new user may do: one of the managed policies. One that exists keeps its own (`careen user attach`).
+        policy: What a new user may do: one of the managed policies, FullAccess unless said. One that exists keeps its own.
     """
     from careen.registry import principals
 
     with registry_of(data) as registry:
-        chosen = managed(policy)
+        chosen = managed(policy or "FullAccess")
+        if policy is not None and registry.read(_lacks, name, chosen):
+            fail(
+                f"there is a user {name} already, and {policy} is not attached to it",
+                f"`careen user attach {name} {policy}`; without --policy a user keeps its own",
+            )
         try:
             made = registry.write_now(principals.create_key, registry.master_key, name, chosen)
         except principals.InvalidName as error:
@@ -108,10 +115,22 @@ def activate(access_key_id: str, *, data: Data = None) -> None:
     _switch(access_key_id, data, active=True)
 
 
+def _lacks(tx: "Transaction", name: str, policy: "ManagedPolicy") -> bool:
+    """Whether there is a user of that name without that policy."""
+    from careen.iam.errors import NoSuchEntity
+    from careen.registry import identity_policies
+    from careen.registry.identities import Kind
+
+    try:
+        return policy not in identity_policies.attached(tx, Kind.USER, name)
+    except NoSuchEntity:
+        return False
+
+
 def _switch(access_key_id: str, data: str | None, *, active: bool) -> None:
     from careen.registry import principals
 
-    with registry_of(data) as registry:
+    with registry_of(data, NoSuchEntity="see `careen key list`") as registry:
         registry.write_now(principals.set_active, access_key_id, active=active)
 
 

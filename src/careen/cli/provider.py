@@ -40,7 +40,7 @@ def create(
     from careen.registry import providers
 
     found = None if keys is None else _key_set(keys)
-    with registry_of(data) as registry:
+    with registry_of(data, InvalidInput="https://HOST/PATH, as its tokens have it in iss") as registry:
         made = registry.write_now(providers.create, url, client_id, (), found)
         print(provider_arn(registry.id, made.issuer))
 
@@ -71,21 +71,20 @@ def delete(url: str, *, data: Data = None) -> None:
     from careen.ecr.arn import provider_arn
     from careen.registry import providers
 
-    with registry_of(data) as registry:
+    with registry_of(data, NoSuchEntity="see `careen provider list`") as registry:
         registry.write_now(providers.delete, provider_arn(registry.id, url.removeprefix("https://")))
 
 
 def _key_set(file: str) -> dict[str, Any]:
-    from pathlib import Path
-
     import msgspec
 
+    from careen.cli.policy.inputs import read_policy_text
     from careen.issuers import is_key_set
 
     try:
-        found = msgspec.json.decode(Path(file).read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
-        fail(f"{file}: {error}", code=2)
+        found = msgspec.json.decode(read_policy_text(file, json=False) or "")
+    except msgspec.DecodeError:
+        found = None
     if not is_key_set(found):
         fail(f"{file} is no JSON Web Key Set", 'it begins with {"keys": [', code=2)
     keys: dict[str, Any] = found

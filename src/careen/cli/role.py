@@ -68,7 +68,7 @@ def update(
     from careen.registry import identities
 
     text = read_policy_text(trust, json=False)
-    with registry_of(data) as registry:
+    with registry_of(data, NoSuchEntity="`careen role list` says who there is") as registry:
         registry.write_now(
             identities.update_role, name, trust_policy=text, description=description, max_session=max_session
         )

@@ -1,9 +1,10 @@
 """``careen webhook``: who is told of what happens on a registry."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from careen.cli.events import Action
 from careen.cli.output import fail, plural, print_json
 from careen.cli.policy.inputs import Json
 
@@ -14,20 +15,21 @@ app = App(
 )
 
 DetailType = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--detail-type",
-        negative="",
-        help='Only this kind of event, as "ECR Image Action"; may be repeated.',
-    ),
-]
-Action = Annotated[
-    tuple[str, ...],
-    Parameter(
-        name="--action",
-        negative="",
-        help="Only this action: PUSH, DELETE, PULL, RESTORE, …; may be repeated.",
-    ),
+    tuple[
+        Literal[
+            "ECR Image Action",
+            "ECR Referrer Action",
+            "ECR Image Scan",
+            "ECR Replication Action",
+            "ECR Pull Through Cache Action",
+            "Careen Image Action",
+            "Careen Repository Action",
+            "Careen Lifecycle Policy Action",
+            "Careen Webhook Test",
+        ],
+        ...,
+    ],
+    Parameter(name="--detail-type", negative="", help="Only this kind of event; may be repeated."),
 ]
 Repository = Annotated[
     str | None, Parameter(help="Only events about repositories of these names, * for anything.")
@@ -50,7 +52,9 @@ def add(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Add a webhook, or change the one of that name. The secret is shown when it is made, and not again.
+    """Add a webhook, or change the one of that name: what is not given again is taken away.
+
+    The secret is shown when it is made, and not again.
 
     Args:
         name: What to call it.

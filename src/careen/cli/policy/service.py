@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 
-HINT = "set AWS_ENDPOINT_URL_ECR, AWS_DEFAULT_REGION and keys as `careen serve` prints them, or name a file with --images"
+HINT = "set AWS_ENDPOINT_URL_ECR, AWS_DEFAULT_REGION and keys as `careen serve` prints them (`careen policy` also takes --images)"
 
 
 def ask(operation: str, json: bool, **parameters: Any) -> dict[str, Any]:
@@ -65,6 +65,8 @@ def refusing(json: bool) -> Iterator[None]:
         answer: dict[str, Any] = dict(refused.response)
         error, plan = answer["Error"], answer.get("planHash")
         hint = plan and f"look through it with `careen policy diff`, then --accept {plan}"
+        if error["Code"] == "WebhookNotFoundException":
+            hint = "`careen webhook list` says which there are"
         refuse(error["Code"], error["Message"], hint, json)
     except (BotoCoreError, ValueError) as failed:  # the latter: an address that is none
         refuse("NotReached", str(failed), HINT, json)
