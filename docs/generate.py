@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 from botocore import xform_name
 
@@ -30,6 +31,7 @@ def settings_page() -> str:
         "| setting | type | default | meaning |",
         "|---|---|---|---|",
     ]
+    kinds = get_type_hints(settings.Settings, include_extras=True)
     body = ast.parse(inspect.getsource(settings.Settings)).body[0]
     assert isinstance(body, ast.ClassDef)
     for field, text in zip(body.body, body.body[1:], strict=False):
@@ -38,13 +40,24 @@ def settings_page() -> str:
             and isinstance(text, ast.Expr)
             and isinstance(text.value, ast.Constant)
         ):
-            name, kind, default = (
-                ast.unparse(field.target),
-                ast.unparse(field.annotation),
-                ast.unparse(field.value or field),
-            )
-            lines.append(f"| `{name}` | {kind} | `{default.strip(chr(39)) or ' '}` | {text.value.value} |")
+            name, default = ast.unparse(field.target), ast.unparse(field.value or field).strip("'")
+            shown = f"`{default.lower() if kinds[name] is bool else default}`" if default else ""
+            meaning = re.sub(r"\b(?:docs/)?([a-z0-9-]+\.md)\b", r"[\1](\1)", str(text.value.value))
+            lines.append(f"| `{name}` | {_kind(kinds[name])} | {shown} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+def _kind(annotation: Any) -> str:
+    """A type in words, with its bounds but for those that only keep nonsense out."""
+    kind, *bounds = get_args(annotation) or (annotation,)
+    word = {str: "text", bool: "true or false", int: "whole number", float: "number"}[kind]
+    if not bounds:
+        return word
+    [meta] = bounds
+    bounded = meta.le is not None and meta.le <= 1_000_000
+    if meta.ge is None:
+        return f"{word} above {meta.gt}" + (f", {meta.le} at most" if bounded else "")
+    return f"{word}, {meta.ge} " + (f"to {meta.le}" if bounded else "or more")
 
 
 SERVICE = """# The careen service
@@ -196,8 +209,8 @@ def faults_page() -> str:
 
 OPERATIONS = """# ECR's operations
 
-Amazon ECR has {count} operations (botocore's service model). {served} of them are served here, each as AWS documents it; one
-that is not answers a modelled 400 that says so. The permission is what an identity policy or a repository policy has to allow.
+Amazon ECR has {count} operations (botocore's service model). {served} of them are served here, each as AWS documents it. The
+permission is what a policy has to allow ([who may do what](../access.md)); those of users and roles are in [users](../users.md).
 Every operation can also answer `InvalidParameterException` and `ServerException`; a repository that is not there is
 `RepositoryNotFoundException`. The tests are up to three that call the operation on a live server, apart from the tables that go
 through all of them ([every operation](../../tests/ecrapi/test_every_operation.py),
