@@ -44,3 +44,14 @@ def test_links_between_pages_lead_somewhere() -> None:
             if target and "://" not in target and not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(ROOT)}: {link}")
     assert broken == []
+
+
+def test_every_decision_is_listed_by_its_number_and_title() -> None:
+    """docs/adr/README.md has each, as its own first line calls it."""
+    folder = ROOT / "docs" / "adr"
+    rows = []
+    for page in sorted(folder.glob("0*.md")):
+        number, title = page.read_text().splitlines()[0].removeprefix("# ").split(". ", 1)
+        assert int(number) == int(page.name[:4])
+        rows.append(f"| {number} | [{title}]({page.name}) |")
+    assert (folder / "README.md").read_text().splitlines()[-len(rows) :] == rows
