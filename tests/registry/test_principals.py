@@ -137,7 +137,12 @@ def test_who_has_assumed_a_role_is_known_by_it(registry: Registry) -> None:
     assert (found.identity_arn, found.caller.role_arn) == (role_arn, role_arn)
     assert found.arn == f"arn:aws:sts::{registry.id}:assumed-role/deploy/some-session"
     assert found.user_id == f"{role.unique_id}:some-session"
-    assert registry.read(access.principal_called, registry, "deploy") is None
+    told = f"arn:aws:sts::{registry.id}:assumed-role/deploy/release-7"
+    found = registry.read(access.principal_called, registry, told)
+    assert found is not None
+    assert (found.arn, found.identity_arn) == (told, role_arn)
+    for nobody in ("deploy", told.removesuffix("release-7"), told.replace("deploy", "gone")):
+        assert registry.read(access.principal_called, registry, nobody) is None
     assert registry.read(access.principal_called, registry, f"arn:aws:iam::{registry.id}:role/deploy") is None
 
 

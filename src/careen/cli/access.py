@@ -33,7 +33,7 @@ def explain(
     The registry is the one that the AWS configuration names. Asking takes an administrator's key.
 
     Args:
-        principal: Its name or its ARN.
+        principal: A user's name, or an ARN: a user's, a role's, or that of a session as a refusal names it.
         action: Such as ecr:PutImage.
         resource: A repository's name, an ARN, or * for what is on no repository.
     """

@@ -206,17 +206,25 @@ def caller_of(
 
 
 def principal_called(tx: Transaction, registry: Registry, called: str) -> Principal | None:
-    """The user of that name or ARN, as whichever of its keys, or the role of that ARN in some session; None: neither is here."""
+    """Who is meant by a name or an ARN; None: nobody who is here.
+
+    A user by its name or ARN, as whichever of its keys; a role by its ARN, in some session; or by the ARN that a refusal names,
+    in that session. What session policies say is known from the session's token alone.
+    """
     if called in {ROOT, arn.root_arn(registry.id)}:
         return Principal(registry.id, ROOT, "", managed.documents(ManagedPolicy.ADMINISTRATOR))
-    name = called.rpartition("/")[2]
+    rest, _, name = called.rpartition("/")
     user = principals.by_name(tx.rows, principals.Kind.USER, name)
     if user is not None and called in {name, arn.user_arn(registry.id, name, user.path)}:
         return Principal(registry.id, name, "", policies_of(tx, user.id), user.unique_id, user.path)
+    session_name, assumed = "some-session", rest.rpartition("/")[2]
+    is_session = name != "" and called == arn.session_arn(registry.id, assumed, name)
+    if is_session:
+        name, session_name = assumed, name
     role = principals.by_name(tx.rows, principals.Kind.ROLE, name)
-    if role is None or called != arn.role_arn(registry.id, name, role.path):
+    if role is None or not (is_session or called == arn.role_arn(registry.id, name, role.path)):
         return None
-    session = tokens.Session("", role.unique_id, "some-session", "", str(tx.now))
+    session = tokens.Session("", role.unique_id, session_name, "", str(tx.now))
     return Principal(registry.id, name, "", policies_of(tx, role.id), role.unique_id, role.path, session)
 
 
