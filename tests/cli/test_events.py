@@ -30,6 +30,8 @@ def test_every_action_can_be_chosen() -> None:
     "command",
     [
         ("events", "--action", "PUSHED"),
+        ("events", "--last", "-1"),
+        ("replication", "status", "--last", "-1"),
         ("webhook", "add", "hook", "https://example.com", "--action", "PUSHED"),
         ("webhook", "add", "hook", "https://example.com", "--detail-type", "Image Action"),
     ],
@@ -42,4 +44,23 @@ def test_what_never_happens_cannot_be_asked_for(
     with pytest.raises(SystemExit) as ended:
         app(command)
     assert ended.value.code == 2
-    assert "Choose from" in capsys.readouterr().err
+    assert re.search(r"Choose from|Must be >= 0", capsys.readouterr().err)
+
+
+def test_what_no_registry_takes_is_not_blamed_on_the_way_to_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that the model refuses is not sent, and the endpoint has nothing to do with it."""
+    for name, value in {
+        "ENDPOINT_URL_ECR": "http://localhost:9",
+        "DEFAULT_REGION": "us-east-1",
+        "ACCESS_KEY_ID": "AKIA",
+        "SECRET_ACCESS_KEY": "none",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with pytest.raises(SystemExit) as ended:
+        app(("webhook", "remove", ""))
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "webhookName" in said
+    assert "AWS_ENDPOINT_URL_ECR" not in said

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from careen.cli.policy.inputs import Json
 
@@ -21,7 +22,7 @@ Action = Annotated[
     tuple[ActionType, ...],
     Parameter(name="--action", negative="", help="Only this action; may be repeated."),
 ]
-Last = Annotated[int, Parameter(help="How many of the latest to begin with.")]
+Last = Annotated[int, Parameter(validator=Number(gte=0), help="How many of the latest to begin with.")]
 Follow = Annotated[
     bool,
     Parameter(name=("--follow", "-f"), negative="", help="Go on with what happens, until interrupted."),

@@ -100,6 +100,8 @@ def list_all(kind: "Kind", data: str | None, *, json: bool) -> None:
         return
     for arn, each in listed:
         print(f"{each.name:{width}}  {arn}")
+    if not listed:
+        print(f"there is no {kind}")
 
 
 def add_policy_commands(app: App, kind_name: str) -> None:

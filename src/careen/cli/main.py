@@ -53,12 +53,15 @@ app.command(
     help="Permissions: say why somebody may or may not, check a policy, open again what one has shut.",
 )
 app.command(
-    "careen.cli.events:events", help="Say what happened on a registry, and with --follow what happens."
+    "careen.cli.events:events",
+    help="Say what happened on a registry, and with --follow what happens.\n\nA line for each event, the latest last."
+    " The registry is the one that the AWS configuration names.",
 )
 app.command(
     "careen.cli.webhook:app",
     name="webhook",
-    help="Who is told of events by HTTP: add, list, test, remove; what could not be delivered.",
+    help="Who is told of events by HTTP: add, list, test, remove; what could not be delivered."
+    "\n\nThe registry is the one that the AWS configuration names.",
 )
 app.command(
     "careen.cli.replication:app",
@@ -66,14 +69,24 @@ app.command(
     help="Replication to other registries: how it stands, and what is missing.",
 )
 app.command(
-    "careen.cli.key:app", name="key", help="Access keys: create, list, show, switch off and on, delete."
+    "careen.cli.key:app",
+    name="key",
+    help="Access keys: create, list, show, switch off and on, delete.\n\nWorks on the data folder, and asks no policy.",
 )
-app.command("careen.cli.user:app", name="user", help="Users, and what they may do.")
-app.command("careen.cli.role:app", name="role", help="Roles: who may assume them, and what they may do.")
+app.command(
+    "careen.cli.user:app",
+    name="user",
+    help="Users, and what they may do.\n\nWorks on the data folder, and asks no policy.",
+)
+app.command(
+    "careen.cli.role:app",
+    name="role",
+    help="Roles: who may assume them, and what they may do.\n\nWorks on the data folder, and asks no policy.",
+)
 app.command(
     "careen.cli.provider:app",
     name="provider",
-    help="OpenID Connect providers, whose tokens may assume roles.",
+    help="OpenID Connect providers, whose tokens may assume roles.\n\nWorks on the data folder, and asks no policy.",
 )
 
 

@@ -59,6 +59,8 @@ def list_(*, data: Data = None, json: Json = False) -> None:
         print(
             f"https://{each.issuer}  {', '.join(each.audiences)}{'' if each.keys is None else '  (keys given)'}"
         )
+    if not found:
+        print("there is no provider")
 
 
 @app.command

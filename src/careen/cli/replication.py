@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from careen.cli.data import opened
 from careen.cli.output import fail, plural, print_json
@@ -37,14 +38,17 @@ def check(*, data: Data = None, json: Json = False) -> None:
     if any(why is not None for _, why in found):
         fail(
             f"{plural(sum(why is not None for _, why in found), 'destination')} cannot be replicated to",
-            f"say in {file} where they are: docs/replication.md",
+            f"{file} says where they are, and who we are there: docs/replication.md",
         )
 
 
 @app.command
 def status(
     *,
-    last: Annotated[int, Parameter(help="So many of the images and deletions that are not done.")] = 20,
+    last: Annotated[
+        int,
+        Parameter(validator=Number(gte=0), help="So many of the images and deletions that are not done."),
+    ] = 20,
     data: Data = None,
     json: Json = False,
 ) -> None:

@@ -57,7 +57,7 @@ def ecr() -> "BaseClient":
 @contextmanager
 def refusing(json: bool) -> Iterator[None]:
     """End the program in its own words when a service refuses, or is not reached."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
     try:
         yield
@@ -68,6 +68,8 @@ def refusing(json: bool) -> Iterator[None]:
         if error["Code"] == "WebhookNotFoundException":
             hint = "`careen webhook list` says which there are"
         refuse(error["Code"], error["Message"], hint, json)
+    except ParamValidationError as wrong:
+        refuse("InvalidInput", str(wrong.kwargs["report"]), None, json)
     except (BotoCoreError, ValueError) as failed:  # the latter: an address that is none
         refuse("NotReached", str(failed), HINT, json)
 
