@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,6 +28,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("careen", deadline=None)  # a busy machine is no wrong answer
 hypothesis.settings.load_profile("careen")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """``-n auto``: two for each processor, because half of the time a test waits for a server, a client or a clock."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")
