@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from careen.iamapi.app import OPERATIONS
-from tests.ecrapi.client import refusal
+from tests.ecrapi.client import push, refusal
+from tests.ecrapi.test_own_service import policy
 from tests.iamapi.conftest import allowing, arn, document
 from tests.iamapi.samples import MANAGED, NOBODY, SAMPLES
-from tests.server import Server
+from tests.images import image
+from tests.server import REGION, REGISTRY_ID, Server
 
 
 def test_there_is_a_call_of_every_operation() -> None:
@@ -80,3 +82,31 @@ def test_a_policy_can_let_somebody_manage_some(
     )
     holder.detach_user_policy(**attaching)
     holder.delete_user(UserName=robot)
+
+
+def test_a_right_to_one_repository_brings_nothing_back_to_another(
+    iam: Any,
+    server: Server,
+    user: str,
+    new_key: Callable[[str], dict[str, str]],
+    name: str,
+) -> None:
+    """A lifecycle run is not the repository's that is named beside it."""
+    iam.put_user_policy(
+        UserName=user,
+        PolicyName="own",
+        PolicyDocument=allowing(
+            "careen:RestoreImages", resource=f"arn:aws:ecr:{REGION}:{REGISTRY_ID}:repository/{name}/own"
+        ),
+    )
+    ecr, careen = server.boto(), server.boto("careen")
+    ecr.create_repository(repositoryName=f"{name}/other")
+    for number in range(2):
+        push(ecr, f"{name}/other", image(f"{name} {number}"), f"v{number}")
+    careen.apply_lifecycle_policy(repositoryName=f"{name}/other", lifecyclePolicyText=policy(1))
+    [deleted] = careen.list_trash(repositoryName=f"{name}/other")["deletions"]
+    holder = server.boto("careen", **new_key(user))
+    assert refusal(holder.restore_images, runId=deleted["runId"]).code == "AccessDeniedException"
+    named = refusal(holder.restore_images, repositoryName=f"{name}/own", runId=deleted["runId"])
+    assert named.code == "InvalidParameterException"
+    assert len(ecr.list_images(repositoryName=f"{name}/other")["imageIds"]) == 1

@@ -51,11 +51,11 @@ async def describe_deletions(call: Call, parameters: Parameters) -> Result:
 
 
 async def restore_images(call: Call, parameters: Parameters) -> Result:
-    """RestoreImages."""
+    """RestoreImages. A run may have deleted from any repository, so no right to one is enough: it is asked for without a name."""
     name, run_id = parameters.get("repositoryName"), parameters.get("runId")
     image_ids, move_tags = parameters.get("imageIds"), parameters.get("moveTags", False)
     by = call.principal.arn
-    if run_id is not None and not image_ids:
+    if run_id is not None and name is None and not image_ids:
         run = call.registry.in_thread
         found = await run(lambda: [*trash.restore_run(call.registry, run_id, by, move_tags=move_tags)])
     elif name is not None and image_ids and run_id is None:
