@@ -154,9 +154,9 @@ def test_whatever_is_no_token_is_refused(text: str) -> None:
         verify(text)
 
 
-@pytest.mark.parametrize("issuer", [None, 7, ["x"]])
+@pytest.mark.parametrize("issuer", [None, 7, ["x"], "https://\ud800"])
 def test_a_token_without_an_issuer_is_of_nobody(issuer: Any) -> None:
-    """Nor one whose issuer is no text."""
+    """Nor one whose issuer is no text, or none that could be looked up: nothing of it was signed by anybody yet."""
     token = by_hand({"alg": "ES256"}, {**GOOD, "iss": issuer}, _ec_signature)
     with pytest.raises(InvalidIdentityToken):
         oidc.issuer_of(token)

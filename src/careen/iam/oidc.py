@@ -65,7 +65,8 @@ def issuer_of(token: str) -> str:
         issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
     except jwt.PyJWTError:
         issuer = None
-    if not isinstance(issuer, str):
+    # Anybody may send anything: one that is no URL, a lone surrogate say, could not even be looked up.
+    if not isinstance(issuer, str) or not issuer.isascii():
         raise InvalidIdentityToken(
             "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
         )
