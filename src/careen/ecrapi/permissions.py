@@ -49,8 +49,8 @@ def condition_keys(operation: OperationModel, parameters: Parameters) -> Context
     keys: dict[str, tuple[str, ...]] = {}
     tags = parameters.get("tags", [])
     if operation.name in {"CreateRepository", "TagResource"} and tags:
-        keys = {f"aws:requesttag/{tag['Key'].lower()}": (tag.get("Value", ""),) for tag in tags}
-        keys["aws:tagkeys"] = tuple(tag["Key"] for tag in tags)
+        keys = {f"aws:requesttag/{tag.get('Key', '').lower()}": (tag.get("Value", ""),) for tag in tags}
+        keys["aws:tagkeys"] = tuple(tag.get("Key", "") for tag in tags)
     elif operation.name == "UntagResource":
         keys["aws:tagkeys"] = tuple(parameters["tagKeys"])
     elif operation.name in {"GetAccountSetting", "PutAccountSetting"}:

@@ -135,9 +135,9 @@ def resource_tags(sent: list[dict[str, str]]) -> dict[str, str]:
     """Resource tags by key.
 
     Raises:
-        careen.ecr.errors.InvalidTagParameter: a key twice, or one that is too long or reserved.
+        careen.ecr.errors.InvalidTagParameter: a key twice, or one that is missing, too long or reserved.
     """
-    tags = {tag["Key"]: tag.get("Value", "") for tag in sent}
+    tags = {tag.get("Key", ""): tag.get("Value", "") for tag in sent}  # ECR Public's model lets it be missing
     if len(tags) < len(sent):
         raise errors.InvalidTagParameter("A tag key is given more than once")
     if any(not 1 <= len(key) <= MAX_TAG_KEY or len(value) > MAX_TAG_VALUE for key, value in tags.items()):

@@ -154,7 +154,8 @@ def test_resource_tags(ecr: Any, ecr_public: Any, name: str) -> None:
         "repositoryArn"
     ]
     assert ecr.list_tags_for_resource(resourceArn=private)["tags"] == [{"Key": "tier", "Value": "free"}]
-    assert refusal(ecr_public.tag_resource, **arn, tags=tags + tags).code == "InvalidTagParameterException"
+    for bad in (tags + tags, [{"Value": "web"}]):
+        assert refusal(ecr_public.tag_resource, **arn, tags=bad).code == "InvalidTagParameterException"
     many = [{"Key": f"k{number}", "Value": ""} for number in range(50)]
     assert refusal(ecr_public.tag_resource, **arn, tags=many).code == "TooManyTagsException"
 
