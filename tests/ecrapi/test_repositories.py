@@ -137,6 +137,9 @@ def test_resource_tags_are_added_replaced_and_removed(ecr: Any, repository: str)
     ecr.tag_resource(resourceArn=arn(repository), tags=[{"Key": "team", "Value": ""}])
     told = ecr.list_tags_for_resource(resourceArn=arn(repository))["tags"]
     assert told == [{"Key": "cost", "Value": "7"}, {"Key": "team", "Value": ""}]
+    # Policies could not tell it from the one that is there.
+    refused = refusal(ecr.tag_resource, resourceArn=arn(repository), tags=[{"Key": "Team", "Value": "a"}])
+    assert refused.code == "InvalidTagParameterException"
     ecr.untag_resource(resourceArn=arn(repository), tagKeys=["cost", "absent"])
     assert ecr.list_tags_for_resource(resourceArn=arn(repository))["tags"] == [{"Key": "team", "Value": ""}]
 
@@ -145,6 +148,9 @@ def test_resource_tags_are_added_replaced_and_removed(ecr: Any, repository: str)
     ("tags", "code"),
     [
         pytest.param([("a", "1"), ("a", "2")], "InvalidTagParameterException", id="a key twice"),
+        pytest.param(
+            [("team", "b"), ("Team", "a")], "InvalidTagParameterException", id="a key in other letters"
+        ),
         pytest.param([("aws:name", "1")], "InvalidTagParameterException", id="a reserved key"),
         pytest.param([("", "1")], "InvalidTagParameterException", id="an empty key"),
         pytest.param([("k" * 129, "1")], "InvalidTagParameterException", id="a long key"),

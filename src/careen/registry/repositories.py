@@ -189,6 +189,7 @@ def tag_resource(tx: Transaction, name: str, tags: dict[str, str]) -> None:
 
     Raises:
         careen.ecr.errors.TooManyTags: the repository would have more than 50.
+        careen.ecr.errors.InvalidTagParameter: it has one whose key differs in the case of letters alone.
     """
     repository = require(tx, name)
     check_tags(repositories.resource_tags(tx.rows, repository.id) | tags)
@@ -201,10 +202,16 @@ def untag_resource(tx: Transaction, name: str, keys: list[str]) -> None:
 
 
 def check_tags(tags: dict[str, str]) -> None:
-    """Refuse more resource tags than a repository may have.
+    """Refuse more resource tags than a repository may have, or two of one name to policies.
+
+    Policies ask for tags whatever the case of letters. Of ``team`` and ``Team`` they could believe only one, so who may make
+    repositories of one team would make them of any.
 
     Raises:
-        careen.ecr.errors.TooManyTags: it is so.
+        careen.ecr.errors.TooManyTags: there are too many.
+        careen.ecr.errors.InvalidTagParameter: keys differ in the case of letters alone.
     """
     if len(tags) > MAX_RESOURCE_TAGS:
         raise errors.TooManyTags(MAX_RESOURCE_TAGS)
+    if len({key.lower() for key in tags}) < len(tags):
+        raise errors.InvalidTagParameter("Tag keys that differ in the case of letters alone are not taken")
