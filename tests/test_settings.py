@@ -167,3 +167,9 @@ def test_a_secret_is_taken_from_sixteen_letters_on() -> None:
     """To the letter."""
     settings = load({"access_key_id": "AKIA", "secret_access_key": SECRET}, {})
     assert settings.secret_access_key == SECRET
+
+
+def test_the_credential_of_an_upstream_may_say_which_it_is_for() -> None:
+    """Beside what it must have."""
+    given = '{"hub": {"username": "me", "accessToken": "token", "registry": "registry-1.docker.io"}}'
+    assert load({"upstream_credentials": given}, {}).upstream_credentials == given

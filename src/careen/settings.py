@@ -285,7 +285,7 @@ def _check_credentials(text: str) -> None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         given = {"": {}}
     for name, secret in given.items():
-        if secret.keys() != {"username", "accessToken"}:
+        if secret.keys() - {"registry"} != {"username", "accessToken"}:
             of = f" of {name}" if name else ""
             raise InvalidSetting(  # and not what was given: it has passwords in it
                 f'upstream_credentials{of} is not JSON as {{"NAME": {{"username": "…", "accessToken": "…"}}}}'

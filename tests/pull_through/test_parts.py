@@ -22,6 +22,7 @@ from careen.registry import images, layers, pull_through
 from careen.registry.deletions import Cause
 from careen.registry.pull_through import RETRY, ROOT, Rule
 from careen.registry.registry import Registry
+from careen.upstream import address
 from careen.upstream.credentials import Basic
 from tests.images import image
 from tests.pull_through.conftest import arn
@@ -54,6 +55,7 @@ def test_the_longest_prefix_wins(name: str, expected: tuple[str, str]) -> None:
 
 
 SECRET = '{"username": "me", "accessToken": "token", "more": 1}'
+HUB = address.parse("registry-1.docker.io")
 
 
 @pytest.mark.parametrize("name", ["hub", "team/hub", "hub-AbC123", "h@u+b=_.x"])
@@ -63,7 +65,7 @@ def test_a_secret_is_a_file(tmp_path: Path, name: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(SECRET)
     for asked in (name, f"{name}-x9Y8z7"):
-        assert Secrets(tmp_path).read(arn(asked)) == Basic("me", "token")
+        assert Secrets(tmp_path).read(arn(asked), HUB) == Basic("me", "token")
 
 
 def test_a_secret_of_the_settings_goes_first(tmp_path: Path) -> None:
@@ -72,14 +74,37 @@ def test_a_secret_of_the_settings_goes_first(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(SECRET)
     secrets = Secrets(tmp_path, '{"hub": {"username": "you", "accessToken": "other"}}')
-    assert secrets.read(arn("hub-AbC123")) == Basic("you", "other")
+    assert secrets.read(arn("hub-AbC123"), HUB) == Basic("you", "other")
+
+
+@pytest.mark.parametrize(
+    "upstream", ["evil.example", "http://registry-1.docker.io", "registry-1.docker.io:5000"]
+)
+def test_a_secret_of_one_registry_goes_to_no_other(upstream: str) -> None:
+    """However whoever makes rules asks for it: neither to another host nor unencrypted nor to another port."""
+    given = (
+        '{"hub": {"username": "me", "accessToken": "token", "registry": "https://registry-1.docker.io:443"}}'
+    )
+    secrets = Secrets(Path("/nonexistent"), given)
+    assert secrets.read(arn("hub"), HUB) == Basic("me", "token")
+    with pytest.raises(errors.UnableToAccessSecret, match=r"it is for https://registry-1\.docker\.io alone"):
+        secrets.read(arn("hub"), address.parse(upstream))
+
+
+def test_a_secret_of_what_is_no_registry_goes_nowhere() -> None:
+    """A slip must not open what it was to close."""
+    secrets = Secrets(
+        Path("/nonexistent"), '{"hub": {"username": "me", "accessToken": "t", "registry": "a b"}}'
+    )
+    with pytest.raises(errors.UnableToDecryptSecretValue):
+        secrets.read(arn("hub"), HUB)
 
 
 @given(st.lists(st.sampled_from([".", "..", "", "a", "etc"]), min_size=1, max_size=6))
 def test_a_secret_is_never_outside_its_folder(parts: list[str]) -> None:
     """No name leads to a file that is not below the folder of secrets."""
     with pytest.raises(errors.SecretNotFound):
-        Secrets(Path("/nonexistent/secrets")).read(arn("/".join(parts)))
+        Secrets(Path("/nonexistent/secrets")).read(arn("/".join(parts)), HUB)
 
 
 def test_a_name_that_climbs_is_not_found(tmp_path: Path) -> None:
@@ -87,7 +112,7 @@ def test_a_name_that_climbs_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "outside.json").write_text(SECRET)
     (tmp_path / "secrets" / "ecr-pullthroughcache").mkdir(parents=True)
     with pytest.raises(errors.SecretNotFound):
-        Secrets(tmp_path / "secrets").read(arn("../../outside"))
+        Secrets(tmp_path / "secrets").read(arn("../../outside"), HUB)
 
 
 def take_and_tell(path: Path, tell: Any) -> None:

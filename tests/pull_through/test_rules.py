@@ -166,6 +166,7 @@ def test_a_rule_is_changed_and_removed(ecr: Any, create: Callable[..., Any]) -> 
 SECRETS = {
     "SecretNotFoundException": None,
     "UnableToDecryptSecretValueException": '{"username": "me"}',
+    "UnableToAccessSecretException": '{"username": "me", "accessToken": "t", "registry": "ghcr.io"}',
 }
 
 
@@ -173,7 +174,7 @@ SECRETS = {
 def test_a_secret_is_looked_at_at_once(
     caching: Server, ecr: Any, create: Callable[..., Any], code: str, text: str | None
 ) -> None:
-    """A rule is not made, and not changed, with a secret that is missing or makes no sense."""
+    """A rule is not made, and not changed, with a secret that is missing, makes no sense or is for another registry."""
     credential = arn("bad") if text is None else write_secret(caching, "malformed", text)
     refused = refusal(ecr.create_pull_through_cache_rule, **QUAY, credentialArn=credential)
     assert refused.code == code

@@ -28,7 +28,7 @@ async def create_pull_through_cache_rule(call: Call, parameters: Parameters) -> 
     url, secret = parameters["upstreamRegistryUrl"], parameters.get("credentialArn")
     registry_name = registries.recognise(url, parameters.get("upstreamRegistry"))
     if secret is not None:
-        call.importer.secrets.read(secret)
+        call.importer.secrets.read(secret, registries.parse(url))
     rule = await call.registry.write(
         pull_through.create_rule,
         parameters["ecrRepositoryPrefix"],
@@ -64,11 +64,11 @@ async def update_pull_through_cache_rule(call: Call, parameters: Parameters) -> 
     """UpdatePullThroughCacheRule: the credential or the role."""
     secret, role = parameters.get("credentialArn"), parameters.get("customRoleArn")
     prefix = parameters["ecrRepositoryPrefix"]
-    call.registry.read(pull_through.require_rule, prefix)
+    known = call.registry.read(pull_through.require_rule, prefix)
     if secret is None and role is None:
         raise errors.InvalidParameter("credentialArn", "it or customRoleArn must be given")
     if secret is not None:
-        call.importer.secrets.read(secret)
+        call.importer.secrets.read(secret, registries.parse(known.upstream_url))
     rule = await call.registry.write(pull_through.update_rule, prefix, secret, role)
     return {
         "ecrRepositoryPrefix": rule.prefix,

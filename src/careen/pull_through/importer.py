@@ -33,6 +33,7 @@ from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
 from careen.registry.trouble import trouble
 from careen.upstream import credentials
+from careen.upstream.address import Address
 from careen.upstream.client import Client, Fetched
 from careen.upstream.errors import Denied, Invalid, NotFound, Unavailable, UpstreamError
 from careen.upstream.patience import Patience
@@ -373,17 +374,17 @@ class Importer:
 
     def _source(self, rule: Rule) -> credentials.Source:
         """Who we are at a rule's upstream."""
-        arn = rule.credential_arn
+        arn, at = rule.credential_arn, registries.parse(rule.upstream_url)
         if arn is not None:
-            return lambda: self._secret(arn)
-        host = credentials.amazon_host(registries.parse(rule.upstream_url).host)
+            return lambda: self._secret(arn, at)
+        host = credentials.amazon_host(at.host)
         if host is not None:
             return credentials.AmazonTokens(host.region, is_fips=host.is_fips, role_arn=rule.custom_role_arn)
         return credentials.anonymous
 
-    def _secret(self, credential_arn: str) -> credentials.Basic:
+    def _secret(self, credential_arn: str, at: Address) -> credentials.Basic:
         try:
-            return self.secrets.read(credential_arn)
+            return self.secrets.read(credential_arn, at)
         except EcrError as error:
             raise Denied(error.message, code=error.code) from None
 

@@ -3,6 +3,8 @@
 A rule carries ``arn:aws:secretsmanager:<region>:<account>:secret:ecr-pullthroughcache/<name>``. Here that is the file
 ``ecr-pullthroughcache/<name>.json`` below the folder of secrets, with what Amazon's secret has in it:
 ``{"username": "…", "accessToken": "…"}``. It is read whenever it is needed, so that a new one counts at once.
+
+Whoever may make rules says where a secret is sent to. One with a member more, ``registry``, goes there and nowhere else.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +13,8 @@ from pathlib import Path
 import msgspec
 
 from careen.ecr import errors
+from careen.upstream import address
+from careen.upstream.address import Address, InvalidAddress
 from careen.upstream.credentials import Basic
 
 PREFIX = "ecr-pullthroughcache/"
@@ -25,6 +29,8 @@ MAX_BYTES = 64 * 1024
 class _Secret(msgspec.Struct, rename="camel"):
     username: str
     access_token: str
+    registry: str = ""
+    """Where it may be sent: ``registry-1.docker.io``; empty: where rules say."""
 
 
 class Secrets:
@@ -41,17 +47,21 @@ class Secrets:
             msgspec.json.decode(given, type=dict[str, _Secret]) if given else {}
         )
 
-    def read(self, credential_arn: str) -> Basic:
+    def read(self, credential_arn: str, upstream: Address) -> Basic:
         """The secret that an ARN names; a rule may give the ARN with Secrets Manager's suffix or without.
+
+        Args:
+            credential_arn: names it.
+            upstream: where it shall be sent.
 
         Raises:
             careen.ecr.errors.SecretNotFound: it is nowhere.
-            careen.ecr.errors.UnableToAccessSecret: its file cannot be read.
+            careen.ecr.errors.UnableToAccessSecret: its file cannot be read, or it is for another registry.
             careen.ecr.errors.UnableToDecryptSecretValue: it is not a user name with an access token.
         """
         for name in _names(credential_arn):
             if name in self._given:
-                return _credential(self._given[name])
+                return _credential(self._given[name], credential_arn, upstream)
             try:
                 data = self._content(name)
             except (FileNotFoundError, NotADirectoryError):
@@ -59,9 +69,10 @@ class Secrets:
             except OSError as error:
                 raise errors.UnableToAccessSecret(credential_arn, error.strerror or str(error)) from None
             try:
-                return _credential(msgspec.json.decode(data, type=_Secret))
+                secret = msgspec.json.decode(data, type=_Secret)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 raise errors.UnableToDecryptSecretValue(credential_arn) from None
+            return _credential(secret, credential_arn, upstream)
         raise errors.SecretNotFound(credential_arn)
 
     def _content(self, name: str) -> bytes:
@@ -79,5 +90,11 @@ def _names(credential_arn: str) -> Iterator[str]:
         yield name[:-_SUFFIX]
 
 
-def _credential(secret: _Secret) -> Basic:
+def _credential(secret: _Secret, credential_arn: str, upstream: Address) -> Basic:
+    try:
+        is_for = address.parse(secret.registry) if secret.registry else upstream
+    except InvalidAddress:
+        raise errors.UnableToDecryptSecretValue(credential_arn) from None
+    if is_for != upstream:
+        raise errors.UnableToAccessSecret(credential_arn, f"it is for {is_for.url} alone")
     return Basic(secret.username, secret.access_token)
