@@ -2,14 +2,14 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from careen.distribution import exchange as exchanges
-from careen.distribution.again import Again
+from careen.distribution.again import Again, Question
 from careen.distribution.allowance import Allowance
 from careen.distribution.app import DistributionApp
 from careen.distribution.exchange import ClientGone, Exchange
@@ -18,6 +18,7 @@ from careen.oci.digest import digest_of
 from careen.oci.errors import OciError
 from careen.pull_through.importer import Importer
 from careen.pull_through.secrets import Secrets
+from careen.registry import repositories
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, RootKey, Transaction
@@ -218,6 +219,36 @@ def test_nothing_that_anybody_can_make_up_is_remembered(registry: Registry) -> N
     kinds = {key[0] for key in fresh._answers if isinstance(key, tuple)}
     assert kinds == {"authorization", "rules"}
     assert len(fresh._answers) <= 2  # the good credential, in a second or two
+
+
+class Slow:
+    """A client that takes its answer only when a right was taken away, and another request has seen it."""
+
+    def __init__(self, happen: Callable[[], None]) -> None:
+        self._happen = happen
+
+    async def respond(self, *_: Any) -> bytes:
+        self._happen()
+        return b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_an_answer_that_waits_for_its_client_is_not_given_again_after_a_change(
+    registry: Registry, changes: bool
+) -> None:
+    """What was decided before a commit is not remembered as if it had been decided after it."""
+    path, fresh = f"/v2/a/b/blobs/{digest_of(b'x')}", Fresh(registry.database)
+    ask(registry, Caller("POST", f"/v2/a/b/blobs/uploads/?digest={digest_of(b'x')}", parts(b"x")))
+
+    def happen() -> None:
+        if changes:
+            registry.write_now(repositories.tag_resource, "a/b", {"team": "web"})
+        fresh.renew()
+
+    caller = Caller("GET", path, [])
+    caller.scope |= {"raw_path": path.encode(), "extensions": {"careen.direct": Slow(happen)}}
+    drive(registry, caller, fresh)
+    assert any(isinstance(key, Question) for key in fresh._answers) is not changes
 
 
 def test_bytes_that_are_lost_are_a_blob_that_is_unknown(registry: Registry) -> None:

@@ -55,7 +55,7 @@ class Again:
         pull: Pull | None = None,
         until: Instant | None = None,
     ) -> None:
-        """Give ``response`` again when the same is asked.
+        """Give ``response`` again when the same is asked, unless something was committed while it was made or sent.
 
         Args:
             exchange: asked it, without any of :data:`CONDITIONS`, and was not judged by what the next may not be.
@@ -63,7 +63,7 @@ class Again:
             pull: what giving it counts as.
             until: the registry's instant from which it must be made anew.
         """
-        if exchange.is_judged_alone or response is None:
+        if exchange.is_judged_alone or response is None or exchange.version != self._fresh.version:
             return
         if any(name in CONDITIONS for name, _ in exchange.headers):
             return

@@ -117,6 +117,7 @@ class DistributionApp:
     async def _dispatch(self, exchange: Exchange, trail: Trail) -> None:
         surface = self._surface
         surface.fresh.renew()
+        exchange.version = surface.fresh.version
         match = _PATH.fullmatch(exchange.path)
         kind, argument = ("", "") if match is None else _kind(match)
         if match is not None:

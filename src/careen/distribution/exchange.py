@@ -47,6 +47,8 @@ class Exchange:
         self.path: str = scope["path"]
         self._direct = scope.get("extensions", {}).get("careen.direct")
         self.started = False
+        self.version = -1
+        """The database's when the answering began (:attr:`careen.registry.fresh.Fresh.version`): what was decided is of it."""
         self.is_judged_alone = False
         """Whether what was decided about this request may be decided otherwise about the next: its address or the time counts."""
         self.on_answer: Callable[[int, Sequence[Header]], None] | None = None

@@ -166,7 +166,6 @@ async def respond_listing(surface: Surface, exchange: Exchange, build: Callable[
 
     A heavy body leaves by way of a file, which the thread writes too.
     """
-    asked = surface.fresh.version
 
     def built() -> tuple[list[Header], bytes, IO[bytes] | None, int]:
         headers, body = build()
@@ -176,11 +175,7 @@ async def respond_listing(surface: Surface, exchange: Exchange, build: Callable[
 
     headers, body, file, size = await surface.registry.in_thread(built)
     if file is None:
-        response = await exchange.respond(200, headers, body)
-        if (
-            surface.fresh.version == asked
-        ):  # else what the thread read may be older than what is remembered now
-            surface.again.keep(exchange, response)
+        surface.again.keep(exchange, await exchange.respond(200, headers, body))
         return
     with file:
         await exchange.respond_file(
