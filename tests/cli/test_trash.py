@@ -140,6 +140,11 @@ def test_the_registry_can_bring_an_image_back_by_itself(
         assert client.send("GET", f"/v2/{name}/manifests/{reference}").body == ONE.manifest
     history = strict(server.boto("careen")).describe_deletions(repositoryName=name)["deletions"]
     assert [(each["outcome"], each["endedBy"]) for each in history] == [("RESTORED", ROOT)] * 2
+    # A repository comes back by nobody's pull: who may pull may not make one, and the policy that it had is gone.
+    server.boto().delete_repository(repositoryName=name, force=True)
+    for method in ("HEAD", "GET"):
+        assert client.send(method, f"/v2/{name}/manifests/1").status == 404
+    assert name not in client.send("GET", "/v2/_catalog").json()["repositories"]
 
 
 def test_a_run_is_listed_explained_and_undone(server: Server, careen: Any, name: str, run: Run) -> None:

@@ -118,7 +118,9 @@ async def _from_trash(surface: Surface, principal: Principal, name: str, referen
         surface.repository(name)
         raise OciError("MANIFEST_UNKNOWN", "Requested image not found")
     surface.pulls.record_missed(trashed.deletion_id)
-    if surface.registry.limits.restore_on_pull:
+    # A repository that is gone does not come back by a pull: its policy went with it, and to make one takes a permission.
+    is_there = surface.registry.read(repositories.find, name) is not None
+    if surface.registry.limits.restore_on_pull and is_there:
         with contextlib.suppress(errors.ImageNotRestorable, errors.ImageNotInTrash):
             await surface.registry.write(trash.restore, name, reference, principal.arn)
             if (found := surface.registry.read(images.pullable, name, reference)) is not None:
