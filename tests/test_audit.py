@@ -306,25 +306,29 @@ def test_the_log_is_its_owners_and_groups(tmp_path: Path) -> None:
 def test_what_happens_to_users_is_written_down_without_their_secrets(
     audited: tuple[Server, Path], since: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """IAM's and STS's calls too: who was made, who got a key, who tried a role; never a secret or a token."""
+    """IAM's and STS's calls too: who was made, who got which key, who tried a role; never a secret or a token."""
     server, path = audited
     iam = server.boto("iam")
     iam.create_user(UserName="audited")
     iam.get_user(UserName="audited")
-    secret = iam.create_access_key(UserName="audited")["AccessKey"]["SecretAccessKey"]
+    made = iam.create_access_key(UserName="audited")["AccessKey"]
     role = f"arn:aws:iam::{REGISTRY_ID}:role/none"
     anybody = server.boto("sts", config=Config(signature_version=UNSIGNED))
     with pytest.raises(ClientError):
         anybody.assume_role_with_web_identity(
             RoleArn=role, RoleSessionName="run", WebIdentityToken="a-token.of.somebody"
         )
-    created, key, refused = since()
-    assert named([created, key, refused]) == ["CreateUser", "CreateAccessKey", "AssumeRoleWithWebIdentity"]
+    iam.delete_access_key(UserName="audited", AccessKeyId=made["AccessKeyId"])
+    created, key, refused, gone = since()
+    assert named([created, key]) == ["CreateUser", "CreateAccessKey"]
+    assert named([refused, gone]) == ["AssumeRoleWithWebIdentity", "DeleteAccessKey"]
+    told = key["responseElements"]["AccessKey"]
+    assert (told["AccessKeyId"], told["SecretAccessKey"]) == (made["AccessKeyId"], trail.HIDDEN)
     assert created["eventSource"] == "iam.amazonaws.com"
     assert created["requestParameters"] == {"UserName": "audited"}
     assert created["userIdentity"]["type"] == "Root"
     assert (refused["errorCode"], refused["userIdentity"]["type"]) == ("InvalidIdentityToken", "Unknown")
     assert refused["requestParameters"]["RoleArn"] == role
     written = path.read_text()
-    assert secret not in written
+    assert made["SecretAccessKey"] not in written
     assert "a-token.of.somebody" not in written

@@ -267,9 +267,7 @@ class EcrApiApp:
                 else wire.write_error(refusal)
             )
             response = Response(text, status, headers)
-        trail.end(
-            b"null" if is_query else bytes(response.body), refusal
-        )  # XML, and perhaps a new key's secret
+        trail.end(bytes(response.body), refusal)
         response.headers["x-amzn-requestid"] = request_id
         if response.status_code == 408:
             response.headers["connection"] = "close"
@@ -370,6 +368,7 @@ class EcrApiApp:
         circumstances = circumstances_of(self._registry, request.scope, {})
         call = iamapi.Call(self._registry, self._issuers, trail.principal, circumstances)
         result = await iamapi.answer(call, operation, parameters)
+        trail.answer = wire.write(operation, result)
         return Response(query.write(operation, result, request_id), media_type=query.CONTENT_TYPE)
 
     def _verify(self, request: Request, body: bytes, service: str) -> Principal:

@@ -35,12 +35,14 @@ class Trail:
         self.operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
         self.principal: Principal | None = None
         self.parameters: dict[str, Any] | None = None
+        self.answer = b""
+        """In JSON, where it goes out as something else: it says which key was made, and for whom."""
 
     def end(self, body: bytes, refusal: EcrError | None) -> None:
         """The call was answered.
 
         Args:
-            body: the answer, in JSON unless it was refused.
+            body: the answer as it goes out.
             refusal: why it was not done.
         """
         audit = self._registry.audit
@@ -64,7 +66,7 @@ class Trail:
                 address=asked.source_ip,
                 user_agent=asked.user_agent,
                 parameters=self.parameters,
-                response=None if refusal is not None or reads else msgspec.json.decode(body),
+                response=None if refusal is not None or reads else msgspec.json.decode(self.answer or body),
                 repository=given.get("repositoryName"),
                 error=None if refusal is None else (refusal.code, refusal.message),
             )
