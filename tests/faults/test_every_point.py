@@ -108,6 +108,7 @@ def test_killed_when_it_was_committed(template: Path, quick_path: Path, point: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the script commits some two hundred times, and dies at each
 @pytest.mark.parametrize(
     "point",
     # How often there is something to flush depends on how fast the disk is.
