@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import ssl
 import threading
+from typing import TYPE_CHECKING
 
-import httpx2
 import msgspec
 import structlog
 
@@ -21,6 +21,9 @@ from careen.iam import standard_webhooks
 from careen.registry import webhooks
 from careen.registry.registry import Registry
 from careen.registry.webhooks import Due, WebhookRow
+
+if TYPE_CHECKING:
+    import httpx2
 
 LOOK_SECONDS = 0.1
 """How often it is looked whether something was committed (5 µs)."""
@@ -134,8 +137,10 @@ class _Deliveries:
 
     async def _attempt(self, webhook: WebhookRow, event: Stamped) -> str | None:
         """Send an event. Returns what went wrong; None: the receiver took it."""
+        import httpx2  # noqa: PLC0415 most registries have no webhook: they are spared the 9 MB that it takes
+
         registry = self._registry
-        if self._client is None:  # most registries have no webhook: they are spared the 9 MB that it takes
+        if self._client is None:
             # The system's authorities, as any other program here; no proxy, no netrc: what the settings do not say is not done.
             self._client = httpx2.AsyncClient(
                 verify=ssl.create_default_context(), timeout=None, trust_env=False, follow_redirects=False

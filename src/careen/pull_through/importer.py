@@ -13,7 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import structlog
 
@@ -34,9 +34,11 @@ from careen.registry.repositories import Repository
 from careen.registry.trouble import trouble
 from careen.upstream import credentials
 from careen.upstream.address import Address
-from careen.upstream.client import Client, Fetched
 from careen.upstream.errors import Denied, Invalid, NotFound, Unavailable, UpstreamError
 from careen.upstream.patience import Patience
+
+if TYPE_CHECKING:
+    from careen.upstream.client import Client, Fetched
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,7 +80,7 @@ log = structlog.get_logger()
 class _Task:
     """One import: from where to where."""
 
-    client: Client
+    client: "Client"
     rule: Rule
     source: str
     """The repository's name upstream."""
@@ -263,7 +265,7 @@ class Importer:
         await self._registry.write(pull_through.confirm, name, subject, subject)
 
     async def _take(
-        self, client: Client, upstream: Upstream, name: str, fetched: Fetched, *, tag: str | None = None
+        self, client: "Client", upstream: Upstream, name: str, fetched: "Fetched", *, tag: str | None = None
     ) -> None:
         """Store an image with all that it needs. Without a grace period a collection may take some of it away meanwhile."""
         for left in reversed(range(TRIES)):
@@ -278,7 +280,7 @@ class Importer:
             else:
                 return
 
-    async def _take_tree(self, task: _Task, fetched: Fetched, tag: str | None, depth: int) -> None:
+    async def _take_tree(self, task: _Task, fetched: "Fetched", tag: str | None, depth: int) -> None:
         manifest = _parsed(fetched)
         blobs = list(manifest.blobs())
         for child in manifest.children:
@@ -364,10 +366,13 @@ class Importer:
             _in_a_thread(run)
             return await done
 
-    def _client(self, rule: Rule, patience: Patience) -> Client:
+    def _client(self, rule: Rule, patience: Patience) -> "Client":
         """A client of a rule's upstream; the same one, as long as the rule is the same."""
         known, client = self._clients.get((rule.prefix, patience), (None, None))
         if client is None or known != rule:
+            # Ten megabytes with all that it needs: a registry without such rules is spared them.
+            from careen.upstream.client import Client  # noqa: PLC0415
+
             client = Client(registries.parse(rule.upstream_url), self._source(rule), patience)
             self._clients[rule.prefix, patience] = rule, client
         return client
@@ -424,7 +429,7 @@ class _Stream:
             self._pieces.close()
 
 
-def _parsed(fetched: Fetched) -> Manifest:
+def _parsed(fetched: "Fetched") -> Manifest:
     try:
         return manifests.parse(fetched.data, fetched.media_type or None)
     except InvalidManifest as error:

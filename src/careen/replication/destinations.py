@@ -9,7 +9,6 @@ from careen.replication import targets
 from careen.replication.ecr import EcrApi
 from careen.replication.transfer import Transfer
 from careen.upstream import address
-from careen.upstream.client import Client
 from careen.upstream.credentials import (
     AmazonHost,
     AmazonTokens,
@@ -45,6 +44,8 @@ def connected(registry: Registry, to: Destination, beat: Callable[[], None]) -> 
     api = EcrApi(to.region, target.api_url, who) if amazon or target.api_url else None
     source = _source(amazon, who)
     headers = {"Careen-Replica-Of": f"{registry.region}/{registry.id}"}
+    from careen.upstream.client import Client  # noqa: PLC0415 ten megabytes for those who replicate
+
     with Client(at, source, PATIENCE, headers) as client:
         yield Transfer(registry, client, api, beat)
 

@@ -7,6 +7,7 @@ there sends nothing at all.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,8 +18,10 @@ from careen.registry import images, layers, replication
 from careen.registry.registry import Registry
 from careen.registry.replication import Outcome, Outgoing, Removal
 from careen.replication.ecr import EcrApi
-from careen.upstream.client import Client, referrers_tag
 from careen.upstream.errors import Denied, Invalid, NotFound, TooManyRequests, Unavailable, UpstreamError
+
+if TYPE_CHECKING:
+    from careen.upstream.client import Client
 
 ACCESS_DENIED = "DESTINATION_REGISTRY_ACCESS_DENIED"
 """Amazon's code for a destination that does not allow it (observed: aws/containers-roadmap#2675). The others are ours."""
@@ -54,7 +57,7 @@ class Transfer:
     """Images on their way from this registry to one destination."""
 
     registry: Registry
-    client: Client
+    client: "Client"
     api: EcrApi | None
     """Its ECR API, if it has one."""
     beat: Callable[[], None]
@@ -165,6 +168,8 @@ class Transfer:
             ],
         }
         data = msgspec.json.encode(body)
+        from careen.upstream.client import referrers_tag  # noqa: PLC0415 the client is there by now
+
         self.client.push_manifest(repository, referrers_tag(subject), data, media_types.OCI_INDEX)
 
     def _tag(self, image: Outgoing, tag: str) -> bool:

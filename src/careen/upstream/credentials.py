@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from careen.clock import SECOND, Clock, Instant, system_now
@@ -152,6 +150,10 @@ def aws_client(
     service: str, region: str, endpoint_url: str, keys: dict[str, str], *, is_fips: bool = False
 ) -> Any:
     """A client of an AWS API; without an endpoint it is Amazon's, whatever the environment says of endpoints."""
+    # Four megabytes that only those need who ask Amazon.
+    import botocore.session  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
     session = botocore.session.get_session()
     session.set_config_variable("ignore_configured_endpoint_urls", True)
     create: Any = session.create_client
