@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -160,12 +161,17 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CAREEN_"))}
 
 
+PORTS = range(20_000, 32_768)
+"""Below those that the kernel gives to connections: a server that is started again finds its port as it left it."""
+
+
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that nobody else is likely to take meanwhile."""
+    while True:
+        port = secrets.choice(PORTS)  # not `random`, which begins alike in every process of the tests
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _wait_for_port(port: int) -> None:
