@@ -76,11 +76,13 @@ class _Measured(Collector):
 def _families(measured: Metrics) -> CollectorRegistry:
     """The figures with their names, in the base units that Prometheus asks for: seconds, bytes."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Measured([*_collector(measured), *_jobs(measured), *_webhooks(measured)]))
+    registry.register(
+        _Measured([*_collections(measured), *_backlog(measured), *_jobs(measured), *_webhooks(measured)])
+    )
     return registry
 
 
-def _collector(measured: Metrics) -> Iterator[Metric]:
+def _collections(measured: Metrics) -> Iterator[Metric]:
     runs = CounterMetricFamily(
         "careen_collector_runs",
         "Collections that ended: collect goes by what happened, sweep by what is stored.",
@@ -121,6 +123,9 @@ def _collector(measured: Metrics) -> Iterator[Metric]:
         "Deleted images whose time in the trash was over.",
         value=sum(total.purged for total in every),
     )
+
+
+def _backlog(measured: Metrics) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "careen_trash_images", "Deleted images that can come back.", measured.trash_images
     )

@@ -340,15 +340,15 @@ def condemned(rows: Connection, now: Instant, limit: int) -> list[tuple[str, str
     ).fetchall()
 
 
-def backlog(rows: Connection, now: Instant) -> tuple[int, int, int, int]:
-    """What waits for the collector: reviews, those of them that are due, condemned generations, their bytes."""
+def backlog(rows: Connection, now: Instant) -> tuple[int, int, int]:
+    """What waits for the collector: reviews, those of them that are due, the bytes of condemned generations."""
     found = rows.execute(
         "SELECT (SELECT count(*) FROM reviews), (SELECT count(*) FROM reviews WHERE due_at <= :now),"
-        " count(*), coalesce(sum(size), 0) FROM condemned_blobs",
+        " coalesce(sum(size), 0) FROM condemned_blobs",
         {"now": now},
     ).fetchone()
-    reviews, due, condemned, size = map(int, found)
-    return reviews, due, condemned, size
+    reviews, due, size = map(int, found)
+    return reviews, due, size
 
 
 def forget_condemned(rows: Connection, gone: Iterable[tuple[str, str]]) -> None:

@@ -132,7 +132,7 @@ OPERATIONS: dict[str, Operation] = {
     "UploadLayerPart": layers.upload_layer_part,
     "ValidatePullThroughCacheRule": pull_through.validate_pull_through_cache_rule,
 }
-"""The operations of ECR that are served; the others of the model answer a modelled error."""
+"""All of ECR's; what a later botocore's model has beyond them answers a modelled error."""
 
 CAREEN_OPERATIONS: dict[str, Operation] = {
     "ApplyLifecyclePolicy": plans.apply_lifecycle_policy,

@@ -82,13 +82,6 @@ class InvalidIdentityToken(EcrError):
     code = "InvalidIdentityToken"
 
 
-class IdpRejectedClaim(EcrError):
-    """A token that its provider signed and that is not good for this."""
-
-    code = "IDPRejectedClaim"
-    status = 403
-
-
 class IdpCommunicationError(EcrError):
     """The provider's keys could not be had."""
 

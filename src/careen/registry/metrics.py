@@ -27,9 +27,8 @@ class Metrics:
     """Blobs that may have become unneeded, and wait for the collector to look."""
     due_reviews: int
     """Those of them whose time has come."""
-    condemned_blobs: int
-    """Blobs that are gone, whose bytes are about to go."""
     condemned_bytes: int
+    """Of blobs that are gone; they are about to go, too."""
     trash_images: int
     jobs: list[Waiting]
     failing_webhooks: int
@@ -39,12 +38,11 @@ class Metrics:
 
 def measure(tx: Transaction) -> Metrics:
     """All of it, as it stands."""
-    reviews, due, condemned, condemned_bytes = layers.backlog(tx.rows, tx.now)
+    reviews, due, condemned_bytes = layers.backlog(tx.rows, tx.now)
     return Metrics(
         collections=collections.totals(tx.rows),
         reviews=reviews,
         due_reviews=due,
-        condemned_blobs=condemned,
         condemned_bytes=condemned_bytes,
         trash_images=trash.count(tx.rows),
         jobs=[Waiting(*row) for row in jobs.waiting(tx.rows, tx.now)],
