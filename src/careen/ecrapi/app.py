@@ -64,10 +64,10 @@ log = structlog.get_logger()
 class EcrApiApp:
     """Answers ``POST /``."""
 
-    def __init__(self, registry: Registry, pulls: PullTimes, importer: Importer) -> None:
+    def __init__(self, registry: Registry, pulls: PullTimes, importer: Importer, issuers: Issuers) -> None:
         self._registry = registry
         self._pulls = pulls
-        self._issuers = Issuers()
+        self._issuers = issuers
         self._importer = importer
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
