@@ -33,6 +33,10 @@ GROUPS = (
         "",
         (Entry("Repositories", "repositories", "packages", "DescribeRepositories"),),
     ),
+    Group(
+        "Administration",
+        (Entry("Rules and defaults", "rules", "shield-check", "GetProtectionRules", "careen"),),
+    ),
 )
 
 

@@ -14,6 +14,7 @@ SECTION = "repositories"
 TAB_TITLES = {
     "images": "Images",
     "policy": "Lifecycle policy",
+    "rules": "Rules",
     "permissions": "Permissions",
     "settings": "Settings",
 }

@@ -72,3 +72,8 @@ def short_digest(digest: str) -> str:
     """``sha256:0123456789ab``: enough for people to tell images apart."""
     algorithm, _, rest = digest.partition(":")
     return f"{algorithm}:{rest[:12]}"
+
+
+def capital(sentence: str) -> str:
+    """``Deletes images`` of ``deletes images``: names further on stay as they are."""
+    return sentence[:1].upper() + sentence[1:]
