@@ -13,6 +13,7 @@ from careen.demo.fill import fill
 from careen.demo.history import history
 from careen.iam.managed import ManagedPolicy
 from careen.registry.registry import Registry
+from tests.console.content import administer
 from tests.console.visitor import Visitor, settings_of, sign_in
 from tests.server import Server, serving
 
@@ -46,6 +47,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     registry.close()
     with serving(server) as started:
         started.boto().put_lifecycle_policy(repositoryName=pushes[-1].repository, lifecyclePolicyText=POLICY)
+        administer(started)
         yield started
 
 

@@ -2,11 +2,26 @@
 
 REPOSITORY = "shop/web"
 
+OPEN = {
+    "gallery": "gallery",
+    "gallery-repository": "gallery/hello",
+    "gallery-tags": "gallery/hello/-/tags",
+}
+"""Those that anybody may see."""
+
 PAGES = {
     "repositories": "repositories",
     "repository-new": "repositories/new",
     "repository-settings": f"repositories/{REPOSITORY}/-/settings",
     "repository-permissions": f"repositories/{REPOSITORY}/-/permissions",
+    "repository-rules": f"repositories/{REPOSITORY}/-/rules",
     "repository-delete": f"repositories/{REPOSITORY}/-/delete",
+    "rules": "rules",
+    "rules-default": "rules/default",
+    "public": "public",
+    "public-new": "public/new",
+    "public-edit": "public/hello/-/edit",
+    "public-delete": "public/hello/-/delete",
+    **OPEN,
 }
 """Addresses below ``/console/`` by the names that their pictures have."""

@@ -6,19 +6,21 @@ session's own pages have.
 """
 
 import hmac
+import math
 from collections.abc import Awaitable, Callable
-from html import escape
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from careen.circumstances import circumstances_of
 from careen.clock import system_now
-from careen.console import repositories, rules, static, theme
+from careen.console import gallery, public, repositories, rules, static, theme
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
+from careen.distribution import anonymous
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
 from careen.registry.trouble import trouble
@@ -46,8 +48,12 @@ PAGES: dict[str, Page] = {
     **theme.PAGES,
     **repositories.PAGES,
     **rules.PAGES,
+    **public.PAGES,
+    **gallery.PAGES,
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
+
+_TITLES = {403: "You may not do this", 404: "Not found"}
 
 log = structlog.get_logger()
 
@@ -95,6 +101,11 @@ class Console:
             if request.headers.get("hx-request"):  # a part of a page cannot be the sign-in page
                 response = Response(status_code=401, headers={"hx-redirect": url("sign-in")})
             return response
+        wait = 0.0 if visit.is_signed_in else self._wait_of(request)
+        if wait:
+            refused = _refusal(visit, 429, "Too often", "Many requests come from this address. Wait a moment.")
+            refused.headers["retry-after"] = str(math.ceil(wait))
+            return refused
         try:
             if request.method == "POST":
                 await self._read_form(request, visit)
@@ -109,7 +120,8 @@ class Console:
             reason = "The page that this came from is of another session, or of another site. Open it again."
             return _refusal(visit, 403, "Not done", reason)
         except EcrError as error:
-            return _refusal(visit, error.status, _title(error), error.message, error.code)
+            status = 404 if error.code.endswith("NotFoundException") else error.status
+            return _refusal(visit, status, _TITLES.get(status, "Not done"), error.message, error.code)
         except Exception as error:
             wrong = trouble(error)
             log.exception("a page failed", path=request.url.path)
@@ -117,6 +129,11 @@ class Console:
                 "Something failed here. The log of the registry has it." if wrong is None else wrong.value
             )
             return _refusal(visit, 500 if wrong is None else 503, "Not done", reason)
+
+    def _wait_of(self, request: Request) -> float:
+        """How many seconds a stranger's address has to wait."""
+        address = circumstances_of(self._house.registry, request.scope, {}).source_ip
+        return anonymous.wait_of(self._house.allowance, address)
 
     async def _arrive(self, request: Request) -> Visit:
         """Who comes, by the cookie."""
@@ -160,13 +177,7 @@ def _is_from_here(request: Request, public_url: str) -> bool:
     return origin is None or urlsplit(origin).netloc in ours
 
 
-def _title(error: EcrError) -> str:
-    return {403: "You may not do this", 404: "Not found"}.get(error.status, "Not done")
-
-
 def _refusal(visit: Visit, status: int, title: str, reason: str, code: str = "") -> Response:
-    if not visit.is_signed_in:
-        return HTMLResponse(f"<!doctype html><title>{escape(title)}</title><p>{escape(reason)}</p>", status)
     return visit.page("error.html", status=status, title=title, reason=reason, code=code)
 
 

@@ -34,6 +34,13 @@ GROUPS = (
         (Entry("Repositories", "repositories", "packages", "DescribeRepositories"),),
     ),
     Group(
+        "Public",
+        (
+            Entry("Public repositories", "public", "world", "DescribeRepositories", "ecr-public"),
+            Entry("Gallery", "gallery", "book"),
+        ),
+    ),
+    Group(
         "Administration",
         (Entry("Rules and defaults", "rules", "shield-check", "GetProtectionRules", "careen"),),
     ),
