@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import httpx2
+
 from tests.console.content import png
 from tests.console.visitor import Visitor
 from tests.server import Server
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_a_repository_with_a_logo(
-    house: Server, open_page: Callable[..., "Page"], tmp_path: "Path", stranger: Visitor
+    house: Server, open_page: Callable[..., "Page"], tmp_path: "Path"
 ) -> None:
     """It is described with a logo that is chosen from a file, and keeps the logo when its words change."""
     (tmp_path / "logo.png").write_bytes(png())
@@ -34,7 +36,7 @@ def test_a_repository_with_a_logo(
     said = house.boto("ecr-public").get_repository_catalog_data(repositoryName="pictured")["catalogData"]
     assert said["architectures"] == ["ARM 64"]
     assert said["logoUrl"]
-    assert stranger.get("/v2/_logos/public/pictured").content == png()
+    assert httpx2.get(f"{house.url}/v2/_logos/public/pictured").content == png()
 
 
 def test_a_logo_goes_when_it_is_to(house: Server, root: Visitor) -> None:
@@ -50,10 +52,9 @@ def test_a_logo_goes_when_it_is_to(house: Server, root: Visitor) -> None:
 def test_a_repository_is_deleted_by_its_name(house: Server, root: Visitor) -> None:
     """Typed another way, nothing is deleted."""
     house.boto("ecr-public").create_repository(repositoryName="doomed")
-    kept = root.follow(root.post("public/doomed/-/delete", {"typed": "other"}))
-    assert "The name was another." in kept.text
-    gone = root.follow(root.post("public/doomed/-/delete", {"typed": "doomed"}))
-    assert "doomed is deleted." in gone.text
+    root.follow(root.post("public/doomed/-/delete", {"typed": "other"}))
+    assert root.get("gallery/doomed").status_code == 200
+    root.follow(root.post("public/doomed/-/delete", {"typed": "doomed"}))
     assert root.get("gallery/doomed").status_code == 404
 
 
@@ -80,4 +81,4 @@ def test_who_may_only_pull_is_offered_nothing_and_refused(reader: Visitor) -> No
     """ECR's read-only policy allows nothing of ECR Public's: neither the entry in the navigation nor the page."""
     assert 'href="/console/public"' not in reader.get("gallery").text
     assert reader.get("public").status_code == 403
-    assert reader.post("public/new", {"name": "mine"}).status_code == 403
+    assert "not authorized to perform" in reader.post("public/new", {"name": "mine"}).text

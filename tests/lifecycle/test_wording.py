@@ -72,7 +72,6 @@ def test_a_rule_says_what_it_does(selection: dict[str, Any], action: dict[str, A
 @pytest.mark.parametrize(
     ("conditions", "words"),
     [
-        ({}, "keeps all images"),
         ({"anyTagPattern": ["v*", "stable"]}, "keeps images that are tagged v* or stable"),
         (
             {"anyRepository": ["a/*"], "newest": 3},
@@ -95,9 +94,7 @@ def test_a_rule_says_what_it_does(selection: dict[str, Any], action: dict[str, A
 )
 def test_a_protection_rule_says_what_it_keeps(conditions: dict[str, Any], words: str) -> None:
     """All of its conditions, and of a list that any entry is enough."""
-    rule = protection.ProtectionRule(name="kept")
-    if conditions:
-        (rule,) = protection.parse(json.dumps({"rules": [{"name": "kept", **conditions}]})).rules
+    (rule,) = protection.parse(json.dumps({"rules": [{"name": "kept", **conditions}]})).rules
     assert wording.of_protection(rule) == words
 
 

@@ -21,6 +21,7 @@ from careen.clock import system_now
 from careen.console import gallery, public, repositories, rules, static, theme
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
 from careen.distribution import anonymous
+from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
 from careen.registry.trouble import trouble
@@ -52,8 +53,6 @@ PAGES: dict[str, Page] = {
     **gallery.PAGES,
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
-
-_TITLES = {403: "You may not do this", 404: "Not found"}
 
 log = structlog.get_logger()
 
@@ -119,9 +118,12 @@ class Console:
         except NotOurs:
             reason = "The page that this came from is of another session, or of another site. Open it again."
             return _refusal(visit, 403, "Not done", reason)
+        except AccessDenied as error:  # which the wire of JSON has as a 400
+            return _refusal(visit, 403, "You may not do this", error.message, error.code)
         except EcrError as error:
-            status = 404 if error.code.endswith("NotFoundException") else error.status
-            return _refusal(visit, status, _TITLES.get(status, "Not done"), error.message, error.code)
+            is_absent = error.code.endswith("NotFoundException")  # another 400 there
+            status, title = (404, "Not found") if is_absent else (error.status, "Not done")
+            return _refusal(visit, status, title, error.message, error.code)
         except Exception as error:
             wrong = trouble(error)
             log.exception("a page failed", path=request.url.path)

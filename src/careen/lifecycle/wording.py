@@ -30,7 +30,7 @@ def of_protection(rule: ProtectionRule) -> str:
     where = f", in {_any(rule.any_repository)}," if rule.any_repository else ""
     which = _all(list(_conditions(rule)))
     if rule.newest is None:
-        return f"keeps{where} images that {which}" if which else f"keeps{where} all images"
+        return f"keeps{where} images that {which}"
     of_those = f" of images that {which}" if which else ""
     return f"keeps{where} the newest {rule.newest:,} of every tag family{of_those}"
 
