@@ -18,7 +18,22 @@ from starlette.routing import Route
 
 from careen.circumstances import circumstances_of
 from careen.clock import system_now
-from careen.console import gallery, public, repositories, rules, static, theme
+from careen.console import (
+    cache,
+    creation_templates,
+    gallery,
+    pins,
+    public,
+    registry,
+    replication,
+    repositories,
+    rules,
+    scanning,
+    signing,
+    static,
+    theme,
+    webhooks,
+)
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
 from careen.distribution import anonymous
 from careen.ecr.common_errors import AccessDenied
@@ -51,6 +66,14 @@ PAGES: dict[str, Page] = {
     **rules.PAGES,
     **public.PAGES,
     **gallery.PAGES,
+    **cache.PAGES,
+    **replication.PAGES,
+    **creation_templates.PAGES,
+    **scanning.PAGES,
+    **signing.PAGES,
+    **pins.PAGES,
+    **webhooks.PAGES,
+    **registry.PAGES,
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
 

@@ -42,7 +42,17 @@ GROUPS = (
     ),
     Group(
         "Administration",
-        (Entry("Rules and defaults", "rules", "shield-check", "GetProtectionRules", "careen"),),
+        (
+            Entry("Rules and defaults", "rules", "shield-check", "GetProtectionRules", "careen"),
+            Entry("Pull-through cache", "cache", "cloud-download", "DescribePullThroughCacheRules"),
+            Entry("Replication", "replication", "arrows-exchange", "DescribeRegistry"),
+            Entry("Creation templates", "templates", "template", "DescribeRepositoryCreationTemplates"),
+            Entry("Scanning", "scanning", "scan", "GetRegistryScanningConfiguration"),
+            Entry("Signing", "signing", "certificate", "GetSigningConfiguration"),
+            Entry("Images in use", "pins", "pinned", "DescribePinFeeds", "careen"),
+            Entry("Webhooks", "webhooks", "link", "ListWebhooks", "careen"),
+            Entry("Registry", "registry", "settings", "GetRegistryPolicy"),
+        ),
     ),
 )
 

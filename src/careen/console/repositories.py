@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from careen.console.visit import Notice, Page, Visit, url
+from careen.console.words import indented
 from careen.ecr.errors import EcrError, RepositoryPolicyNotFound
 from careen.ecr.mutability import Mutability
 
@@ -75,7 +75,13 @@ async def of_repository(
 async def listed(visit: Visit) -> Response:
     """The list."""
     found = await visit.ask("DescribeRepositories")
-    return visit.page("repositories/list.html", section=SECTION, title="Repositories", repositories=found["repositories"], address=address)
+    return visit.page(
+        "repositories/list.html",
+        section=SECTION,
+        title="Repositories",
+        repositories=found["repositories"],
+        address=address,
+    )
 
 
 async def new(visit: Visit, refusal: EcrError | None = None) -> Response:
@@ -100,9 +106,9 @@ async def create(visit: Visit) -> Response:
             "CreateRepository",
             repositoryName=name,
             imageTagMutability=form.get("mutability", "MUTABLE"),
-            imageTagMutabilityExclusionFilters=_filters(form.get("filters", "")),
+            imageTagMutabilityExclusionFilters=filters_of(form.get("filters", "")),
             imageScanningConfiguration={"scanOnPush": form.get("scan") == "on"},
-            tags=_tags(form.get("tags", "")) or None,
+            tags=tags_of(form.get("tags", "")) or None,
         )
     except EcrError as refusal:
         return await new(visit, refusal)
@@ -136,7 +142,7 @@ async def put_settings(visit: Visit) -> Response:
                 "PutImageTagMutability",
                 repositoryName=name,
                 imageTagMutability=form["mutability"],
-                imageTagMutabilityExclusionFilters=_filters(form.get("filters", "")),
+                imageTagMutabilityExclusionFilters=filters_of(form.get("filters", "")),
             )
         elif "scanning" in form:
             await visit.ask(
@@ -155,7 +161,7 @@ async def permissions(visit: Visit, refusal: EcrError | None = None) -> Response
     """The policy that stands on the repository."""
     name = visit.path("name")
     try:
-        text = _indented((await visit.ask("GetRepositoryPolicy", repositoryName=name))["policyText"])
+        text = indented((await visit.ask("GetRepositoryPolicy", repositoryName=name))["policyText"])
     except RepositoryPolicyNotFound:
         text = ""
     return await of_repository(
@@ -216,19 +222,19 @@ MUTABILITIES = (
 )
 
 
-def _filters(text: str) -> list[dict[str, str]] | None:
+def filters_of(text: str) -> list[dict[str, str]] | None:
     """``imageTagMutabilityExclusionFilters``, as people write them: with commas or spaces between."""
     return [{"filterType": "WILDCARD", "filter": each} for each in text.replace(",", " ").split()] or None
 
 
-def _tags(text: str) -> list[dict[str, str]]:
+def tags_of(text: str) -> list[dict[str, str]]:
     """Resource tags, one ``key=value`` a line."""
     pairs = [line.partition("=") for line in text.splitlines() if line.strip()]
     return [{"Key": key.strip(), "Value": value.strip()} for key, _, value in pairs]
 
 
 async def _tags_of(visit: Visit, repository: dict[str, Any]) -> str | None:
-    """Resource tags as :func:`_tags` reads them; None: they are not to be seen."""
+    """Resource tags as :func:`tags_of` reads them; None: they are not to be seen."""
     if not visit.may("ListTagsForResource", repository["repositoryName"]):
         return None
     found = await visit.ask("ListTagsForResource", resourceArn=repository["repositoryArn"])
@@ -236,18 +242,14 @@ async def _tags_of(visit: Visit, repository: dict[str, Any]) -> str | None:
 
 
 async def _put_tags(visit: Visit, repository: dict[str, Any]) -> None:
-    arn, wanted = repository["repositoryArn"], _tags(visit.form["tags"])
-    before = _tags(await _tags_of(visit, repository) or "")
+    arn, wanted = repository["repositoryArn"], tags_of(visit.form["tags"])
+    before = tags_of(await _tags_of(visit, repository) or "")
     gone = [tag["Key"] for tag in before if tag["Key"] not in {each["Key"] for each in wanted}]
     changed = [tag for tag in wanted if tag not in before]
     if gone:
         await visit.ask("UntagResource", resourceArn=arn, tagKeys=gone)
     if changed:
         await visit.ask("TagResource", resourceArn=arn, tags=changed)
-
-
-def _indented(text: str) -> str:
-    return msgspec.json.format(text, indent=2)
 
 
 PAGES = {

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from careen.console import confirmation, repositories
 from careen.console.visit import Notice, Page, Visit, url
+from careen.console.words import indented
 from careen.ecr.errors import (
     DefaultLifecyclePolicyNotFound,
     EcrError,
@@ -93,7 +93,7 @@ async def default(visit: Visit, refusal: EcrError | None = None) -> Response:
         pattern=pattern,
         is_standing=standing is not None,
         in_words_of_policy=_policy_in_words(text),
-        text=visit.form.get("policy", "") if refusal else _indented(text),
+        text=visit.form.get("policy", "") if refusal else indented(text) if text else "",
         names=None if names is None else names[:PAGE],
         further=names[PAGE - 1] if names and len(names) > PAGE else None,
         address=repositories.address,
@@ -194,7 +194,7 @@ async def _protection(visit: Visit, name: str | None) -> str:
         found = await visit.ask("GetProtectionRules", "careen", repositoryName=name)
     except ProtectionRulesNotFound:
         return ""
-    return _indented(found["protectionRulesText"])
+    return indented(found["protectionRulesText"])
 
 
 async def _extension(visit: Visit, name: str) -> str:
@@ -202,7 +202,7 @@ async def _extension(visit: Visit, name: str) -> str:
         found = await visit.ask("GetExtensionRules", "careen", repositoryName=name)
     except ExtensionRulesNotFound:
         return ""
-    return _indented(found["extensionRulesText"])
+    return indented(found["extensionRulesText"])
 
 
 def _policy_in_words(text: str | None) -> list[tuple[str, str]]:
@@ -221,10 +221,6 @@ def _in_words(read: Sequence[Any]) -> list[tuple[str, str]]:
 def _protection_in_words(text: str | None) -> list[tuple[str, str]]:
     """Name and words of every rule."""
     return [(rule.name, wording.of_protection(rule)) for rule in protection.parse(text).rules] if text else []
-
-
-def _indented(text: str) -> str:
-    return msgspec.json.format(text, indent=2) if text else ""
 
 
 PAGES = {

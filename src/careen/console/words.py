@@ -2,6 +2,8 @@
 
 import datetime as dt
 
+import msgspec
+
 from careen.clock import DAY, HOUR, SECOND, Instant, isoformat
 
 MINUTE = 60 * SECOND
@@ -33,6 +35,11 @@ def number(count: float) -> str:
 def plural(count: int, noun: str, several: str = "") -> str:
     """``1 image``, ``1,204 images``; ``several`` where an s does not make it."""
     return f"{count:,} {noun if count == 1 else several or noun + 's'}"
+
+
+def capital(sentence: str) -> str:
+    """``Deletes images`` of ``deletes images``: names further on stay as they are."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def share(part: float, whole: float) -> str:
@@ -74,6 +81,6 @@ def short_digest(digest: str) -> str:
     return f"{algorithm}:{rest[:12]}"
 
 
-def capital(sentence: str) -> str:
-    """``Deletes images`` of ``deletes images``: names further on stay as they are."""
-    return sentence[:1].upper() + sentence[1:]
+def indented(text: str) -> str:
+    """A JSON document as people read it."""
+    return msgspec.json.format(text, indent=2)
