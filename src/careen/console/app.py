@@ -19,12 +19,12 @@ from starlette.routing import Route
 from careen.circumstances import circumstances_of
 from careen.clock import system_now
 from careen.console import (
+    account,
     cache,
     creation_templates,
     gallery,
     pins,
     public,
-    registry,
     replication,
     repositories,
     rules,
@@ -73,7 +73,7 @@ PAGES: dict[str, Page] = {
     **signing.PAGES,
     **pins.PAGES,
     **webhooks.PAGES,
-    **registry.PAGES,
+    **account.PAGES,
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
 

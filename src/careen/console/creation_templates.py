@@ -72,7 +72,7 @@ async def put(visit: Visit) -> Response:
                 changed["imageTagMutabilityExclusionFilters"] or None
             )
             await visit.ask("UpdateRepositoryCreationTemplate", prefix=prefix, **changed)
-            return visit.go(url(SECTION), Notice(f"Saved. Repositories that are there stay as they are."))
+            return visit.go(url(SECTION), Notice("Saved. Repositories that are there stay as they are."))
         if not confirmation.is_given(visit):
             return confirmation.ask(
                 visit,
@@ -100,7 +100,7 @@ def _form(
         title=title,
         prefix=prefix,
         sent_prefix=visit.form.get("prefix", ""),
-        template=shown,
+        shown=shown,
         filters=", ".join(each["filter"] for each in shown["imageTagMutabilityExclusionFilters"] or ()),
         tags="\n".join(f"{tag['Key']}={tag['Value']}" for tag in shown["resourceTags"] or ()),
         occasions=OCCASIONS,

@@ -85,7 +85,7 @@ async def edit(visit: Visit, refusal: EcrError | None = None) -> Response:
     try:
         said = (await visit.ask("GetRepositoryCatalogData", SERVICE, repositoryName=name))["catalogData"]
     except RepositoryCatalogDataNotFound:
-        said = {}
+        said = _sent(visit)  # of no form: nothing
     return _form(
         visit,
         "public/edit.html",

@@ -39,7 +39,7 @@ async def new(visit: Visit, refusal: EcrError | None = None) -> Response:
         section=SECTION,
         title="Add a webhook",
         sent_name=visit.form.get("name", ""),
-        webhook=_sent(visit) if refusal else {"enabled": True},
+        webhook=_sent(visit) | ({} if refusal else {"enabled": True}),
         kinds=KINDS,
         refusal=refusal,
     )

@@ -40,7 +40,7 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
             settings.append((setting.value, SAID[setting], choices, found["value"]))
     is_policy = "policy" in visit.form
     return visit.page(
-        "registry/registry.html",
+        "account/account.html",
         status=200 if refusal is None else 400,
         section=SECTION,
         title="Registry",
