@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-def test_a_repository_with_a_logo(
-    house: Server, open_page: Callable[..., "Page"], tmp_path: "Path"
-) -> None:
+def test_a_repository_with_a_logo(house: Server, open_page: Callable[..., "Page"], tmp_path: "Path") -> None:
     """It is described with a logo that is chosen from a file, and keeps the logo when its words change."""
     (tmp_path / "logo.png").write_bytes(png())
     page = open_page("public/new")

@@ -81,7 +81,10 @@ def test_a_repositorys_own_documents(which: str, house: Server, root: Visitor) -
         ("repositories/shop/web/-/rules", {"which": "extension", "text": "no JSON"}, "malformed"),
         (
             "repositories/shop/web/-/rules",
-            {"which": "protection", "text": '{"rules": [{"name": "a", "anyRepository": ["b"], "signed": true}]}'},
+            {
+                "which": "protection",
+                "text": '{"rules": [{"name": "a", "anyRepository": ["b"], "signed": true}]}',
+            },
             "only in the registry&#39;s document",
         ),
     ],

@@ -83,8 +83,10 @@ def test_a_rule_says_what_it_does(selection: dict[str, Any], action: dict[str, A
         ),
         (
             {"anyTagRegex": ["r[0-9]"], "pulledWithinDays": 30, "pushedWithinDays": 1, "inUse": True},
-            "keeps images that have a tag that matches r[0-9] and were pulled within 30 days"
-            " and were pushed within 1 day and are in use",
+            (
+                "keeps images that have a tag that matches r[0-9] and were pulled within 30 days"
+                " and were pushed within 1 day and are in use"
+            ),
         ),
         (
             {"labels": {"keep": "*"}, "annotations": {"org.keep": "yes"}},

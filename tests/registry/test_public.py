@@ -143,7 +143,7 @@ def test_a_search_finds_all_words_in_name_or_description(
 ) -> None:
     """Whatever their case; never the alias, the catalogue's own words, or what is private."""
     registry.write_now(repositories.create, "public/hello-private")
-    for name, said in (("hello", None), ("tools/greet", "Says \"Hello\""), ("aged", "100% old")):
+    for name, said in (("hello", None), ("tools/greet", 'Says "Hello"'), ("aged", "100% old")):
         registry.write_now(
             public.create,
             f"public/{name}",

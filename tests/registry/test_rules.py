@@ -226,7 +226,7 @@ def test_the_collector_frees_what_an_extension_took(registry: Registry, clock: H
 
 
 def test_a_default_knows_its_repositories(registry: Registry) -> None:
-    """Those without a policy that fit no more specific pattern: the same that go by it, page after page, and as many as are counted."""
+    """Those without a policy that fit no more specific pattern: the same that go by it, page after page, as many as are counted."""
     names = [f"team-{letter}/app{number}" for letter in "ab" for number in range(5)]
     for name in names:
         registry.write_now(repositories.create, name)

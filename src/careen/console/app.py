@@ -125,7 +125,9 @@ class Console:
             return response
         wait = 0.0 if visit.is_signed_in else self._wait_of(request)
         if wait:
-            refused = _refusal(visit, 429, "Too often", "Many requests come from this address. Wait a moment.")
+            refused = _refusal(
+                visit, 429, "Too often", "Many requests come from this address. Wait a moment."
+            )
             refused.headers["retry-after"] = str(math.ceil(wait))
             return refused
         try:

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from careen.console import confirmation, repositories
 from careen.console.visit import Notice, Page, Visit, url
+from careen.console.words import indented
 from careen.ecr.errors import EcrError, TemplateNotFound
 
 SECTION = "templates"
@@ -49,7 +50,9 @@ async def create(visit: Visit) -> Response:
         await visit.ask("CreateRepositoryCreationTemplate", prefix=prefix, **given)
     except EcrError as refusal:
         return await new(visit, refusal)
-    return visit.go(url(SECTION), Notice(f"Repositories that begin with {prefix} begin like this from now on."))
+    return visit.go(
+        url(SECTION), Notice(f"Repositories that begin with {prefix} begin like this from now on.")
+    )
 
 
 async def edit(visit: Visit, refusal: EcrError | None = None) -> Response:
@@ -59,6 +62,9 @@ async def edit(visit: Visit, refusal: EcrError | None = None) -> Response:
     if not found["repositoryCreationTemplates"]:
         raise TemplateNotFound(prefix, visit.registry.id)
     (template,) = found["repositoryCreationTemplates"]
+    for document in ("lifecyclePolicy", "repositoryPolicy"):
+        if template[document]:
+            template[document] = indented(template[document])
     return _form(visit, prefix, _sent(visit) if refusal else template, refusal, prefix=prefix)
 
 

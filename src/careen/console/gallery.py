@@ -48,9 +48,7 @@ async def repository(visit: Visit) -> Response:
     latest = await visit.registry.read_in_thread(public.tagged_last, _whole(visit, name), LATEST)
     preferred = next((each.tag for each in latest if each.tag == "latest"), None)
     tag = preferred or (latest[0].tag if latest else "")
-    return _of_repository(
-        visit, "gallery/repository.html", name, described, latest=latest, tag=tag
-    )
+    return _of_repository(visit, "gallery/repository.html", name, described, latest=latest, tag=tag)
 
 
 async def tags(visit: Visit) -> Response:

@@ -70,6 +70,7 @@ async def standing(visit: Visit) -> Response:
         images=await read(replication.unfinished, SHOWN),
         deletions=await read(replication.deletions, SHOWN),
         shown=SHOWN,
+        sees_reasons=visit.may("PutReplicationConfiguration"),  # they name files of the server
         address=repositories.address,
     )
 
@@ -132,7 +133,7 @@ def _sent(visit: Visit) -> list[tuple[str, str, bool]]:
     ]
 
 
-def _rule(destinations: str, prefixes: str, deletes: bool) -> dict[str, Any]:  # noqa: FBT001 a row of the form
+def _rule(destinations: str, prefixes: str, deletes: bool) -> dict[str, Any]:
     rule: dict[str, Any] = {"destinations": [_destination(each) for each in destinations.split()]}
     if prefixes.split():
         rule["repositoryFilters"] = [

@@ -56,7 +56,9 @@ async def put_registrys(visit: Visit) -> Response:
     """Set or delete the protection rules that hold everywhere."""
     try:
         if visit.form.get("do") != "delete":
-            await visit.ask("PutProtectionRules", "careen", protectionRulesText=visit.form.get("protection", ""))
+            await visit.ask(
+                "PutProtectionRules", "careen", protectionRulesText=visit.form.get("protection", "")
+            )
             return visit.go(url(SECTION), Notice("The protection rules stand."))
         if not confirmation.is_given(visit):
             return confirmation.ask(

@@ -22,9 +22,7 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
         status=200 if refusal is None else 400,
         section=SECTION,
         title="Scanning",
-        patterns={
-            each: visit.form.get(each) or "\n".join(_filters(rules, each)) for each in FREQUENCIES
-        },
+        patterns={each: visit.form.get(each) or "\n".join(_filters(rules, each)) for each in FREQUENCIES},
         sent_principal=visit.form.get("principal", ""),
         timeout=None if visit.registry.scanner is None else int(visit.registry.scanner.timeout),
         scanners=visit.registry.limits.scanners,

@@ -68,7 +68,9 @@ def search(rows: Connection, prefix: str, words: Sequence[str], after: str, limi
         after: names follow it.
         limit: how many are answered.
     """
-    text = "lower(substr(r.name, length(:prefix) + 1) || ' ' || coalesce(p.catalogue ->> '$.description', ''))"
+    text = (
+        "lower(substr(r.name, length(:prefix) + 1) || ' ' || coalesce(p.catalogue ->> '$.description', ''))"
+    )
     conditions = "".join(f" AND instr({text}, :word{number})" for number in range(len(words)))
     found = rows.execute(
         f"SELECT r.name, p.catalogue, p.logo IS NOT NULL {_FROM}"
