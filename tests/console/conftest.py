@@ -37,7 +37,7 @@ POLICY = """{"rules": [
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A team's latest pushes, and a policy for one repository. Tests that change something use names of their own."""
     data = tmp_path_factory.mktemp("console") / "data"
-    server = Server(data, lifecycle_interval=86_400)
+    server = Server(data, lifecycle_interval=86_400, webhook_attempts=1)
     settings = settings_of(server)
     composition.prepare(settings)
     present = [0]
