@@ -100,7 +100,7 @@ async def backfill(visit: Visit) -> Response:
         section=SECTION,
         title=f"Backfill to {_place(found['destination'])}",
         backfill=found,
-        status=status,
+        chosen=status,
         address=repositories.address,
     )
 
