@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 PORT ?= 5000
 
-.PHONY: help run demo test test-all conformance lint types arch check bench format clean
+.PHONY: help run demo test test-all conformance lint types arch check bench screenshots format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ bench: .venv/.dev ## policies beside SQL and a dataframe, then the registry besi
 	-$(BIN)/python -m benchmarks.lifecycle --json results/bench-lifecycle.json
 	-$(BIN)/python -m benchmarks.collection --json results/bench-collection.json
 	$(BIN)/python -m benchmarks --json results/bench.json
+
+screenshots: .venv/.dev ## pictures of every page of the console, wide and narrow, light and dark; in results/screenshots/
+	$(BIN)/pytest -q tests/console/test_pages.py -k everybody_can_use_it
 
 format: .venv/.dev ## put the code into shape
 	$(BIN)/ruff check --fix --quiet || true

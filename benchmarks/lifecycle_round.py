@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from benchmarks.lifecycle_images import NOW, UNTAGGED_DAYS, three_rules
+from benchmarks.rows import insert
 from careen import server, worker
 from careen.clock import DAY, HOUR, Instant
 from careen.lifecycle.policy import canonical
@@ -76,7 +77,7 @@ def rewind(opened: Registry, clock: Clock, repositories: int) -> None:
     with connection:
         connection.execute("DELETE FROM lifecycle_actions")
         connection.execute("DELETE FROM lifecycle_runs")
-        _insert(connection, "manifests", (_manifest(number, 0) for number in due), replace=True)
+        insert(connection, "manifests", (_manifest(number, 0) for number in due), replace=True)
         connection.executemany(
             "UPDATE repositories SET lifecycle_due_at = :lifecycle_due_at WHERE id = :id",
             map(_repository, due),
@@ -94,25 +95,14 @@ def _fill(path: Path, repositories: int) -> None:
     connection = sqlite3.connect(path)
     with connection:
         connection.execute("PRAGMA synchronous=OFF")
-        _insert(connection, "repositories", map(_repository, range(repositories)))
-        _insert(
+        insert(connection, "repositories", map(_repository, range(repositories)))
+        insert(
             connection,
             "manifests",
             (_manifest(repository, number) for repository in range(repositories) for number in range(IMAGES)),
         )
-        _insert(connection, "tags", _tags(repositories))
+        insert(connection, "tags", _tags(repositories))
     connection.close()
-
-
-def _insert(
-    connection: sqlite3.Connection, table: str, rows: Iterator[dict[str, Any]], *, replace: bool = False
-) -> None:
-    first = next(rows)
-    insert = "INSERT OR REPLACE" if replace else "INSERT"
-    values = ", ".join(f":{column}" for column in first)
-    statement = f"{insert} INTO {table} ({', '.join(first)}) VALUES ({values})"
-    connection.execute(statement, first)
-    connection.executemany(statement, rows)
 
 
 def _repository(number: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from botocore import xform_name
 
 from careen import faults, settings
 from careen.ecr import model
-from careen.ecrapi import app as ecr_api
+from careen.ecrapi import operations as ecr_api
 from careen.iam.actions import action_of
 from careen.iam.managed import ManagedPolicy, documents
 

@@ -48,6 +48,16 @@ class Point(Enum):
     """What the user or role may do, and who may assume the role, is what it was."""
     IDENTITY_DELETED = "identity.deleted"
     """The user or role is there with its keys and policies, and its sessions go on."""
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105 a name
+    """The user's password is what it was, or none, and whoever is signed in stays so."""
+    SIGN_IN_COUNTED = "sign-in.counted"
+    """The attempt is not counted, and nobody was told whether it was right."""
+    SIGN_IN_LINK_MADE = "sign-in.link-made"
+    """There is no such link; nobody has seen it."""
+    SESSION_BEGUN = "session.begun"
+    """Nobody is signed in. A link that was used for it still works."""
+    SESSION_ENDED = "session.ended"
+    """Whoever was signed in still is."""
     ACCESS_POLICY_SET = "access-policy.set"
     """The old policy of the repository or of the registry holds, or none: who might, may, and who might not, may not."""
 

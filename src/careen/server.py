@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from careen import clock
@@ -35,6 +35,7 @@ from careen.faults import Point, reach
 from careen.feed import Feed
 from careen.findings.report import MAX_BYTES
 from careen.iam import keys
+from careen.issuers import Issuers
 from careen.metrics import MetricsApp
 from careen.pull_through.importer import Importer
 from careen.pull_through.secrets import Secrets
@@ -267,7 +268,7 @@ def _upstream_secrets(settings: Settings) -> Secrets:
 
 
 class Application:
-    """The ASGI application: ``/v2`` to the distribution API, ``/events`` to the feed, everything else to the small router."""
+    """The ASGI application: ``/v2``, ``/events`` and ``/console`` have their own, everything else goes to the small router."""
 
     def __init__(self, registry: Registry, upstream_secrets: Secrets, *, metrics_open: bool = False) -> None:
         self._registry = registry
@@ -281,7 +282,10 @@ class Application:
         surface = Surface(registry, fresh, self._pulls, again, self._importer, allowance)
         self._distribution = DistributionApp(surface)
         self.feed = Feed(registry, fresh)
-        ecr_api = EcrApiApp(registry, self._pulls, self._importer)
+        issuers = Issuers()
+        ecr_api = EcrApiApp(registry, self._pulls, self._importer, issuers)
+        self._issuers = issuers
+        self._console: Starlette | None = None
         self._router = Starlette(
             lifespan=self._lifespan,
             routes=[
@@ -298,8 +302,20 @@ class Application:
             await self._distribution(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/events":
             await self.feed(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith("/console"):
+            await self._opened_console()(scope, receive, send)
         else:
             await self._router(scope, receive, send)
+
+    def _opened_console(self) -> Starlette:
+        """The console. Most processes are never asked for it, and templates take ten megabytes."""
+        if self._console is None:
+            from careen.console.app import Console  # noqa: PLC0415
+            from careen.console.visit import House  # noqa: PLC0415
+
+            house = House(self._registry, self._pulls, self._importer, self._issuers)
+            self._console = Starlette(routes=Console(house).routes())
+        return self._console
 
     def break_off(self) -> None:
         """End what waits for other registries: the time that requests have at the end is over."""
@@ -321,7 +337,9 @@ class Application:
 
 
 async def _welcome(request: Request) -> Response:
-    """What somebody sees who opens the address in a browser."""
+    """What somebody finds who asks for the address itself: in a browser the console, else what is where."""
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/console/")
     return JSONResponse(
         {
             "name": "careen",
@@ -329,6 +347,7 @@ async def _welcome(request: Request) -> Response:
             "health": "/healthz",
             "metrics": "/metrics",
             "api": "/v2/",
+            "console": "/console/",
         }
     )
 

@@ -31,6 +31,7 @@ from careen.registry import (
     reports,
     scans,
     scrub,
+    sign_in,
     storage,
     trail,
     webhooks,
@@ -255,6 +256,7 @@ def _pins(registry: Registry, job: Job) -> None:
 
 def _sweep(registry: Registry, job: Job) -> None:
     swept = gc.sweep(registry)
+    registry.write_now(sign_in.forget)
     if registry.limits.has_archive:
         moves.look_at_all(registry)
     if swept.blobs + swept.orphans + swept.uploads:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from careen.ecr import model
-from careen.ecrapi.app import OPERATIONS
+from careen.ecrapi.operations import OPERATIONS
 from tests.ecr.shapes import input_of
 from tests.ecrapi.client import refusal
 from tests.ecrapi.samples import ABSENT, SAMPLES

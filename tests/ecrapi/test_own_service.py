@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from careen.ecr import model
 from careen.ecr.model import OWN_MODELS
-from careen.ecrapi.app import CAREEN_OPERATIONS
+from careen.ecrapi.operations import CAREEN_OPERATIONS
 from careen.iam.actions import action_of
 from tests.ecrapi.client import push, refusal
 from tests.ecrapi.samples import ABSENT, DIGEST

@@ -18,6 +18,7 @@ from careen.oci.digest import digest_of
 from careen.registry import (
     archive,
     backfills,
+    console_sessions,
     gc,
     identities,
     identity_policies,
@@ -25,12 +26,14 @@ from careen.registry import (
     jobs,
     layers,
     lifecycle,
+    login_profiles,
     policies,
     previews,
     public,
     replication,
     repositories,
     scans,
+    sign_in_attempts,
     trash,
     webhooks,
 )
@@ -80,6 +83,8 @@ class Door(Protocol):
     def set_access_policy(self, repository: str, text: str) -> None: ...
     def make_user(self, name: str) -> None: ...
     def let_user(self, name: str, text: str) -> None: ...
+    def give_password(self, name: str) -> None: ...
+    def visit(self, name: str) -> None: ...
     def delete_user(self, name: str) -> None: ...
     def preview(self, repository: str) -> None: ...
     def replicate(self) -> None: ...
@@ -142,6 +147,22 @@ class Direct:
 
     def let_user(self, name: str, text: str) -> None:
         self._registry.write_now(identity_policies.put, Kind.USER, name, Inline("p", text))
+
+    def give_password(self, name: str) -> None:
+        with contextlib.suppress(iam_errors.EntityAlreadyExists):
+            self._registry.write_now(login_profiles.create, name, "a hash")
+
+    def visit(self, name: str) -> None:
+        registry, here = self._registry, Circumstances(system_now(), "192.0.2.1")
+        attempt = sign_in_attempts.attempt_of(registry, name, here)
+        registry.write_now(sign_in_attempts.count, attempt, here.at)
+        user = registry.read(identities.require, Kind.USER, name)
+        link = registry.write_now(console_sessions.make_link, user, here.at)
+        cookie = registry.write_now(console_sessions.begin_by_link, registry, link, here)
+        assert cookie is not None
+        assert registry.read(console_sessions.caller, registry, cookie, here.at) is not None
+        assert registry.write_now(console_sessions.end, cookie)
+        assert registry.read(console_sessions.caller, registry, cookie, here.at) is None
 
     def delete_user(self, name: str) -> None:
         with contextlib.suppress(iam_errors.NoSuchEntity):
@@ -318,9 +339,18 @@ class Http:
     def let_user(self, name: str, text: str) -> None:
         self._iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=text)
 
+    def give_password(self, name: str) -> None:
+        with contextlib.suppress(self._iam.exceptions.EntityAlreadyExistsException):
+            self._iam.create_login_profile(UserName=name, Password="correct horse battery staple")
+
+    def visit(self, name: str) -> None:
+        raise NotImplementedError
+
     def delete_user(self, name: str) -> None:
         with contextlib.suppress(self._iam.exceptions.NoSuchEntityException):
             self._iam.delete_user_policy(UserName=name, PolicyName="p")
+        with contextlib.suppress(self._iam.exceptions.NoSuchEntityException):
+            self._iam.delete_login_profile(UserName=name)
         with contextlib.suppress(self._iam.exceptions.NoSuchEntityException):
             self._iam.delete_user(UserName=name)
 

@@ -188,6 +188,8 @@ STEPS: Sequence[Step] = [
     Step("say who may", lambda door: door.set_access_policy(A, ACCESS), _nothing),
     Step("make a user", lambda door: door.make_user("ci"), _nothing),
     Step("say what it may", lambda door: door.let_user("ci", MAY), _nothing),
+    Step("give it a password", lambda door: door.give_password("ci"), _nothing),
+    Step("sign it in and out", lambda door: door.visit("ci"), _nothing, True),
     Step("delete it", lambda door: door.delete_user("ci"), _nothing),
     Step("preview", lambda door: door.preview(A), _nothing),
     Step(

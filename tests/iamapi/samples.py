@@ -25,7 +25,11 @@ _KEY, _ARN = {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}, {"PolicyArn": MANAGED}
 SAMPLES: dict[str, Sample] = {
     "AttachRolePolicy": Sample("attach_role_policy", ROLE, _ROLE | _ARN),
     "AttachUserPolicy": Sample("attach_user_policy", USER, _USER | _ARN),
+    "ChangePassword": Sample(
+        "change_password", arn("user/has-FullAccess"), {"OldPassword": "o", "NewPassword": "n"}
+    ),
     "CreateAccessKey": Sample("create_access_key", USER, _USER),
+    "CreateLoginProfile": Sample("create_login_profile", USER, _USER | {"Password": "Tr0ub4dor&3"}),
     "CreateOpenIDConnectProvider": Sample(
         "create_open_id_connect_provider", PROVIDER, {"Url": f"https://{ISSUER}"}
     ),
@@ -36,6 +40,7 @@ SAMPLES: dict[str, Sample] = {
     ),
     "CreateUser": Sample("create_user", arn(f"user/of/nobody/{NOBODY}"), _USER | {"Path": "/of/nobody/"}),
     "DeleteAccessKey": Sample("delete_access_key", USER, _USER | _KEY),
+    "DeleteLoginProfile": Sample("delete_login_profile", USER, _USER),
     "DeleteOpenIDConnectProvider": Sample(
         "delete_open_id_connect_provider", PROVIDER, {"OpenIDConnectProviderArn": PROVIDER}
     ),
@@ -45,6 +50,7 @@ SAMPLES: dict[str, Sample] = {
     "DeleteUserPolicy": Sample("delete_user_policy", USER, _USER | _NAMED),
     "DetachRolePolicy": Sample("detach_role_policy", ROLE, _ROLE | _ARN),
     "DetachUserPolicy": Sample("detach_user_policy", USER, _USER | _ARN),
+    "GetLoginProfile": Sample("get_login_profile", USER, _USER),
     "GetOpenIDConnectProvider": Sample(
         "get_open_id_connect_provider", PROVIDER, {"OpenIDConnectProviderArn": PROVIDER}
     ),
@@ -71,6 +77,7 @@ SAMPLES: dict[str, Sample] = {
     "UpdateAssumeRolePolicy": Sample(
         "update_assume_role_policy", ROLE, _ROLE | {"PolicyDocument": trust("*")}
     ),
+    "UpdateLoginProfile": Sample("update_login_profile", USER, _USER | {"PasswordResetRequired": True}),
     "UpdateRole": Sample("update_role", ROLE, _ROLE | {"Description": "of nobody"}),
     "UpdateRoleDescription": Sample("update_role_description", ROLE, _ROLE | {"Description": "of nobody"}),
 }

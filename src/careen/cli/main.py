@@ -10,6 +10,7 @@ app = App(
     name="careen", help="A container registry that keeps itself clean.", version=lambda: version("careen")
 )
 app.command("careen.cli.serve:serve", help="Start the registry.")
+app.command("careen.cli.console:console", help="Print a link that signs somebody in to the console, once.")
 app.command("careen.cli.demo:demo", help="Show what Careen does, on a registry made for the show.")
 app.command(
     "careen.cli.policy.app:app",

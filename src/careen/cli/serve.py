@@ -1,7 +1,7 @@
 """``careen serve``: start the registry, and say what to paste."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from cyclopts import Parameter
 
@@ -11,6 +11,15 @@ from careen.settings import Settings
 
 if TYPE_CHECKING:
     from careen.registry.principals import NewKey
+
+
+class Prepared(NamedTuple):
+    """What a start has made, to be told once."""
+
+    key: "NewKey | None"
+    """The administrator's, at the first start."""
+    link: str | None
+    """What signs somebody in to the console once; None: nobody would see it, or there is no administrator."""
 
 
 def serve(
@@ -38,24 +47,32 @@ def serve(
         {"data": data, "host": host, "port": port, "workers": workers, "create_on_push": create_on_push}
     )
     try:
-        created = processes.apart(_prepare, settings)
-        status = processes.serve(settings, ready=lambda: print(greeting(settings, created), flush=True))
+        prepared = processes.apart(_prepare, settings, is_watched=sys.stdout.isatty())
+        status = processes.serve(settings, ready=lambda: print(greeting(settings, prepared), flush=True))
     except server.CannotStart as error:
         fail(str(error))
     sys.exit(status)
 
 
-def _prepare(settings: Settings) -> "NewKey | None":
-    """Make the data folder ready. Returns the administrator's access key, if one was made."""
+def _prepare(settings: Settings, *, is_watched: bool = False) -> Prepared:
+    """Make the data folder ready.
+
+    Args:
+        settings: of the registry.
+        is_watched: whether somebody looks on. A link that signs an administrator in belongs on a terminal; what is printed
+            elsewhere is kept, and read by others. At the first start it goes where the key goes.
+    """
     from careen import server
+    from careen.cli.console import link_for
     from careen.registry import principals
 
     server.prepare(settings)
     registry = server.open_registry(settings)
     try:
-        if registry.root_key is not None:
-            return None
-        return registry.write_now(principals.create_administrator, registry.master_key)
+        key = None
+        if registry.root_key is None:
+            key = registry.write_now(principals.create_administrator, registry.master_key)
+        return Prepared(key, link_for(registry) if is_watched or key is not None else None)
     finally:
         registry.close()
 
@@ -67,9 +84,14 @@ def base_url(settings: Settings) -> str:
     return settings.public_url.rstrip("/") or own
 
 
-def greeting(settings: Settings, created: "NewKey | None") -> str:
+def console_url(settings: Settings, link: str) -> str:
+    """Where a link into the console leads that has this secret."""
+    return f"{base_url(settings)}/console/sign-in?link={link}"
+
+
+def greeting(settings: Settings, prepared: Prepared) -> str:
     """What to paste. The secret is shown at the first start only; `careen key show` shows it again."""
-    url = base_url(settings)
+    url, created = base_url(settings), prepared.key
     at = url.partition("://")[2]
     lines = [f"Careen serves {url}   (data in {settings.data}, health at {url}/healthz)", ""]
     if created is not None:
@@ -87,6 +109,18 @@ def greeting(settings: Settings, created: "NewKey | None") -> str:
     else:
         lines += [
             f"Your access keys: careen key list --data {settings.data}   (and `careen key show ID` for what to paste)",
+            "",
+        ]
+    if prepared.link is not None:
+        lines += [
+            "The console, signed in; the link works once, within a quarter of an hour (`careen console` prints another):",
+            "",
+            f"  {console_url(settings, prepared.link)}",
+            "",
+        ]
+    else:
+        lines += [
+            f"The console: {url}/console/   (`careen console --data {settings.data}` prints a link into it)",
             "",
         ]
     tls = "" if url.startswith("https") else " --tls-verify=false"

@@ -53,6 +53,12 @@ def by_name(rows: Connection, kind: Kind, name: str) -> PrincipalRow | None:
     return None if row is None else _principal(row)
 
 
+def by_id(rows: Connection, principal_id: int) -> PrincipalRow | None:
+    """The principal of a row."""
+    row = rows.execute(f"SELECT {_COLUMNS} FROM principals WHERE id = :id", {"id": principal_id}).fetchone()
+    return None if row is None else _principal(row)
+
+
 def by_unique_id(rows: Connection, unique_id: str) -> PrincipalRow | None:
     """The principal of that unique id."""
     row = rows.execute(

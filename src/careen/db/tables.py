@@ -4,7 +4,10 @@
 
     principals ──< access_keys                           users and roles; keys are users'
          ├──< identity_policies                          documents of their own
-         └──< attached_policies                          managed policies, by name
+         ├──< attached_policies                          managed policies, by name
+         ├─── login_profiles                             a user's password, as a hash
+         └──< console_sessions, sign_in_links            who is signed in, and links that sign somebody in once
+    sign_in_attempts     how often somebody, or somebody from an address, has been wrong in a row
     oidc_providers               whose tokens may assume roles
     repositories ──< repository_tags                       resource tags
          │ ├──< tags >── manifests ── manifest_contents    a tag names one manifest
@@ -126,6 +129,76 @@ access_keys = Table(
     Column("generation", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("active", Integer, nullable=False, server_default="1"),
+)
+
+login_profiles = Table(
+    "login_profiles",
+    metadata,
+    Column(
+        "principal_id",
+        _Id,
+        ForeignKey("principals.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("password", Text, nullable=False, comment="its Argon2id hash"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("reset_required", Integer, nullable=False, comment="1: the next sign-in asks for another"),
+)
+
+console_sessions = Table(
+    "console_sessions",
+    metadata,
+    Column("secret_hash", Text, primary_key=True, comment="SHA-256 of what the cookie has"),
+    Column(
+        "principal_id",
+        _Id,
+        ForeignKey("principals.id", ondelete="CASCADE"),
+        index=True,
+        comment="NULL: the account itself, by the key of the settings",
+    ),
+    Column(
+        "access_key_id",
+        Text,
+        ForeignKey("access_keys.id", ondelete="CASCADE"),
+        index=True,
+        comment="what it was begun with, and ends with; NULL: no key of a user",
+    ),
+    Column(
+        "root_key", Text, comment="a keyed hash of the settings' key and its secret; NULL: a user's session"
+    ),
+    Column("method", Text, nullable=False, comment="Password, AccessKey or Link"),
+    Column("began_at", BigInteger, nullable=False, comment="by the system's clock, as all of these"),
+    Column("used_at", BigInteger, nullable=False, comment="within the minutes that are not written"),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("address", Text, comment="where it was begun from; NULL: not known"),
+    Column("user_agent", Text),
+    sqlite_with_rowid=False,
+)
+
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("secret_hash", Text, primary_key=True, comment="SHA-256 of what the link has"),
+    Column(
+        "principal_id",
+        _Id,
+        ForeignKey("principals.id", ondelete="CASCADE"),
+        index=True,
+        comment="NULL: the account itself",
+    ),
+    Column("expires_at", BigInteger, nullable=False, index=True, comment="by the system's clock"),
+    sqlite_with_rowid=False,
+)
+
+sign_in_attempts = Table(
+    "sign_in_attempts",
+    metadata,
+    Column("subject", Text, primary_key=True, comment="an address, or a name's keyed hash"),
+    Column("wrong", Integer, nullable=False, comment="in a row"),
+    Column("next_at", BigInteger, nullable=False, comment="not sooner, by the system's clock"),
+    Column("forget_at", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
 )
 
 oidc_providers = Table(

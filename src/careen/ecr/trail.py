@@ -18,7 +18,8 @@ MAX_TEXT = 16 * 1024
 """Longer text is cut: CloudTrail's records have 256 KB at most, and a manifest may have 4 MiB."""
 
 _SECRETS = {
-    "authorizationtoken", "password", "secret", "secretaccesskey", "sessiontoken", "secretstring", "tokencode", "webidentitytoken",
+    "authorizationtoken", "newpassword", "oldpassword", "password", "secret", "secretaccesskey", "sessiontoken", "secretstring",
+    "tokencode", "webidentitytoken",
 }  # fmt: skip
 
 _READING = (
@@ -127,6 +128,65 @@ def api_call(
     if error is not None:
         record["errorCode"], record["errorMessage"] = error
     return record
+
+
+def console_login(
+    *,
+    account: str,
+    region: str,
+    event_id: str,
+    time: Instant,
+    user: Mapping[str, str],
+    method: str,
+    address: str | None,
+    user_agent: str | None,
+    error: str | None = None,
+) -> dict[str, Any]:
+    """The record of somebody who signed in to the console, or was refused (CloudTrail user guide, "Console sign-in events").
+
+    Args:
+        account: the registry's id.
+        region: the registry's.
+        event_id: of this record.
+        time: when it was answered.
+        user: :func:`identity`, or :func:`claimed_user` if it was refused.
+        method: what was shown: ``Password``, ``AccessKey``, ``Link``.
+        address: the client's; None: not known.
+        user_agent: the client's.
+        error: why it was refused; None: it was not.
+    """
+    record: dict[str, Any] = {
+        "eventVersion": VERSION,
+        "userIdentity": dict(user),
+        "eventTime": isoformat(time // SECOND * SECOND),
+        "eventSource": "signin.amazonaws.com",
+        "eventName": "ConsoleLogin",
+        "awsRegion": region,
+        "sourceIPAddress": address,
+        "userAgent": user_agent,
+        "requestParameters": None,
+        "responseElements": {"ConsoleLogin": "Success" if error is None else "Failure"},
+        "additionalEventData": {"MFAUsed": "No", "SignInMethod": method},
+        "eventID": event_id,
+        "readOnly": False,
+        "eventType": "AwsConsoleSignIn",
+        "managementEvent": True,
+        "recipientAccountId": account,
+        "eventCategory": "Management",
+    }
+    if error is not None:
+        record["errorMessage"] = error
+    return record
+
+
+def claimed_user(account: str, name: str | None) -> dict[str, str]:
+    """``userIdentity`` of a sign-in that was refused. A name that nobody has is hidden: it may be a password in the wrong field."""
+    return {
+        "type": "IAMUser",
+        "accountId": account,
+        "accessKeyId": "",
+        "userName": HIDDEN if name is None else name,
+    }
 
 
 def service_event(

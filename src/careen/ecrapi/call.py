@@ -2,13 +2,21 @@
 
 from dataclasses import dataclass
 
-from careen.ecr.arn import RepositoryArn, public_repository_arn
+from starlette.requests import Request
+
+from careen.ecr.arn import RepositoryArn, public_repository_arn, registry_host
 from careen.oci import names
 from careen.pull_through.importer import Importer
 from careen.registry import access, repositories
 from careen.registry.access import Action, Circumstances, Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, Transaction
+
+
+def base_url_of(registry: Registry, request: Request) -> str:
+    """``http://localhost:5000``: where clients find the images, as the settings or else the request name us."""
+    asked = registry_host(request.headers.get("host", ""), registry.id)
+    return registry.public_url or f"{request.url.scheme}://{asked}"
 
 
 def _would_create(tx: Transaction, name: str) -> bool:
@@ -24,8 +32,7 @@ class Call:
     importer: Importer
     principal: Principal
     base_url: str
-    """``http://localhost:5000``, where the client finds the images, as the settings or else the client names us: goes into
-    repository URIs and proxy endpoints."""
+    """Where the client finds the images (:func:`base_url_of`): goes into repository URIs and proxy endpoints."""
 
     circumstances: Circumstances
     """What the conditions of policies ask beside who, what and where."""

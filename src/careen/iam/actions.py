@@ -138,11 +138,14 @@ class Action(StrEnum):
 
     ATTACH_ROLE_POLICY = "iam:AttachRolePolicy"
     ATTACH_USER_POLICY = "iam:AttachUserPolicy"
+    CHANGE_PASSWORD = "iam:ChangePassword"  # noqa: S105 a name
     CREATE_ACCESS_KEY = "iam:CreateAccessKey"
+    CREATE_LOGIN_PROFILE = "iam:CreateLoginProfile"
     CREATE_OPENID_CONNECT_PROVIDER = "iam:CreateOpenIDConnectProvider"
     CREATE_ROLE = "iam:CreateRole"
     CREATE_USER = "iam:CreateUser"
     DELETE_ACCESS_KEY = "iam:DeleteAccessKey"
+    DELETE_LOGIN_PROFILE = "iam:DeleteLoginProfile"
     DELETE_OPENID_CONNECT_PROVIDER = "iam:DeleteOpenIDConnectProvider"
     DELETE_ROLE = "iam:DeleteRole"
     DELETE_ROLE_POLICY = "iam:DeleteRolePolicy"
@@ -150,6 +153,7 @@ class Action(StrEnum):
     DELETE_USER_POLICY = "iam:DeleteUserPolicy"
     DETACH_ROLE_POLICY = "iam:DetachRolePolicy"
     DETACH_USER_POLICY = "iam:DetachUserPolicy"
+    GET_LOGIN_PROFILE = "iam:GetLoginProfile"
     GET_OPENID_CONNECT_PROVIDER = "iam:GetOpenIDConnectProvider"
     GET_POLICY = "iam:GetPolicy"
     GET_POLICY_VERSION = "iam:GetPolicyVersion"
@@ -172,6 +176,7 @@ class Action(StrEnum):
     PUT_USER_POLICY = "iam:PutUserPolicy"
     UPDATE_ACCESS_KEY = "iam:UpdateAccessKey"
     UPDATE_ASSUME_ROLE_POLICY = "iam:UpdateAssumeRolePolicy"
+    UPDATE_LOGIN_PROFILE = "iam:UpdateLoginProfile"
     UPDATE_ROLE = "iam:UpdateRole"
     UPDATE_ROLE_DESCRIPTION = "iam:UpdateRoleDescription"
 

@@ -92,3 +92,23 @@ class PackedPolicyTooLarge(EcrError):
     """Session policies that do not fit into a session."""
 
     code = "PackedPolicyTooLarge"
+
+
+class PasswordPolicyViolation(EcrError):
+    """A password that is too easy to guess: ``Password should have a minimum length of 8``."""
+
+    code = "PasswordPolicyViolation"
+
+
+class InvalidUserType(EcrError):
+    """Something that users do for themselves, asked for by somebody who is none."""
+
+    code = "InvalidUserType"
+
+
+class TooManyAttempts(LimitExceeded):
+    """Passwords were wrong too often in a row: the next one is not looked at before some time has passed."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Too many attempts. Try again in {seconds} second{'' if seconds == 1 else 's'}.")
+        self.seconds = seconds

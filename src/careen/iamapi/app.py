@@ -8,7 +8,7 @@ from careen.ecr import arn, model
 from careen.ecr.common_errors import UnknownOperation
 from careen.ecr.model import Service
 from careen.iam.actions import action_of
-from careen.iamapi import identities, policies, providers, roles, sessions, users
+from careen.iamapi import identities, login_profiles, policies, providers, roles, sessions, users
 from careen.iamapi.call import Call as Call
 from careen.iamapi.call import Parameters, Result
 from careen.iamapi.identities import Operation
@@ -18,14 +18,18 @@ from careen.registry.registry import Transaction
 
 OPERATIONS: dict[str, dict[str, Operation]] = {
     "iam": {
+        "ChangePassword": login_profiles.change_password,
         "CreateAccessKey": users.create_access_key,
+        "CreateLoginProfile": login_profiles.create_login_profile,
         "CreateOpenIDConnectProvider": providers.create_openid_connect_provider,
         "CreateRole": roles.create_role,
         "CreateUser": users.create_user,
         "DeleteAccessKey": users.delete_access_key,
+        "DeleteLoginProfile": login_profiles.delete_login_profile,
         "DeleteOpenIDConnectProvider": providers.delete_openid_connect_provider,
         "DeleteRole": roles.delete_role,
         "DeleteUser": users.delete_user,
+        "GetLoginProfile": login_profiles.get_login_profile,
         "GetOpenIDConnectProvider": providers.get_openid_connect_provider,
         "GetPolicy": policies.get_policy,
         "GetPolicyVersion": policies.get_policy_version,
@@ -40,6 +44,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "ListUsers": users.list_users,
         "UpdateAccessKey": users.update_access_key,
         "UpdateAssumeRolePolicy": roles.update_assume_role_policy,
+        "UpdateLoginProfile": login_profiles.update_login_profile,
         "UpdateRole": roles.update_role,
         "UpdateRoleDescription": roles.update_role_description,
         **identities.operations(Kind.USER),
@@ -97,6 +102,8 @@ def _resource(tx: Transaction, call: Call, operation: str, parameters: Parameter
     """The ARN that an operation of IAM is on (Service Authorization Reference, "Actions defined by AWS IAM")."""
     if "RoleName" in parameters:
         return _identity_arn(tx, Kind.ROLE, parameters["RoleName"], parameters)
+    if operation == "ChangePassword":
+        return call.signer.identity_arn
     if "UserName" in parameters or operation in users.OWN_BY_DEFAULT:
         return _identity_arn(tx, Kind.USER, users.name_of(call, parameters), parameters)
     if "Url" in parameters:

@@ -9,7 +9,16 @@ from careen.registry.identities import Kind, PrincipalRow
 from careen.registry.principals import KeyHolder
 
 OWN_BY_DEFAULT = frozenset(
-    {"CreateAccessKey", "DeleteAccessKey", "GetUser", "ListAccessKeys", "UpdateAccessKey"}
+    {
+        "CreateAccessKey",
+        "CreateLoginProfile",
+        "DeleteAccessKey",
+        "DeleteLoginProfile",
+        "GetLoginProfile",
+        "GetUser",
+        "ListAccessKeys",
+        "UpdateAccessKey",
+    }
 )
 """Operations that are about the caller itself if they name no user."""
 

@@ -190,8 +190,7 @@ def caller_of(
         session = _session(registry, claimant, security_now)
         return None if session is None else _in_session(tx, registry, claimant, session, security_now)
     if registry.root_key is not None and claimant.access_key_id == registry.root_key.access_key_id:
-        policies = managed.documents(ManagedPolicy.ADMINISTRATOR)
-        return Principal(registry.id, ROOT, claimant.access_key_id, policies)
+        return root(registry, claimant.access_key_id)
     held = access_keys.holder(tx.rows, claimant.access_key_id)
     if held is None or not held.active:
         return None
@@ -205,6 +204,18 @@ def caller_of(
     )
 
 
+def root(registry: Registry, access_key_id: str = "") -> Principal:
+    """The account itself, which may do everything."""
+    return Principal(registry.id, ROOT, access_key_id, managed.documents(ManagedPolicy.ADMINISTRATOR))
+
+
+def user(tx: Transaction, found: principals.PrincipalRow, access_key_id: str = "") -> Principal:
+    """A user, with its own policies as they are now."""
+    return Principal(
+        tx.registry_id, found.name, access_key_id, policies_of(tx, found.id), found.unique_id, found.path
+    )
+
+
 def principal_called(tx: Transaction, registry: Registry, called: str) -> Principal | None:
     """Who is meant by a name or an ARN; None: nobody who is here.
 
@@ -212,11 +223,11 @@ def principal_called(tx: Transaction, registry: Registry, called: str) -> Princi
     in that session. What session policies say is known from the session's token alone.
     """
     if called in {ROOT, arn.root_arn(registry.id)}:
-        return Principal(registry.id, ROOT, "", managed.documents(ManagedPolicy.ADMINISTRATOR))
+        return root(registry)
     rest, _, name = called.rpartition("/")
-    user = principals.by_name(tx.rows, principals.Kind.USER, name)
-    if user is not None and called in {name, arn.user_arn(registry.id, name, user.path)}:
-        return Principal(registry.id, name, "", policies_of(tx, user.id), user.unique_id, user.path)
+    found = principals.by_name(tx.rows, principals.Kind.USER, name)
+    if found is not None and called in {name, arn.user_arn(registry.id, name, found.path)}:
+        return user(tx, found)
     session_name, assumed = "some-session", rest.rpartition("/")[2]
     is_session = name != "" and called == arn.session_arn(registry.id, assumed, name)
     if is_session:
@@ -323,10 +334,17 @@ def by_password(
     """
     if user == TOKEN_USER:
         return _by_token(tx, registry, password, security_now)
-    claimant = Claimant(user, "")
+    return by_secret(tx, registry, user, password, security_now)
+
+
+def by_secret(
+    tx: Transaction, registry: Registry, access_key_id: str, shown: str, security_now: Instant
+) -> Principal | None:
+    """The principal whose access key it is, if ``shown`` is its secret. The key is no temporary one."""
+    claimant = Claimant(access_key_id, "")
     secret = secret_of(tx, registry, claimant, security_now)
     # An unknown key takes the same comparison as a wrong secret.
-    matches = hmac.compare_digest((secret or "").encode(), password.encode())
+    matches = hmac.compare_digest((secret or "").encode(), shown.encode())
     return caller_of(tx, registry, claimant, security_now) if matches and secret is not None else None
 
 

@@ -4,7 +4,7 @@ Names are told apart whatever the case of their letters. A principal that others
 first. Whoever comes later under the same name is somebody else, by the unique id.
 """
 
-from careen.db import access_keys, identity_policies, principals
+from careen.db import access_keys, identity_policies, login_profiles, principals
 from careen.db.principals import Kind as Kind
 from careen.db.principals import PrincipalRow as PrincipalRow
 from careen.ecr import arn
@@ -133,13 +133,13 @@ def update_role(
 
 
 def delete(tx: Transaction, kind: Kind, name: str, *, force: bool = False) -> None:
-    """Delete a user or a role that has neither keys nor policies. Its sessions are nobody's from now on.
+    """Delete a user or a role that has neither password nor keys nor policies. Its sessions are nobody's from now on.
 
     Args:
         tx: the transaction.
         kind: user or role.
         name: its name.
-        force: whether keys and policies go with it.
+        force: whether password, keys and policies go with it.
 
     Raises:
         NoSuchEntity: there is none of that name.
@@ -153,6 +153,8 @@ def delete(tx: Transaction, kind: Kind, name: str, *, force: bool = False) -> No
 
 
 def _check_alone(tx: Transaction, found: PrincipalRow) -> None:
+    if login_profiles.of(tx.rows, found.id) is not None:
+        raise DeleteConflict("Cannot delete entity, must delete login profile first.")
     if access_keys.of(tx.rows, found.id):
         raise DeleteConflict("Cannot delete entity, must delete access keys first.")
     if identity_policies.attached(tx.rows, found.id):

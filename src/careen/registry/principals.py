@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from careen.db import access_keys, identity_policies, principals
+from careen.db import access_keys, console_sessions, identity_policies, principals
 from careen.db.access_keys import KeyHolder as KeyHolder
 from careen.faults import Point, reach
 from careen.iam import keys
@@ -15,6 +15,9 @@ from careen.registry.identities import Kind, PrincipalRow
 from careen.registry.registry import Transaction
 
 FIRST_GENERATION = 1
+
+ADMINISTRATOR = "administrator"
+"""The user of the first start."""
 
 MAX_KEYS = 2
 """Access keys of one user, so that one can replace the other (IAM user guide, "IAM and AWS STS quotas")."""
@@ -76,7 +79,7 @@ def create_administrator(tx: Transaction, master_key: bytes) -> NewKey | None:
     """At the first start: an access key that may do everything. None if there are keys already."""
     if access_keys.every(tx.rows):
         return None
-    return create_key(tx, master_key, "administrator", ManagedPolicy.ADMINISTRATOR)
+    return create_key(tx, master_key, ADMINISTRATOR, ManagedPolicy.ADMINISTRATOR)
 
 
 def create_key_of(tx: Transaction, master_key: bytes, name: str) -> tuple[KeyHolder, str]:
@@ -119,6 +122,8 @@ def reveal_key(tx: Transaction, master_key: bytes, access_key_id: str) -> NewKey
 def set_active(tx: Transaction, access_key_id: str, *, active: bool, of: str | None = None) -> None:
     """Switch an access key on or off. Switched off, it opens nothing, and neither does what was made with it.
 
+    The console's sessions that were begun with it end for good.
+
     Args:
         tx: the transaction.
         access_key_id: the key.
@@ -130,6 +135,8 @@ def set_active(tx: Transaction, access_key_id: str, *, active: bool, of: str | N
     """
     _require(tx, access_key_id, of)
     access_keys.set_active(tx.rows, access_key_id, active=active)
+    if not active:
+        console_sessions.end_of_key(tx.rows, access_key_id)
 
 
 def delete_key(tx: Transaction, access_key_id: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from careen.ecr import model
-from careen.ecrapi.app import PUBLIC_OPERATIONS
+from careen.ecrapi.operations import PUBLIC_OPERATIONS
 from careen.iam.actions import action_of
 from tests.ecrapi.client import call, refusal
 from tests.ecrapi.public.samples import ABSENT, SAMPLES

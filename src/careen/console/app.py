@@ -1,0 +1,174 @@
+"""The console's pages, who may see them, and the one place where a refusal becomes a page.
+
+A request comes with the cookie of a session, or goes to the sign-in page. One that changes something must come from a page of
+ours: by what the browser says of its origin (``Sec-Fetch-Site``, Fetch Metadata; else ``Origin``), and by a token that only the
+session's own pages have.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from html import escape
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from careen.clock import system_now
+from careen.console import repositories, static, theme
+from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
+from careen.ecr.errors import EcrError
+from careen.registry import access, console_sessions
+from careen.registry.trouble import trouble
+
+MAX_FORM = 1024 * 1024
+"""Bytes of a form: a policy has up to 30,720 characters, and a page of digests 10 KB."""
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Nothing from elsewhere, no script and no style inside a page (Content Security Policy Level 3)."""
+
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": CSP,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+PAGES: dict[str, Page] = {
+    **theme.PAGES,
+    **repositories.PAGES,
+}
+"""Addresses below :data:`ROOT`, the first that fits counts."""
+
+log = structlog.get_logger()
+
+
+class FormTooLarge(Exception):
+    """A form has more than :data:`MAX_FORM` bytes."""
+
+
+class NotOurs(Exception):
+    """A request would change something, and does not come from a page of this session."""
+
+
+class Console:
+    """The pages of one HTTP process."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def routes(self) -> list[Route]:
+        """For the application's router."""
+        return [
+            Route(static.PREFIX + "{mark}/{name:path}", static.answer, methods=["GET"]),
+            *(self._route(path, page) for path, page in PAGES.items()),
+            Route(ROOT + "{rest:path}", self._endpoint(Page(get=_nothing)), methods=["GET"]),
+        ]
+
+    def _route(self, path: str, page: Page) -> Route:
+        methods = [method for method, handler in (("GET", page.get), ("POST", page.post)) if handler]
+        return Route(ROOT + path, self._endpoint(page), methods=methods)
+
+    def _endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            response = await self._answer(request, page)
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+            return response
+
+        return answer
+
+    async def _answer(self, request: Request, page: Page) -> Response:
+        visit = await self._arrive(request)
+        if not visit.is_signed_in and not page.is_open:
+            asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            response: Response = RedirectResponse(url("sign-in", to=asked), 303)
+            if request.headers.get("hx-request"):  # a part of a page cannot be the sign-in page
+                response = Response(status_code=401, headers={"hx-redirect": url("sign-in")})
+            return response
+        try:
+            if request.method == "POST":
+                await self._read_form(request, visit)
+            handler = page.post if request.method == "POST" else page.get
+            assert handler is not None  # noqa: S101 the router lets no other method pass
+            return await handler(visit)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except FormTooLarge:
+            return _refusal(visit, 413, "Too much", f"A form may have {MAX_FORM:,} bytes.")
+        except NotOurs:
+            reason = "The page that this came from is of another session, or of another site. Open it again."
+            return _refusal(visit, 403, "Not done", reason)
+        except EcrError as error:
+            return _refusal(visit, error.status, _title(error), error.message, error.code)
+        except Exception as error:
+            wrong = trouble(error)
+            log.exception("a page failed", path=request.url.path)
+            reason = (
+                "Something failed here. The log of the registry has it." if wrong is None else wrong.value
+            )
+            return _refusal(visit, 500 if wrong is None else 503, "Not done", reason)
+
+    async def _arrive(self, request: Request) -> Visit:
+        """Who comes, by the cookie."""
+        registry, secret = self._house.registry, request.cookies.get(SESSION_COOKIE, "")
+        now = system_now()
+        found = registry.read(console_sessions.caller, registry, secret, now) if secret else None
+        if found is None:
+            return Visit(self._house, request, access.ANONYMOUS, "")
+        await console_sessions.note_use(registry, found.session, now)
+        return Visit(self._house, request, found.principal, csrf_of(secret), secret)
+
+    async def _read_form(self, request: Request, visit: Visit) -> None:
+        """Take the form in, if it comes from a page of ours."""
+        if not _is_from_here(request, self._house.registry.public_url):
+            raise NotOurs
+        parts, size = [], 0
+        async for part in request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_FORM:
+                raise FormTooLarge
+        visit.form = QueryParams(b"".join(parts))
+        if visit.is_signed_in and not hmac.compare_digest(
+            visit.form.get(CSRF_FIELD, "").encode(), visit.csrf.encode()
+        ):
+            raise NotOurs
+
+
+def csrf_of(secret: str) -> str:
+    """What the forms of a session bring along: whoever knows it knows nothing of the cookie."""
+    return hmac.digest(secret.encode(), b"careen console form", "sha256").hex()
+
+
+def _is_from_here(request: Request, public_url: str) -> bool:
+    """Whether the browser says that the request comes from our own pages, as far as it says anything."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = request.headers.get("origin")
+    ours = {request.headers.get("host", ""), urlsplit(public_url).netloc}
+    return origin is None or urlsplit(origin).netloc in ours
+
+
+def _title(error: EcrError) -> str:
+    return {403: "You may not do this", 404: "Not found"}.get(error.status, "Not done")
+
+
+def _refusal(visit: Visit, status: int, title: str, reason: str, code: str = "") -> Response:
+    if not visit.is_signed_in:
+        return HTMLResponse(f"<!doctype html><title>{escape(title)}</title><p>{escape(reason)}</p>", status)
+    return visit.page("error.html", status=status, title=title, reason=reason, code=code)
+
+
+async def _nothing(visit: Visit) -> Response:
+    reason = "There is no such page. It may have been of an image or a repository that is gone."
+    return _refusal(visit, 404, "Not found", reason)

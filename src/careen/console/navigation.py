@@ -1,0 +1,49 @@
+"""What stands at the side of every page. An entry is there for those who may do what its page needs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from careen.console.visit import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line."""
+
+    title: str
+    path: str
+    """Below ``/console/``."""
+    icon: str
+    operation: str = ""
+    """What its page asks first; empty: everybody may see it."""
+    service: str = "ecr"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Lines under a heading."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+GROUPS = (
+    Group(
+        "",
+        (Entry("Repositories", "repositories", "packages", "DescribeRepositories"),),
+    ),
+)
+
+
+def entries(visit: "Visit") -> list[Group]:
+    """The groups and entries for whoever is signed in."""
+    allowed = (
+        Group(group.title, tuple(each for each in group.entries if _may(visit, each))) for group in GROUPS
+    )
+    return [group for group in allowed if group.entries]
+
+
+def _may(visit: "Visit", entry: Entry) -> bool:
+    on = "*" if entry.operation == "DescribeRepositories" else None
+    return not entry.operation or visit.may(entry.operation, on, entry.service)

@@ -1,0 +1,12 @@
+"""Every page of the console, for tests that hold of all of them and for screenshots."""
+
+REPOSITORY = "shop/web"
+
+PAGES = {
+    "repositories": "repositories",
+    "repository-new": "repositories/new",
+    "repository-settings": f"repositories/{REPOSITORY}/-/settings",
+    "repository-permissions": f"repositories/{REPOSITORY}/-/permissions",
+    "repository-delete": f"repositories/{REPOSITORY}/-/delete",
+}
+"""Addresses below ``/console/`` by the names that their pictures have."""

@@ -1,0 +1,79 @@
+"""Somebody who is signed in to a server's console, without a browser."""
+
+import re
+from typing import Any
+
+import httpx2
+
+from careen import server as composition
+from careen.clock import system_now
+from careen.iam.managed import ManagedPolicy
+from careen.registry import console_sessions, identities, identity_policies
+from careen.registry.access import Circumstances
+from careen.registry.console_sessions import Method
+from careen.settings import Settings
+from tests.server import ACCESS_KEY_ID, REGION, REGISTRY_ID, SECRET_ACCESS_KEY, Server
+
+
+class Visitor:
+    """Asks for pages, and sends the forms that are on them.
+
+    Args:
+        server: whose console.
+        secret: what the session's cookie has; empty: nobody is signed in.
+    """
+
+    def __init__(self, server: Server, secret: str) -> None:
+        self.secret = secret
+        cookies = {"careen-session": secret} if secret else {}
+        self._client = httpx2.Client(base_url=f"{server.url}/console/", cookies=cookies, trust_env=False)
+
+    def get(self, path: str = "", **parameters: Any) -> httpx2.Response:
+        """A page, whatever its status."""
+        return self._client.get(path, params=parameters)
+
+    def post(self, path: str, form: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
+        """Send a form as the page at ``path`` would: with its token. Redirects are not followed."""
+        token = re.search(r'name="csrf" value="([0-9a-f]*)"', self.get("").text)
+        data = {"csrf": token.group(1) if token else "", **(form or {})}
+        return self._client.post(path, data=data, headers=headers, follow_redirects=False)
+
+    def follow(self, answered: httpx2.Response) -> httpx2.Response:
+        """The page that a form led to."""
+        assert answered.status_code == 303, answered.text
+        return self._client.get(answered.headers["location"])
+
+
+def sign_in(
+    server: Server, user: str | None = None, policy: ManagedPolicy = ManagedPolicy.READ_ONLY
+) -> Visitor:
+    """Begin a session beside a server.
+
+    Args:
+        server: the registry.
+        user: made now, with that policy; None: the account itself.
+        policy: what the user may do.
+    """
+    registry = composition.open_registry(settings_of(server))
+    try:
+        row = None
+        if user is not None:
+            row = registry.write_now(identities.create_user, user)
+            registry.write_now(identity_policies.attach, identities.Kind.USER, user, policy)
+        circumstances = Circumstances(system_now())
+        secret = registry.write_now(console_sessions.begin, registry, row, Method.LINK, circumstances)
+        return Visitor(server, secret)
+    finally:
+        registry.close()
+
+
+def settings_of(server: Server) -> Settings:
+    """The settings that open a server's data folder beside it, for what no client can prepare."""
+    return Settings(
+        data=str(server.data),
+        create_on_push=True,
+        registry_id=REGISTRY_ID,
+        region=REGION,
+        access_key_id=ACCESS_KEY_ID,
+        secret_access_key=SECRET_ACCESS_KEY,
+    )
