@@ -3,6 +3,11 @@
 REPOSITORY = "shop/web"
 
 PAGES = {
+    "overview": "",
+    "trash": "trash",
+    "trash-empty": "trash/empty",
+    "activity": "activity",
+    "deletions": "activity/deletions",
     "repositories": "repositories",
     "repository-new": "repositories/new",
     "repository-settings": f"repositories/{REPOSITORY}/-/settings",

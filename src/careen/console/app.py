@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from careen.clock import system_now
-from careen.console import repositories, static, theme
+from careen.console import activity, overview, repositories, static, theme, trash
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
@@ -44,7 +44,10 @@ HEADERS = {
 
 PAGES: dict[str, Page] = {
     **theme.PAGES,
+    **activity.PAGES,
+    **overview.PAGES,
     **repositories.PAGES,
+    **trash.PAGES,
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
 
