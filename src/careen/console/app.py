@@ -17,7 +17,19 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from careen.clock import system_now
-from careen.console import credentials, explain, identities, repositories, sign_in, static, theme, users
+from careen.console import (
+    activity,
+    credentials,
+    explain,
+    identities,
+    overview,
+    repositories,
+    sign_in,
+    static,
+    theme,
+    trash,
+    users,
+)
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
@@ -49,7 +61,10 @@ PAGES: dict[str, Page] = {
     **users.PAGES,
     **identities.PAGES,
     **explain.PAGES,
+    **activity.PAGES,
+    **overview.PAGES,
     **repositories.PAGES,
+    **trash.PAGES,
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
 

@@ -31,7 +31,12 @@ class Group:
 GROUPS = (
     Group(
         "",
-        (Entry("Repositories", "repositories", "packages", "DescribeRepositories"),),
+        (
+            Entry("Overview", "", "home", "ListStorageSamples", "careen"),
+            Entry("Repositories", "repositories", "packages", "DescribeRepositories"),
+            Entry("Trash", "trash", "trash", "ListTrash", "careen"),
+            Entry("Activity", "activity", "activity", "ListEvents", "careen"),
+        ),
     ),
     Group(
         "Access",

@@ -14,7 +14,7 @@ RETRY = 30 * SECOND
 MAX_RETRY = HOUR
 """The longest wait after a failure."""
 
-RECURRING = ("collect", "events", "lifecycle-round", "pins", "scrub", "sweep")
+RECURRING = ("collect", "events", "lifecycle-round", "measure", "pins", "scrub", "summarize", "sweep")
 
 
 def backoff(failures: int) -> Instant:

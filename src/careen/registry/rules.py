@@ -93,6 +93,13 @@ def effective_for(tx: Transaction, repository: Repository, text: str | None = No
     )
 
 
+def origin_of(name: str, own: str | None, defaults: Sequence[Default]) -> Origin:
+    """Where the policy of a repository comes from that has this one of its own, or none."""
+    if own is not None:
+        return Origin.REPOSITORY
+    return Origin.NONE if _default(defaults, name) is None else Origin.DEFAULT
+
+
 def _default(defaults: Sequence[Default], name: str) -> Default | None:
     """The most specific that matches: the pattern with the most letters of its own, equal ones by name."""
     matching = [each for each in defaults if pattern_test(each.pattern)(name)]
