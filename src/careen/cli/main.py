@@ -31,6 +31,11 @@ app.command(
     name="trash",
     help="Deleted images: list them, bring them back, see who deleted what and why.",
 )
+app.command(
+    "careen.cli.fleet.app:app",
+    name="fleet",
+    help="Repositories of many accounts and Regions, on Amazon ECR or here: what is there, one policy for all of it.",
+)
 app.command("careen.cli.storage:storage", help="Say what is stored, exact to the byte.")
 app.command("careen.cli.storage:gc", help="Collect what no image needs, and say how many bytes came back.")
 app.command(
