@@ -18,6 +18,7 @@ _AT_ONCE = 500
 """Digests in one statement; SQLite takes some tens of thousands of variables, older ones 999."""
 
 _SHA256 = "sha256:"
+_SHA256_BYTES = 32
 
 
 class Content(NamedTuple):
@@ -30,8 +31,8 @@ class Content(NamedTuple):
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    children: list[tuple[bytes | str, int]] | None
-    blobs: list[tuple[bytes | str, int]] | None
+    children: list[tuple[bytes, int]] | None
+    blobs: list[tuple[bytes, int]] | None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -99,28 +100,24 @@ class Manifests:
 
 
 def _packed(content: Content) -> bytes:
-    def packed(blobs: tuple[Blob, ...] | None) -> list[tuple[bytes | str, int]] | None:
-        if blobs is None:
-            return None
-        # Half the size of text, which there are gigabytes of in a large fleet.
-        return [
-            (bytes.fromhex(each.digest[7:]) if each.digest.startswith(_SHA256) else each.digest, each.size)
-            for each in blobs
-        ]
+    def packed(blobs: tuple[Blob, ...] | None) -> list[tuple[bytes, int]] | None:
+        return None if blobs is None else [(_short(each.digest), each.size) for each in blobs]
 
     return _encoder.encode(_Packed(packed(content.children), packed(content.blobs)))
 
 
 def _unpacked(data: bytes) -> Content:
-    def unpacked(blobs: list[tuple[bytes | str, int]] | None) -> tuple[Blob, ...] | None:
-        if blobs is None:
-            return None
-        return tuple(
-            [
-                Blob(_SHA256 + digest.hex() if isinstance(digest, bytes) else digest, size)
-                for digest, size in blobs
-            ]
-        )
+    def unpacked(blobs: list[tuple[bytes, int]] | None) -> tuple[Blob, ...] | None:
+        return None if blobs is None else tuple([Blob(_long(digest), size) for digest, size in blobs])
 
     packed = _decoder.decode(data)
     return Content(unpacked(packed.children), unpacked(packed.blobs))
+
+
+def _short(digest: str) -> bytes:
+    """A SHA-256 in half the room that its text takes, of which there are gigabytes in a large fleet; others as they are."""
+    return bytes.fromhex(digest.removeprefix(_SHA256)) if digest.startswith(_SHA256) else digest.encode()
+
+
+def _long(digest: bytes) -> str:
+    return _SHA256 + digest.hex() if len(digest) == _SHA256_BYTES else digest.decode()

@@ -25,16 +25,16 @@ class Where:
 
     account: Annotated[
         _Many,
-        Parameter(negative="", help="Accounts: ids, or names from a profile or an accounts file. 'prod-*'"),
+        Parameter(negative="", help="Accounts: ids, or names from a profile or an accounts file: `prod-*`"),
     ] = ()
     region: Annotated[
         _Many,
         Parameter(
-            negative="", help="Regions: eu-west-1, 'eu-*', all. Without: the one of the configuration."
+            negative="", help="Regions: eu-west-1, `eu-*`, all. Without: the one of the configuration."
         ),
     ] = ()
-    repository: Annotated[_Many, Parameter(negative="", help="Repositories: 'team-*', '!team-x/*'.")] = ()
-    tag: Annotated[_Many, Parameter(negative="", help="Their tags: owner=payments, '!env=test', owner.")] = ()
+    repository: Annotated[_Many, Parameter(negative="", help="Repositories: `team-*`, `!team-x/*`.")] = ()
+    tag: Annotated[_Many, Parameter(negative="", help="Their tags: `owner=payments`, `!env=test`, `owner`.")] = ()
 
     def selection(self) -> "Selection":
         """As the library takes it.
