@@ -1,0 +1,19 @@
+"""The commands of ``careen fleet``, each imported when it is called."""
+
+from cyclopts import App
+
+app = App(
+    name="fleet",
+    help="Repositories of many accounts and Regions: see what is there and what it costs, put one policy on all of it."
+    "\n\nUses the APIs of AWS with your AWS configuration, and needs no registry of Careen's."
+    " Exit status: 0 done, 1 failed, 2 bad input, 3 in part (something was denied, and is named), 4 not as expected.",
+)
+
+COMMANDS = {
+    "scan": "Read repositories, images and what runs into an inventory, one file.",
+    "permissions": "Print the IAM policy that a command needs, no more.",
+}
+"""What each is for, in the list and in its own help: whoever asks for either imports none of them."""
+
+for _name, _help in COMMANDS.items():
+    app.command(f"careen.cli.fleet.{_name}:{_name}", help=_help)
