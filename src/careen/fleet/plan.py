@@ -15,7 +15,7 @@ inventory and the same wishes make the same plan.
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -52,7 +52,23 @@ class Taken(msgspec.Struct, frozen=True, rename="camel"):
     """What storing them costs in a month."""
 
 
-class Going(msgspec.Struct, frozen=True, array_like=True, gc=False):
+NOTHING = Taken(0, 0, 0, 0.0)
+
+
+def summed(some: Iterable[Taken]) -> Taken:
+    """All together."""
+    total = NOTHING
+    for each in some:
+        total = Taken(
+            total.expired + each.expired,
+            total.archived + each.archived,
+            total.freed + each.freed,
+            total.dollars + each.dollars,
+        )
+    return total
+
+
+class Going(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """An image that goes now."""
 
     digest: str
@@ -258,7 +274,7 @@ def read(path: Path) -> Plan:
     return plan
 
 
-def _hash(plan: Plan, rows: Sequence[bytes] | Iterator[bytes]) -> str:
+def _hash(plan: Plan, rows: Iterable[bytes]) -> str:
     hash_ = hashlib.sha256(
         _encoder.encode((VERSION, plan.evaluated_at, plan.price, plan.unwished, plan.wishes))
     )
