@@ -4,12 +4,13 @@ ECR bills a layer once for each repository that has it, whatever images share it
 without them there are only ``imageSizeInBytes``, whose sum counts a layer once for each image.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from careen.fleet.inventory import Scanned
 from careen.lifecycle.image import Image
-from careen.lifecycle.projection import Blobs, Projection
+from careen.lifecycle.projection import Blobs
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,26 @@ class Footprint:
         return self.blobs is not None
 
     @cached_property
+    def needed(self) -> Mapping[str, int]:
+        """What all images together need, each once, with its size. By image, where layers are not known."""
+        return self._needed_without(())
+
+    @cached_property
     def size(self) -> int:
         """Bytes."""
-        return Projection(self.images, self.blobs).stored.size
+        return sum(self.needed.values())
+
+    def freed_by(self, digests: Collection[str]) -> int:
+        """The bytes that no image needs any more without some of them."""
+        return self.size - sum(self._needed_without(digests).values()) if digests else 0
+
+    def _needed_without(self, digests: Collection[str]) -> dict[str, int]:
+        needed: dict[str, int] = {}
+        for image in self.images:
+            if image.digest in digests:
+                continue
+            if self.blobs is not None:
+                needed.update(self.blobs.get(image.digest, {}))
+            elif not image.references:
+                needed[image.digest] = image.size
+        return needed

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from careen.fleet.status import Status
     from careen.fleet.wishes import Wish
 
-LISTED = 20
+LISTED = 10
 """Rows of a table before --details."""
 
 Price = Annotated[
