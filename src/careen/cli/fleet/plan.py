@@ -222,22 +222,25 @@ def _conflicts(out: "Console", made: "Plan", *, details: bool) -> None:
     out.print(f"\nin use, and would go: {plural(len(rows), 'image')}, {now:,} of them now")
     for day, change, each in rows[: None if details else LISTED]:
         when = "now" if day == 0 else f"day {day}"
-        out.print(f"  {when}: {_name(change)}, {_image(each)}, used by {_consumers(each)}", soft_wrap=True)
+        out.print(f"  {when}: {_name(change)}, {image_name(each)}, used by {users(each)}", soft_wrap=True)
         out.print(f"    {each.reason}", soft_wrap=True)
     _more(out, len(rows), details=details)
 
 
-def _repositories(number: int) -> str:
+def repositories(number: int) -> str:
+    """``1 repository``, ``1,204 repositories``."""
     return "1 repository" if number == 1 else f"{number:,} repositories"
 
 
-def _image(of: "InUse") -> str:
+def image_name(of: "InUse") -> str:
+    """What people call an image: its first tag, or the beginning of its digest."""
     from careen.cli.policy.tables import short
 
     return of.tags[0] if of.tags else short(of.digest)
 
 
-def _consumers(of: "InUse") -> str:
+def users(of: "InUse") -> str:
+    """What runs an image."""
     others = len(of.consumers) - 1
     return of.consumers[0] + (f" and {plural(others, 'other')}" if others else "")
 
@@ -252,7 +255,7 @@ def _breaches(out: "Console", made: "Plan", *, details: bool) -> None:
     if not rows:
         return
     rows.sort(key=lambda row: -row[0].share)
-    out.print(f"\nmore than should go unseen, in {_repositories(len({each.arn for each, _ in rows}))}:")
+    out.print(f"\nmore than should go unseen, in {repositories(len({each.arn for each, _ in rows}))}:")
     for change, breach in rows[: None if details else LISTED]:
         out.print(f"  {_name(change)}: {breach.sentence}", soft_wrap=True)
     _more(out, len(rows), details=details)
@@ -272,7 +275,7 @@ def _findings(out: "Console", made: "Plan") -> None:
     if counted:
         out.print("\nthe linter has doubts about the policies to be:")
         for (severity, code), number in counted.most_common():
-            out.print(f"  {severity}: {code}, in {_repositories(number)} (docs/lint.md)", soft_wrap=True)
+            out.print(f"  {severity}: {code}, in {repositories(number)} (docs/lint.md)", soft_wrap=True)
 
 
 _WHY = {
