@@ -37,6 +37,7 @@ app.command(
     name="storage",
     help="Say what is stored, exact to the byte, and with history how it grew.",
 )
+app.command(
     "careen.cli.fleet.app:app",
     name="fleet",
     help="Repositories of many accounts and Regions, on Amazon ECR or here: what is there, one policy for all of it.",
