@@ -508,6 +508,8 @@ class Begun:
     """The repositories whose blocks are whole."""
     images: int
     """In them."""
+    refused: frozenset[Refusal]
+    """Whole accounts and Regions that could not be seen."""
     refusals: int
     """Of them, and of the head."""
     length: int
@@ -518,25 +520,31 @@ def begun(path: Path) -> Begun | None:
     """Look through what a scan has left; None if there is nothing to go on from."""
     header: Header | None = None
     arns: set[str] = set()
+    refused: set[Refusal] = set()
     images = refusals = length = 0
     if not path.exists():
         return None
     with _opened(path) as file, contextlib.suppress(BadInput):  # it may break off in the middle of a block
         members = _Members(file)
         for rows in members:
-            refused = 0
+            found = set()
             first = last = next(rows, None)
             for last in rows:
-                refused += isinstance(last, Refusal)
+                if isinstance(last, Refusal):
+                    found.add(last)
             if header is None:
                 if not isinstance(first, Header) or first.version != VERSION:
                     return None
-                header = first
+                header, refused = first, found
             elif isinstance(first, Repository) and isinstance(last, End):
                 arns.add(first.arn)
                 images += last.images
             else:
                 break
-            refusals += refused
+            refusals += len(found)
             length = members.end
-    return None if header is None else Begun(header, frozenset(arns), images, refusals, length)
+    return (
+        None
+        if header is None
+        else Begun(header, frozenset(arns), images, frozenset(refused), refusals, length)
+    )

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from careen.fleet.selection import Selection
+    from careen.fleet.targets import Fleet
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do it. Without, it is only said.")]
@@ -24,16 +25,16 @@ class Where:
 
     account: Annotated[
         _Many,
-        Parameter(negative="", help="Accounts: ids, or names from a profile or an accounts file. 'prod-*'"),
+        Parameter(negative="", help="Accounts: ids, or names from a profile or an accounts file: `prod-*`"),
     ] = ()
     region: Annotated[
         _Many,
         Parameter(
-            negative="", help="Regions: eu-west-1, 'eu-*', all. Without: the one of the configuration."
+            negative="", help="Regions: eu-west-1, `eu-*`, all. Without: the one of the configuration."
         ),
     ] = ()
-    repository: Annotated[_Many, Parameter(negative="", help="Repositories: 'team-*', '!team-x/*'.")] = ()
-    tag: Annotated[_Many, Parameter(negative="", help="Their tags: owner=payments, '!env=test', owner.")] = ()
+    repository: Annotated[_Many, Parameter(negative="", help="Repositories: `team-*`, `!team-x/*`.")] = ()
+    tag: Annotated[_Many, Parameter(negative="", help="Their tags: `owner=payments`, `!env=test`, `owner`.")] = ()
 
     def selection(self) -> "Selection":
         """As the library takes it.
@@ -69,6 +70,18 @@ class Access:
         ),
     ] = None
     external_id: Annotated[str | None, Parameter(help="Said when roles are assumed.")] = None
+
+    def enter(self, selection: "Selection") -> "Fleet":
+        """Enter the accounts.
+
+        Raises:
+            careen.fleet.errors.FleetError: none can be entered, or an option cannot be read.
+        """
+        from careen.fleet import targets
+
+        listed = () if self.accounts_file is None else targets.read_accounts(self.accounts_file)
+        ways = targets.Ways(self.profile, self.role, self.role_name, listed, self.external_id)
+        return targets.find(ways, selection)
 
 
 @Parameter(name="*")
