@@ -189,51 +189,13 @@ def _staying(decision: Decision) -> Decision:
     return decision if decision.effect is None else msgspec.structs.replace(decision, action=Action.KEEP)
 
 
-def clean(
-    fleet: Fleet,
-    inventory: Inventory,
-    selection: Selection,
-    wish: Wish,
-    journal: Journal | None = None,
-) -> Iterator[Cleaned]:
-    """Delete what a wish marks in the selected repositories, or say what it would.
-
-    Args:
-        fleet: the ways to them; not used without a journal.
-        inventory: what there is, and what runs. Whether it is recent enough is for the caller to say.
-        selection: which repositories.
-        wish: what to delete.
-        journal: where every deed is written; None: nothing is done.
-
-    Yields:
-        Every repository of which there is something to say, as it is done.
+def marked(inventory: Inventory, selection: Selection, wish: Wish) -> Iterator[Cleaned]:
+    """What :func:`clean` would delete: every repository of which there is something to say.
 
     Raises:
         BadInput: the inventory is damaged, or of a scan that did not come to its end.
     """
     now = inventory.header.began_at
-    marked = _marked(inventory, selection, wish, now)
-    if journal is None:
-        yield from marked
-        return
-
-    def do(each: Cleaned) -> Cleaned:
-        if each.marked is None or each.failures:
-            return each
-        try:
-            return _delete(fleet.client(each.repository.target, "ecr"), each.marked, wish, now, journal)
-        except FleetError as error:
-            return Cleaned(each.repository, each.marked, failures=[failure(error)])
-
-    yield from together(do, marked)
-
-
-def failure(error: FleetError, digest: str | None = None) -> Failure:
-    """What an error keeps from being done."""
-    return Failure(error.message, digest, error.permission if isinstance(error, Denied) else None)
-
-
-def _marked(inventory: Inventory, selection: Selection, wish: Wish, now: Instant) -> Iterator[Cleaned]:
     for scanned in inventory.scanned(selection):
         repository = scanned.repository
         policy = policy_of(repository, repository.policy, wish)
@@ -243,9 +205,45 @@ def _marked(inventory: Inventory, selection: Selection, wish: Wish, now: Instant
             reasons = "; ".join(each.reason for each in scanned.refusals)
             yield Cleaned(repository, failures=[Failure(reasons or "not all of its images could be listed")])
         else:
-            marked = mark(scanned, policy, wish, now)
-            if marked.plan.acted_on or marked.kept:
-                yield Cleaned(repository, marked, failures=_too_much(marked))
+            found = mark(scanned, policy, wish, now)
+            if found.plan.acted_on or found.kept:
+                yield Cleaned(repository, found, failures=_too_much(found))
+
+
+def clean(
+    fleet: Fleet, journal: Journal, inventory: Inventory, selection: Selection, wish: Wish
+) -> Iterator[Cleaned]:
+    """Delete what a wish marks in the selected repositories.
+
+    Args:
+        fleet: the ways to them.
+        journal: where every deed is written before it is done.
+        inventory: what there is, and what runs. Whether it is recent enough is for the caller to say.
+        selection: which repositories.
+        wish: what to delete.
+
+    Yields:
+        Every repository of which there is something to say, as it is done.
+
+    Raises:
+        BadInput: the inventory is damaged, or of a scan that did not come to its end.
+    """
+    now = inventory.header.began_at
+
+    def do(each: Cleaned) -> Cleaned:
+        if each.marked is None or each.failures:
+            return each
+        try:
+            return _delete(fleet.client(each.repository.target, "ecr"), each.marked, wish, now, journal)
+        except FleetError as error:
+            return Cleaned(each.repository, each.marked, failures=[failure(error)])
+
+    yield from together(do, marked(inventory, selection, wish))
+
+
+def failure(error: FleetError, digest: str | None = None) -> Failure:
+    """What an error keeps from being done."""
+    return Failure(error.message, digest, error.permission if isinstance(error, Denied) else None)
 
 
 def _too_much(marked: Marked) -> Sequence[Failure]:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from careen.clock import Instant
+from careen.clock import Instant, to_datetime
 from careen.fleet.errors import BadInput, Conflict
 from careen.fleet.inventory import Repository, Target
 
@@ -187,6 +187,11 @@ class Written:
     is_ended: bool
     length: int = field(repr=False)
     """Bytes up to the end of the last whole line."""
+
+
+def new_path(folder: Path, command: str, now: Instant) -> Path:
+    """Where a command's journal goes: ``clean-20261126T091500Z.jsonl``."""
+    return folder / f"{command}-{to_datetime(now):%Y%m%dT%H%M%SZ}.jsonl"
 
 
 def begin(path: Path, head: Head) -> Journal:

@@ -10,17 +10,17 @@ untagged as it was before, and taken off there.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from careen.clock import Instant
+from careen.clock import DAY, Instant
 from careen.fleet import clients, listing
 from careen.fleet.clean import failure
 from careen.fleet.errors import FleetError, Refused
 from careen.fleet.inventory import Image, Inventory, Repository, Scanned
-from careen.fleet.journal import Do, Failure, Journal, PutPolicy, PutTag, RemoveTag
+from careen.fleet.journal import Failure, Journal, PutPolicy, PutTag, RemoveTag
 from careen.fleet.keep_rule import COUNT, PREFIX, NoRoom, with_keep_rule
 from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet
@@ -36,6 +36,8 @@ from careen.lifecycle.roster import roster
 _DIGITS = 12
 _OURS = re.compile(rf"{PREFIX}[0-9a-f]{{{_DIGITS}}}")
 
+Deed = PutPolicy | PutTag | RemoveTag
+
 _THERE = frozenset({"ImageAlreadyExistsException", "ImageTagAlreadyExistsException"})
 
 
@@ -50,11 +52,21 @@ def is_ours(tag: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """How to protect."""
+
+    idle: Instant | None = 7 * DAY
+    """How long an image that is not in use must not have been pulled or pushed to lose the tag; None: none loses it."""
+    with_rules: bool = True
+    """Whether policies may be changed. Where they may not and have no rule, nothing is tagged."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What a repository needs."""
 
     scanned: Scanned
-    deeds: Sequence[Do] = ()
+    deeds: Sequence[Deed] = ()
     """In order: the rule before the tags, as a tag without it may bring an image under another rule; then what is stale."""
     failures: Sequence[Failure] = ()
     """What cannot be done, and why."""
@@ -72,7 +84,7 @@ class Protected:
     """What came of one repository."""
 
     wanted: Wanted
-    done: Sequence[Do] = ()
+    done: Sequence[Deed] = ()
     failures: Sequence[Failure] = ()
 
     @property
@@ -81,18 +93,18 @@ class Protected:
         return self.wanted.repository
 
 
-def want(
-    scanned: Scanned, now: Instant, seen_at: Instant, *, idle: Instant | None, with_rules: bool = True
-) -> Wanted:
+def want(scanned: Scanned, wish: Wish, now: Instant, seen_at: Instant) -> Wanted:
     """Work out what a repository needs.
 
     Args:
-        scanned: a repository with all its images.
+        scanned: a repository.
+        wish: how to protect.
         now: the time.
         seen_at: when it was seen what runs.
-        idle: how long an image that is not in use must not have been pulled to lose the tag; None: none loses it.
-        with_rules: whether its policy may be changed.
     """
+    if not scanned.is_whole:
+        reasons = "; ".join(each.reason for each in scanned.refusals)
+        return Wanted(scanned, failures=[Failure(reasons or "not all of its images could be listed")])
     in_use = _in_use(scanned, seen_at)
     failures = [
         Failure("it is archived: nobody can run it, and no rule keeps it; restore it", digest=image.digest)
@@ -110,7 +122,7 @@ def want(
         and image.status is not ImageStatus.ARCHIVED
         and tag_of(image.digest) not in image.tags
     ]
-    stale, left = _stale(scanned.images, in_use, None if idle is None else now - idle)
+    stale, left = _stale(scanned.images, in_use, None if wish.idle is None else now - wish.idle)
     text = scanned.repository.policy
     needs_rule = text is not None and any(
         image.digest in in_use and image.status is not ImageStatus.ARCHIVED for image in scanned.images
@@ -120,9 +132,9 @@ def want(
     except NoRoom as error:
         # Without the rule a tag may do harm: it makes an untagged image a tagged one, for which other rules are.
         return Wanted(scanned, stale, [*failures, Failure(error.message), *left])
-    deeds: list[Do] = []
+    deeds: list[Deed] = []
     if before != after and after is not None:
-        if not with_rules:
+        if not wish.with_rules:
             why = Failure("its policy has no rule that keeps what is in use, and may not be changed")
             return Wanted(scanned, stale, [*failures, why, *left])
         deeds.append(PutPolicy(text, policies.canonical(after)))
@@ -230,26 +242,30 @@ def _pushed_out(
     return [image for image in scanned.images if image.digest in goes - gone]
 
 
+def wanted(inventory: Inventory, selection: Selection, wish: Wish, now: Instant) -> Iterator[Wanted]:
+    """What :func:`keep` would do: every selected repository of which there is something to say.
+
+    Raises:
+        BadInput: the inventory is damaged, or of a scan that did not come to its end.
+    """
+    for scanned in inventory.scanned(selection):
+        found = want(scanned, wish, now, inventory.header.began_at)
+        if found.deeds or found.failures:
+            yield found
+
+
 def keep(
-    fleet: Fleet,
-    inventory: Inventory,
-    selection: Selection,
-    now: Instant,
-    *,
-    idle: Instant | None,
-    with_rules: bool = True,
-    journal: Journal | None = None,
+    fleet: Fleet, journal: Journal, inventory: Inventory, selection: Selection, wish: Wish, now: Instant
 ) -> Iterator[Protected]:
-    """Tag what runs in the selected repositories and untag what does not, or say what would be done.
+    """Tag what runs in the selected repositories, and untag what does not.
 
     Args:
-        fleet: the ways to them; not used without a journal.
+        fleet: the ways to them.
+        journal: where every deed is written before it is done.
         inventory: what there is, and what runs. Whether it is recent enough, and saw all, is for the caller to say.
         selection: which repositories.
+        wish: how.
         now: the time.
-        idle: see :func:`want`.
-        with_rules: see :func:`want`.
-        journal: where every deed is written; None: nothing is done.
 
     Yields:
         Every repository of which there is something to say, as it is done.
@@ -257,33 +273,21 @@ def keep(
     Raises:
         BadInput: the inventory is damaged, or of a scan that did not come to its end.
     """
-    seen_at = inventory.header.began_at
-
-    def wanted(scanned: Scanned) -> Wanted:
-        if not scanned.is_whole:
-            reasons = "; ".join(each.reason for each in scanned.refusals)
-            return Wanted(scanned, failures=[Failure(reasons or "not all of its images could be listed")])
-        return want(scanned, now, seen_at, idle=idle, with_rules=with_rules)
-
-    concerned = (each for each in map(wanted, inventory.scanned(selection)) if each.deeds or each.failures)
-    if journal is None:
-        yield from (Protected(each, failures=each.failures) for each in concerned)
-        return
 
     def do(each: Wanted) -> Protected:
         if not each.deeds:
             return Protected(each, failures=each.failures)
         try:
             ecr = fleet.client(each.repository.target, "ecr")
-            fresh = listing.again(ecr, each.scanned)
-            policy = listing.policy(ecr, each.repository.name)
-            repository = msgspec.structs.replace(each.repository, policy=policy, is_policy_known=True)
-            renewed = Scanned(repository, fresh.images, fresh.uses)
-            return _carry_out(ecr, wanted(renewed), journal)
+            repository = msgspec.structs.replace(
+                each.repository, policy=listing.policy(ecr, each.repository.name), is_policy_known=True
+            )
+            fresh = replace(listing.again(ecr, each.scanned), repository=repository)
+            return _carry_out(ecr, want(fresh, wish, now, inventory.header.began_at), journal)
         except FleetError as error:
             return Protected(each, failures=[*each.failures, failure(error)])
 
-    yield from together(do, concerned)
+    yield from together(do, wanted(inventory, selection, wish, now))
 
 
 def _carry_out(ecr: Any, wanted: Wanted, journal: Journal) -> Protected:
@@ -292,7 +296,7 @@ def _carry_out(ecr: Any, wanted: Wanted, journal: Journal) -> Protected:
     needed |= {each.through for each in wanted.deeds if isinstance(each, RemoveTag) and each.through}
     name = wanted.repository.name
     manifests = listing.manifests(ecr, name, [by_digest[each] for each in needed])
-    done: list[Do] = []
+    done: list[Deed] = []
     failures = list(wanted.failures)
     for each in wanted.deeds:
         number = journal.doing(wanted.repository, each)
@@ -310,7 +314,7 @@ def _carry_out(ecr: Any, wanted: Wanted, journal: Journal) -> Protected:
     return Protected(wanted, done, failures)
 
 
-def _do(ecr: Any, repository: str, deed: Do, manifests: Mapping[str, listing.Manifest]) -> None:
+def _do(ecr: Any, repository: str, deed: Deed, manifests: Mapping[str, listing.Manifest]) -> None:
     match deed:
         case PutPolicy():
             listing.put_policy(ecr, repository, deed.after)

@@ -10,6 +10,8 @@ app = App(
 )
 
 COMMANDS = {
+    "clean": "Delete what a policy marks now, through BatchDeleteImage; what runs is kept.",
+    "protect": "Tag what runs, and let policies keep it: for Amazon ECR, which does not know what runs.",
     "scan": "Read repositories, images and what runs into an inventory, one file.",
     "permissions": "Print the IAM policy that a command needs, no more.",
 }

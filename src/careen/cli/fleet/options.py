@@ -34,7 +34,9 @@ class Where:
         ),
     ] = ()
     repository: Annotated[_Many, Parameter(negative="", help="Repositories: `team-*`, `!team-x/*`.")] = ()
-    tag: Annotated[_Many, Parameter(negative="", help="Their tags: `owner=payments`, `!env=test`, `owner`.")] = ()
+    tag: Annotated[
+        _Many, Parameter(negative="", help="Their tags: `owner=payments`, `!env=test`, `owner`.")
+    ] = ()
 
     def selection(self) -> "Selection":
         """As the library takes it.
