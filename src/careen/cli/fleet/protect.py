@@ -56,8 +56,8 @@ def protect(
         written = None
         found: list[protecting.Protected] = []
         if not apply:
-            for wanted in protecting.wanted(inventory, selection, wish, now):
-                found.append(protecting.Protected(wanted, failures=wanted.failures))
+            wanted = protecting.wanted(inventory, selection, wish, now)
+            found += (protecting.Protected(each, failures=each.failures) for each in wanted)
         else:
             fleet = access.enter(selection)
             with shown() as progress, journal(files, "protect", now) as made:
