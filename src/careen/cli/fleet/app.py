@@ -13,6 +13,8 @@ COMMANDS = {
     "clean": "Delete what a policy marks now, through BatchDeleteImage; what runs is kept.",
     "protect": "Tag what runs, and let policies keep it: for Amazon ECR, which does not know what runs.",
     "scan": "Read repositories, images and what runs into an inventory, one file.",
+    "report": "Show what the fleet costs, what is wasted, and what its policies do: as text, JSON, CSV or a page.",
+    "plan": "Put a policy to every repository on paper: what changes, what goes now and in 30 days, what is in use.",
     "permissions": "Print the IAM policy that a command needs, no more.",
 }
 """What each is for, in the list and in its own help: whoever asks for either imports none of them."""
