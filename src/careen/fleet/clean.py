@@ -284,7 +284,7 @@ def _carry_out(ecr: Any, marked: Marked, journal: Journal) -> Cleaned:
         readable = [by_digest[each.image.digest] for each in batch if each.image.status == "ACTIVE"]
         manifests = listing.manifests(ecr, name, readable)
         gone = [_gone(each, marked.plan.now, manifests.get(each.image.digest)) for each in batch]
-        number = journal.doing(repository, DeleteImages(tuple(gone)))
+        number = journal.doing(repository.target, name, DeleteImages(tuple(gone)))
         try:
             answer = clients.call(ecr, "batch_delete_image", repositoryName=name, imageIds=_image_ids(batch))
         except FleetError as error:

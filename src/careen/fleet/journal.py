@@ -22,7 +22,7 @@ import msgspec
 
 from careen.clock import Instant, to_datetime
 from careen.fleet.errors import BadInput, Conflict
-from careen.fleet.inventory import Repository, Target
+from careen.fleet.inventory import Target
 
 VERSION = 1
 """Of the form. A reader refuses one that it does not know."""
@@ -75,7 +75,14 @@ class RemoveTag(msgspec.Struct, frozen=True, tag_field="kind", tag="removeTag", 
     """The image to which the tag is moved first, as it is the last of ``digest``, which would go with it."""
 
 
-Do = PutPolicy | DeleteImages | PutTag | RemoveTag
+class PutImage(msgspec.Struct, frozen=True, tag_field="kind", tag="putImage"):
+    """An image that was deleted comes back."""
+
+    digest: str
+    tags: tuple[str, ...]
+
+
+Do = PutPolicy | DeleteImages | PutTag | RemoveTag | PutImage
 
 
 class Head(msgspec.Struct, frozen=True, tag="journal", rename="camel", omit_defaults=True):
@@ -147,12 +154,12 @@ class Journal:
         self._number = next_number
         self._lock = threading.Lock()
 
-    def doing(self, repository: Repository, do: Do) -> int:
+    def doing(self, target: Target, repository: str, do: Do) -> int:
         """Say what is about to be done. Returns its number; what it says is on the disk."""
         with self._lock:
             number = self._number
             self._number += 1
-            self._write(Deed(number, repository.account, repository.region, repository.name, do))
+            self._write(Deed(number, target.account, target.region, repository, do))
         return number
 
     def done(self, number: int, *failures: Failure) -> None:

@@ -57,6 +57,27 @@ def with_keep_rule(policy: LifecyclePolicy) -> LifecyclePolicy:
         raise NoRoom(f"with the rule the policy is none: {invalid.reason}") from None
 
 
+def as_kept(text: str | None, like: str | None) -> str | None:
+    """A policy's text with the rule, if another policy has it: what becomes of policies does not concern what runs.
+
+    Raises:
+        NoRoom: the policy cannot take the rule.
+    """
+    if text is None or like is None or not _has_keep_rule(like):
+        return text
+    try:
+        return policies.canonical(with_keep_rule(policies.parse(text)))
+    except InvalidLifecyclePolicy:
+        return text
+
+
+def _has_keep_rule(text: str) -> bool:
+    try:
+        return any(map(is_keep_rule, policies.parse(text).rules))
+    except InvalidLifecyclePolicy:
+        return False
+
+
 def _is_about_our_tags(rule: Rule) -> bool:
     selection = rule.selection
     return rule.storage_class is StorageClass.STANDARD and (

@@ -8,6 +8,9 @@ import msgspec
 from careen.fleet import clients, images
 from careen.fleet.errors import Refused
 from careen.fleet.inventory import Image, Scanned
+from careen.fleet.keep_rule import NoRoom, as_kept
+from careen.lifecycle import policy as policies
+from careen.lifecycle.policy import InvalidLifecyclePolicy
 from careen.oci import media_types
 from careen.oci.digest import digest_of
 
@@ -71,6 +74,29 @@ def policy(ecr: Any, repository: str) -> str | None:
             return None
         raise
     return text
+
+
+def is_same_policy(one: str | None, other: str | None) -> bool:
+    """Whether two texts are the same policy: some registries keep the text, Amazon's writes it anew."""
+    return one == other or (one is not None and other is not None and _rules(one) == _rules(other))
+
+
+def fulfils(now: str | None, wanted: str | None) -> bool:
+    """Whether a policy is the one that is wanted; it may have the rule besides that ``careen fleet protect`` puts before all."""
+    if is_same_policy(now, wanted):
+        return True
+    try:
+        return now is not None and is_same_policy(now, as_kept(wanted, like=now))
+    except NoRoom:
+        return False
+
+
+def _rules(text: str) -> object:
+    """A policy's rules in the order of their priority; the text of what is none."""
+    try:
+        return policies.parse(text)
+    except InvalidLifecyclePolicy:
+        return text
 
 
 def put_policy(ecr: Any, repository: str, text: str | None) -> None:

@@ -299,7 +299,7 @@ def _carry_out(ecr: Any, wanted: Wanted, journal: Journal) -> Protected:
     done: list[Deed] = []
     failures = list(wanted.failures)
     for each in wanted.deeds:
-        number = journal.doing(wanted.repository, each)
+        number = journal.doing(wanted.repository.target, name, each)
         try:
             _do(ecr, name, each, manifests)
         except FleetError as error:

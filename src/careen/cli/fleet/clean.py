@@ -12,7 +12,7 @@ from careen.cli.fleet.deeds import (
     failures,
     journal,
     lines,
-    place,
+    name_of,
     read_inventory,
     require_sight,
 )
@@ -86,7 +86,7 @@ def clean(
                 progress.begin("repositories")
                 for each in cleaning.clean(fleet, made, inventory, selection, wish):
                     found.append(each)
-                    progress.step(note=place(each.repository))
+                    progress.step(note=name_of(each.repository))
             written = str(made.path)
     found.sort(key=lambda each: each.repository.arn)
     if json:
@@ -114,7 +114,7 @@ def _is_too_much(cleaned: "Cleaned") -> bool:
 def _tell(found: "Sequence[Cleaned]", written: str | None) -> None:
     for each in found:
         if each.marked is None or each.failures or each.marked.plan.acted_on:
-            print(f"{place(each.repository)}: {_summary(each, written is not None)}")
+            print(f"{name_of(each.repository)}: {_summary(each, written is not None)}")
         if each.marked is not None and written is None:
             _tell_images(each.marked)
         for line in lines(each.failures):

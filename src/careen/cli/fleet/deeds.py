@@ -1,21 +1,24 @@
 """What the commands that change something have in common: options, journals, failures as lines, the status."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from careen.cli.fleet.options import Files
+from careen.cli.fleet.options import Access, Files
 from careen.cli.output import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from careen.clock import Instant
-    from careen.fleet.inventory import Inventory, Repository
-    from careen.fleet.journal import Failure, Journal
+    from careen.fleet.inventory import Inventory, Repository, Target
+    from careen.fleet.journal import Deed, Failure, Journal
+    from careen.fleet.plan import Change
     from careen.fleet.status import Status
+    from careen.fleet.targets import Fleet
 
 Apply = Annotated[
     bool, Parameter(name="--apply", negative="", help="Do it. Without, it is only said, from the inventory.")
@@ -61,6 +64,20 @@ def require_sight(inventory: "Inventory", now: "Instant", max_age: float, accept
         sight.require(inventory, now, longest)
 
 
+def enter(access: Access, targets: "Iterable[Target]") -> "Fleet":
+    """The ways into what a file names; whether the credentials lead there is seen when they are used.
+
+    Raises:
+        careen.fleet.errors.FleetError: no account can be entered.
+    """
+    from careen.fleet.selection import Selection
+
+    named = list(targets)
+    # A role that is assumed by name needs to be told where; no other way does.
+    accounts = tuple({each.account for each in named}) if access.role_name else ()
+    return access.enter(Selection(accounts=accounts, regions=tuple({each.region for each in named})))
+
+
 @contextmanager
 def journal(files: Files, command: str, now: "Instant", **about: str) -> "Iterator[Journal]":
     """A new journal of a command in the state folder, ended if the command comes to its end."""
@@ -77,9 +94,21 @@ def journal(files: Files, command: str, now: "Instant", **about: str) -> "Iterat
     made.end(system_now())
 
 
-def place(repository: "Repository") -> str:
+def name_of(what: "Repository | Change | Deed") -> str:
     """``123456789012/eu-west-1/team/api``."""
-    return f"{repository.target}/{repository.name}"
+    from careen.fleet.journal import Deed
+
+    return f"{what.account}/{what.region}/{what.repository if isinstance(what, Deed) else what.name}"
+
+
+def agrees(question: str, *, yes: bool) -> bool:
+    """Whether somebody wants it: --yes says so, a person at a terminal is asked, and nobody else does."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def lines(failures: Iterable["Failure"], indent: str = "  ") -> "Iterator[str]":

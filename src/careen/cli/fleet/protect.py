@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from careen.cli.fleet.deeds import Apply, MaxAge, ended, failures, journal, lines, place, read_inventory
+from careen.cli.fleet.deeds import Apply, MaxAge, ended, failures, journal, lines, name_of, read_inventory
 from careen.cli.fleet.options import ANYWHERE, AS_CONFIGURED, HERE, Access, Files, Json, Where, refusing
 from careen.cli.fleet.shown import shown
 from careen.cli.output import plural, print_json
@@ -64,7 +64,7 @@ def protect(
                 progress.begin("repositories")
                 for each in protecting.keep(fleet, made, inventory, selection, wish, now):
                     found.append(each)
-                    progress.step(note=place(each.repository))
+                    progress.step(note=name_of(each.repository))
             written = str(made.path)
     found.sort(key=lambda each: each.repository.arn)
     unseen = gaps if stale else None
@@ -78,7 +78,7 @@ def protect(
 
 def _tell(found: "Sequence[Protected]", written: str | None, unseen: str | None) -> None:
     for each in found:
-        print(f"{place(each.repository)}:")
+        print(f"{name_of(each.repository)}:")
         for deed in each.done if written else each.wanted.deeds:
             print(f"  {_sentence(deed)}")
         for image in each.wanted.pushed_out:
