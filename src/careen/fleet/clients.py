@@ -19,6 +19,7 @@ from botocore.exceptions import (
     HTTPClientError,
     ParamValidationError,
 )
+from botocore.parsers import ResponseParserError
 
 from careen.fleet.errors import BadInput, Denied, FleetError, NotReached, Refused
 from careen.fleet.throttle import Throttle
@@ -160,7 +161,7 @@ def pages(made: Any, operation: str, **parameters: Any) -> Iterator[dict[str, An
 def _told(made: Any) -> Iterator[None]:
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         raise as_fleet_error(error, made.meta.service_model.signing_name) from None
 
 
@@ -168,7 +169,7 @@ def as_fleet_error(error: Exception, prefix: str) -> FleetError:
     """What an error of botocore's means.
 
     Args:
-        error: a ``ClientError`` or a ``BotoCoreError``; of anything else only the text counts.
+        error: a ``ClientError``, a ``BotoCoreError``, or a ``ResponseParserError``: an answer of something else than AWS.
         prefix: of the service's permissions, ``ecr``.
     """
     if isinstance(error, ClientError):

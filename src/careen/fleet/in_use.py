@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from careen.fleet import clients
 from careen.fleet.errors import Denied, FleetError
@@ -60,7 +61,7 @@ class Seen:
     def miss(self, what: str, why: Exception | str) -> None:
         """Note what could not be seen."""
         error = why
-        if isinstance(why, (BotoCoreError, ClientError)):
+        if isinstance(why, (BotoCoreError, ClientError, ResponseParserError)):
             error = clients.as_fleet_error(why, self._prefix)
         account, region = (self._target.account, self._target.region) if self._target else (None, None)
         permission = error.permission if isinstance(error, Denied) else None
@@ -114,7 +115,7 @@ def look(fleet: Fleet, target: Target, kind: str) -> Seen:
                 batch.look(client, consumers, seen)
             case _:
                 _clusters(fleet, target, client, consumers, seen)
-    except FleetError as error:
+    except (FleetError, ResponseParserError) as error:
         seen.miss("nothing seen", error)
     return seen
 

@@ -354,7 +354,8 @@ class _Members:
                 for line in lines:
                     yield _decoder.decode(line)
         except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BadInput(f"{self._file.name} is damaged, or no inventory: {error}") from None
+            text = f"{self._file.name} is damaged, or no inventory: {error}"
+            raise BadInput(text, "careen fleet scan") from None
         self.end = self._file.tell() - len(self._held)
 
 

@@ -365,7 +365,8 @@ def _contents(
     wanted = [
         each.digest
         for each in described
-        if each.media_type in media_types.INDEXES
+        if each.media_type is None  # some servers do not say
+        or each.media_type in media_types.INDEXES
         or (scan.asked.has_layers and each.media_type in media_types.IMAGE_MANIFESTS)
     ]
     found = scan.manifests.known(wanted)

@@ -79,8 +79,12 @@ class Access:
         Raises:
             careen.fleet.errors.FleetError: none can be entered, or an option cannot be read.
         """
+        import logging
+
         from careen.fleet import targets
 
+        # Where nobody listens to it, botocore prints what it warns of, with tracebacks of errors that are told in a line below.
+        logging.getLogger("botocore").addHandler(logging.NullHandler())
         listed = () if self.accounts_file is None else targets.read_accounts(self.accounts_file)
         ways = targets.Ways(self.profile, self.role, self.role_name, listed, self.external_id)
         return targets.find(ways, selection)
