@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from careen.clock import Instant
 from careen.fleet.footprint import Footprint
 from careen.fleet.inventory import Inventory, Scanned
+from careen.fleet.keep_rule import NoRoom, is_keep_rule, with_keep_rule
 from careen.fleet.merge import merge
 from careen.fleet.plan import DAYS, Change, Going, InUse, Plan, Taken, Unchanged, Why, world
 from careen.fleet.selection import Selection
@@ -105,7 +106,13 @@ def resolve(scanned: Scanned, wish: Wish) -> LifecyclePolicy | tuple[Why, str]:
             return Why.CANNOT_MERGE, f"its policy cannot be read: {invalid.reason}"
         return wish.rules
     if own is None or wish.mode is not Mode.MERGE:
-        return (Why.AS_WISHED, "") if own == wish.rules else wish.rules
+        wished = wish.rules
+        if own is not None and any(map(is_keep_rule, own.rules)):
+            try:
+                wished = with_keep_rule(wished)
+            except NoRoom as error:
+                return Why.CANNOT_MERGE, f"what runs is kept by a rule that has to stay: {error.message}"
+        return (Why.AS_WISHED, "") if own == wished else wished
     merged = merge(own, wish.rules)
     try:
         return (Why.AS_WISHED, "") if merged == own else policies.parse(policies.canonical(merged))

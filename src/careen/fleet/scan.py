@@ -243,7 +243,7 @@ def _list(scan: _Scan, target: Target) -> list[_Listed]:
     ecr = scan.fleet.client(target, "ecr")
     images.read_quickly(ecr)
     found = [
-        _Listed(target, _described(target, each))
+        _Listed(target, described(target, each))
         for page in clients.pages(ecr, "describe_repositories", PaginationConfig={"PageSize": 1000})
         for each in page["repositories"]
         if scan.asked.selection.has_repository(each["repositoryName"])
@@ -252,7 +252,8 @@ def _list(scan: _Scan, target: Target) -> list[_Listed]:
     return found
 
 
-def _described(target: Target, each: dict[str, Any]) -> Repository:
+def described(target: Target, each: dict[str, Any]) -> Repository:
+    """A repository as DescribeRepositories tells of it."""
     encryption = each.get("encryptionConfiguration", {})
     return Repository(
         target.account,
@@ -314,7 +315,7 @@ def _repository(scan: _Scan, listed: _Listed) -> Scanned | None:
             return None, False
 
     try:
-        tags, _ = tried(lambda: _tags(ecr, repository.arn))
+        tags, _ = tried(lambda: tags_of(ecr, repository.arn))
         if not scan.asked.selection.has_tags(tags or {}):
             return None
         policy, is_policy_known = tried(
@@ -341,7 +342,8 @@ def _with(image: Image, content: Content | None) -> Image:
     return msgspec.structs.replace(image, children=content.children, blobs=content.blobs)
 
 
-def _tags(ecr: Any, arn: str) -> dict[str, str]:
+def tags_of(ecr: Any, arn: str) -> dict[str, str]:
+    """The tags of a repository."""
     answer = clients.call(ecr, "list_tags_for_resource", resourceArn=arn)
     return {each["Key"]: each.get("Value", "") for each in answer.get("tags", ())}
 
