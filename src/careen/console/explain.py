@@ -8,6 +8,7 @@ from starlette.responses import Response
 from careen.console.visit import Page, Visit
 from careen.ecr.errors import EcrError
 from careen.iam.actions import Action
+from careen.iam.evaluate import Verdict
 
 SECTION = "access/explain"
 
@@ -35,6 +36,7 @@ async def show(visit: Visit) -> Response:
         title="Explain access",
         query=query,
         verdict=verdict,
+        is_allowed=verdict is not None and verdict["verdict"] == Verdict.ALLOWED,
         statement=_indented(verdict["statementText"]) if verdict and verdict["statementText"] else "",
         refusal=refusal,
         actions=sorted(Action),
