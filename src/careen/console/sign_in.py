@@ -133,6 +133,7 @@ def _link_page(visit: Visit, link: str) -> Response:
         reason=reason,
         holder=holder,
         link=link,
+        to=visit.query.get("to", ""),
     )
 
 
