@@ -92,6 +92,14 @@ def test_an_access_key_signs_in(house: Server) -> None:
     assert visitor.get("sign-in").status_code == 303
 
 
+def test_over_https_the_cookie_goes_nowhere_else(tmp_path: Path) -> None:
+    """Also where a web server in front has the certificate."""
+    url = "https://registry.example.com"
+    with running(tmp_path / "data", public_url=url, proxies="127.0.0.1/32") as server:
+        assert "; secure" in Visitor(server, "").post("sign-in", KEY).headers["set-cookie"].lower()
+        assert link_of(server).startswith("sign-in?link=")
+
+
 @pytest.mark.parametrize(
     ("wanted", "led"),
     [

@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from careen.console.visit import Page, Visit
+from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.iam.actions import Action
 from careen.iam.evaluate import Verdict
@@ -27,6 +28,8 @@ async def show(visit: Visit) -> Response:
                 action=query.get("action", "").strip(),
                 resource=query.get("resource", "").strip() or None,
             )
+        except AccessDenied:  # to ask, that is: there is no answer to show beside the question
+            raise
         except EcrError as error:
             refusal = error
     return visit.page(
