@@ -74,7 +74,7 @@ def test_managed_policies_come_and_go(iam: Any, root: Visitor, kind: str) -> Non
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"AWS": "*"}))
     path, managed = f"access/{kind}s/{name}", ManagedPolicy.PULL_ONLY
     page = root.follow(root.post(path, {"do": "attach", "arn": managed.arn}))
-    assert f"{managed} is attached" in page.text
+    assert f"Detach {managed}" in page.text
     listed = getattr(iam, f"list_attached_{kind}_policies")(**{f"{kind.capitalize()}Name": name})
     assert [each["PolicyName"] for each in listed["AttachedPolicies"]] == [managed]
     root.post(path, {"do": "detach", "arn": managed.arn})

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from careen.clock import DAY, SECOND, Instant
+from careen import worker
+from careen.clock import DAY, SECOND, Instant, system_now
 from careen.iam import passwords
 from careen.iam.errors import PasswordPolicyViolation, TooManyAttempts
 from careen.iam.managed import ManagedPolicy
@@ -18,6 +19,7 @@ from careen.registry import (
     console_sessions,
     identities,
     identity_policies,
+    jobs,
     login_profiles,
     principals,
     sign_in,
@@ -150,7 +152,7 @@ def test_sessions_and_links_end_with_what_they_stand_on(
         console_sessions.begin,
         alice,
         alice.read(identities.require, Kind.USER, "bob"),
-        sign_in.Method.LINK,
+        console_sessions.Method.LINK,
         at(NOW),
     )
     end(alice)
@@ -192,7 +194,7 @@ def test_a_session_ends_with_the_key_that_began_it(alice: Registry) -> None:
 def test_the_account_itself_signs_in_with_the_settings_key(registry: Registry) -> None:
     """Until the settings have another key, or another secret of it."""
     ours = dataclasses.replace(registry, root_key=ROOT)
-    by_key = asyncio.run(sign_in.by_access_key(ours, *dataclasses.astuple(ROOT), at(NOW)))
+    by_key = asyncio.run(sign_in.by_access_key(ours, ROOT.access_key_id, ROOT.secret_access_key, at(NOW)))
     link = ours.write_now(console_sessions.make_link, None, NOW)
     by_link = asyncio.run(sign_in.by_link(ours, link, at(NOW)))
     for secret in (by_key, by_link):
@@ -339,4 +341,16 @@ def test_what_is_over_is_forgotten(alice: Registry) -> None:
 
     assert forget(NOW) == 0
     assert forget(NOW + 2 * DAY) == 4
-    alice.write_now(sign_in.forget)
+
+
+def test_the_sweep_forgets_them(alice: Registry) -> None:
+    """By the system's clock, whatever the registry's says."""
+    user = alice.read(identities.require, Kind.USER, "alice")
+    alice.write_now(console_sessions.make_link, user, system_now() - DAY)
+    alice.write_now(console_sessions.make_link, user, system_now())
+    alice.write_now(jobs.schedule)
+    job = alice.write_now(jobs.claim, {"sweep"}, "a worker")
+    assert job is not None
+    worker.JOBS["sweep"](alice, job)
+    with alice.database.read() as rows:
+        assert rows.execute("SELECT count(*) FROM sign_in_links").fetchone() == (1,)

@@ -31,6 +31,7 @@ from careen.console import (
     users,
 )
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
+from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
 from careen.registry.trouble import trouble
@@ -127,6 +128,8 @@ class Console:
         except NotOurs:
             reason = "The page that this came from is of another session, or of another site. Open it again."
             return _refusal(visit, 403, "Not done", reason)
+        except AccessDenied as error:  # which the wire of JSON has as a 400
+            return _refusal(visit, 403, "You may not do this", error.message, error.code)
         except EcrError as error:
             return _refusal(visit, error.status, _title(error), error.message, error.code)
         except Exception as error:

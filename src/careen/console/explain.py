@@ -6,8 +6,10 @@ import msgspec
 from starlette.responses import Response
 
 from careen.console.visit import Page, Visit
+from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.iam.actions import Action
+from careen.iam.evaluate import Verdict
 
 SECTION = "access/explain"
 
@@ -26,6 +28,8 @@ async def show(visit: Visit) -> Response:
                 action=query.get("action", "").strip(),
                 resource=query.get("resource", "").strip() or None,
             )
+        except AccessDenied:  # to ask, that is: there is no answer to show beside the question
+            raise
         except EcrError as error:
             refusal = error
     return visit.page(
@@ -35,6 +39,7 @@ async def show(visit: Visit) -> Response:
         title="Explain access",
         query=query,
         verdict=verdict,
+        is_allowed=verdict is not None and verdict["verdict"] == Verdict.ALLOWED,
         statement=_indented(verdict["statementText"]) if verdict and verdict["statementText"] else "",
         refusal=refusal,
         actions=sorted(Action),

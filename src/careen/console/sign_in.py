@@ -6,6 +6,7 @@ page, and must not use it up.
 
 from starlette.responses import Response
 
+from careen.clock import SECOND
 from careen.console.visit import ROOT, SESSION_COOKIE, Page, Visit, url
 from careen.iam.errors import PasswordPolicyViolation, TooManyAttempts
 from careen.registry import console_sessions, sign_in
@@ -69,7 +70,7 @@ def let_in(visit: Visit, secret: str, to: str) -> Response:
     response.set_cookie(
         SESSION_COOKIE,
         secret,
-        max_age=console_sessions.LASTS // 1_000_000,
+        max_age=console_sessions.LASTS // SECOND,
         path=ROOT,
         secure=visit.circumstances.secure is True,
         httponly=True,
@@ -133,6 +134,7 @@ def _link_page(visit: Visit, link: str) -> Response:
         reason=reason,
         holder=holder,
         link=link,
+        to=visit.query.get("to", ""),
     )
 
 
