@@ -45,9 +45,11 @@ class Visitor:
             return client.post(path, data=data, headers=headers)
 
     def follow(self, answered: httpx2.Response) -> httpx2.Response:
-        """The page that a form led to."""
+        """The page that a form led to, with what it was told to say."""
         assert answered.status_code == 303, answered.text
-        return self.get(answered.headers["location"])
+        with self._client() as client:
+            client.cookies.update(answered.cookies)
+            return client.get(answered.headers["location"].removeprefix("/console/"))
 
 
 def sign_in(
@@ -65,7 +67,7 @@ def sign_in(
         row = None
         if user is not None:
             row = registry.write_now(identities.create_user, user)
-            registry.write_now(identity_policies.attach, identities.Kind.USER, user, policy)
+            registry.write_now(identity_policies.attach, identities.Kind.USER, user, policy.arn)
         circumstances = Circumstances(system_now())
         secret = registry.write_now(console_sessions.begin, registry, row, Method.LINK, circumstances)
         return Visitor(server, secret)
