@@ -71,7 +71,7 @@ def test_the_overview_tells_what_was_measured(
         "Storage over time",
         "The same as a table",
         "A month costs",
-        "7,777, pulls",
+        "7,777",
         name,
         "given back",
     ):
@@ -85,7 +85,7 @@ def test_who_may_not_measure_finds_the_repositories(house: Server, reader: Visit
     puller = sign_in(house, "puller", ManagedPolicy.PULL_ONLY)
     answered = puller.get("")
     assert (answered.status_code, answered.headers["location"]) == (303, "/console/repositories")
-    assert puller.get("trash").status_code == puller.get("activity").status_code == 403
+    assert all("is not authorized to perform" in puller.get(path).text for path in ("trash", "activity"))
 
 
 def test_chosen_images_come_back(root: Visitor, ecr: Any, name: str, deleted: dict[str, str]) -> None:

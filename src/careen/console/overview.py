@@ -94,7 +94,9 @@ async def _repositories(visit: Visit) -> dict[str, Any]:
     pulled = [each for each in busy["repositories"] if each["pullCount"]]
     return {
         "busiest": pulled and _busiest(pulled),
-        "unruled": [each for each in largest["repositories"] if each["policyOrigin"] == "NONE"][:LISTED],
+        "unruled": [
+            each for each in largest["repositories"] if each["policyOrigin"] == "NONE" and each["imageCount"]
+        ][:LISTED],
     }
 
 
@@ -130,7 +132,7 @@ def _cost(samples: Sequence[dict[str, Any]]) -> Svg:
 
 def _busiest(repositories: Sequence[dict[str, Any]]) -> Svg:
     bars = [
-        Bar(each["repositoryName"], each["pullCount"], "pulls", address(each["repositoryName"]))
+        Bar(each["repositoryName"], each["pullCount"], href=address(each["repositoryName"]))
         for each in repositories
     ]
     return charts.fitted(
