@@ -205,7 +205,7 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
 
 def _measure(registry: Registry, job: Job) -> None:
     measurements.measure(registry)
-    registry.write_now(jobs.again, job, measurements.EVERY)
+    registry.write_now(jobs.again, job, registry.limits.measure_every)
 
 
 def _summarize(registry: Registry, job: Job) -> None:

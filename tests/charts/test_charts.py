@@ -35,7 +35,7 @@ def test_bars_as_text() -> None:
         width=400,
     )
     expected = """
-<svg class="chart chart-w400" viewBox="0 0 400 72" width="400" height="72" role="img" font-family="system-ui, sans-serif"
+<svg class="chart chart-w400" viewBox="0 0 400 72" width="400" height="72" role="group" font-family="system-ui, sans-serif"
  font-size="12" fill="currentColor">
 <title>Pulls</title>
 <desc>team/app 200; &lt;b&gt; 50</desc>

@@ -13,7 +13,7 @@ import pytest
 
 from careen.demo import images
 from careen.registry import images as image_cases
-from careen.registry import layers, lifecycle, repositories
+from careen.registry import layers, lifecycle, measurements, repositories
 from careen.registry.registry import Registry
 from tests.registry.steps import cause
 from tests.server import Server, clean_environment
@@ -225,3 +225,17 @@ def test_the_demonstration_frees_what_it_forecasts() -> None:
     assert done.stdout.count("what only they needed, to the byte") == 1
     assert "it is back, with every byte" in done.stdout
     assert "kept: rule 2" in done.stdout
+
+
+def test_storage_history(registry: Registry, data: str) -> None:
+    """Each measurement is a line, the latest first, with what a month costs; before the first one the command says so."""
+    told = careen("storage", "history", "--data", data)
+    assert (told.returncode, "nothing was measured" in told.stdout) == (0, True)
+    first, last = measurements.measure(registry), measurements.measure(registry)
+    found = answer("storage", "history", "--data", data)
+    assert [each["live_bytes"] for each in found][:1] == [last.live_bytes]
+    assert all(each["monthlyCost"] > 0 for each in found)
+    assert len(found) == len({first.sampled_at, last.sampled_at})
+    lines = careen("storage", "history", "--data", data).stdout.splitlines()
+    assert lines[0].split()[:4] == ["measured", "images", "live", "shared"]
+    assert f"{last.taken_bytes:,}" in lines[1]

@@ -86,7 +86,7 @@ def test_pages_go_through_everything_once(filled: Registry, column: Column, *, d
         after = step[-1].place
     assert paged == whole
     keys = [each.place[0] for each in whole]
-    assert keys == sorted(keys, reverse=descending)  # type: ignore[type-var]  # numbers or names, never both
+    assert keys == sorted(keys, reverse=descending)
 
 
 def test_search_and_kind(filled: Registry) -> None:

@@ -73,7 +73,7 @@ def history(*, days: float = 30, data: Data = None, json: Json = False) -> None:
         print_json([_sample(each) | {"monthlyCost": cost} for each, cost in zip(found, costs, strict=True)])
         return
     if not found:
-        print("nothing was measured in that time; the server measures when it starts, and every hour")
+        print("nothing was measured in that time; the server measures every hour")
         return
     names = ("live", "shared", "archived", "trash", "unneeded", "taken")
     print(

@@ -31,8 +31,11 @@ STATES = (
 LISTED = 8
 """How many repositories a list shows."""
 
-LOOKED_AT = 200
-"""Of how many of the largest repositories those without rules are shown; of how many deletions those that are missed."""
+LARGEST = 50
+"""Of so many repositories those without rules are shown."""
+
+DELETIONS = 200
+"""Of so many deletions those that somebody misses."""
 
 LATE = 3600 * SECOND
 """A job that is overdue for so long says that something is wrong."""
@@ -86,7 +89,7 @@ async def _repositories(visit: Visit) -> dict[str, Any]:
     """The busiest, and the largest on which no rule acts."""
     if not visit.may("ListRepositorySummaries", service="careen"):
         return {"busiest": None, "unruled": None}
-    asked = {"descending": True, "maxResults": LOOKED_AT}
+    asked = {"descending": True, "maxResults": LARGEST}
     largest = await visit.ask("ListRepositorySummaries", "careen", sortBy="SIZE", **asked)
     busy = await visit.ask(
         "ListRepositorySummaries", "careen", sortBy="PULLS", **asked | {"maxResults": LISTED}
@@ -94,7 +97,9 @@ async def _repositories(visit: Visit) -> dict[str, Any]:
     pulled = [each for each in busy["repositories"] if each["pullCount"]]
     return {
         "busiest": pulled and _busiest(pulled),
-        "unruled": [each for each in largest["repositories"] if each["policyOrigin"] == "NONE"][:LISTED],
+        "unruled": [
+            each for each in largest["repositories"] if each["policyOrigin"] == "NONE" and each["imageCount"]
+        ][:LISTED],
     }
 
 
@@ -104,7 +109,7 @@ async def _in_use(visit: Visit) -> dict[str, Any]:
     if visit.may("DescribePinFeeds", service="careen"):
         feeds = (await visit.ask("DescribePinFeeds", "careen", maxResults=1000))["feeds"]
     if visit.may("ListTrash", service="careen"):
-        deleted = (await visit.ask("ListTrash", "careen", maxResults=LOOKED_AT))["deletions"]
+        deleted = (await visit.ask("ListTrash", "careen", maxResults=DELETIONS))["deletions"]
         missed = [each for each in deleted if each["missedPulls"]]
     return {"feeds": feeds, "missed": missed}
 
@@ -130,7 +135,7 @@ def _cost(samples: Sequence[dict[str, Any]]) -> Svg:
 
 def _busiest(repositories: Sequence[dict[str, Any]]) -> Svg:
     bars = [
-        Bar(each["repositoryName"], each["pullCount"], "pulls", address(each["repositoryName"]))
+        Bar(each["repositoryName"], each["pullCount"], href=address(each["repositoryName"]))
         for each in repositories
     ]
     return charts.fitted(

@@ -45,6 +45,7 @@ def _longest(tx: Transaction, kind: str) -> Instant:
     every = {
         "collect": tx.limits.collect_every,
         "lifecycle-round": tx.limits.lifecycle_every,
+        "measure": tx.limits.measure_every,
         "scrub": tx.limits.scrub_every,
         "sweep": tx.limits.sweep_every,
     }

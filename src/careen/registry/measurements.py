@@ -1,21 +1,19 @@
 """What the registry stores, measured every hour: how it grows, what it costs, and what tidying up would give back.
 
-The rows say it all, in one snapshot that holds nobody up. The first fourteen days keep every measurement, later ones the first of
-each day, for ever: a year of days takes 50 KB.
+The rows say it all, in one snapshot that holds nobody up (`measure_interval` says how often). The first fourteen days keep every
+measurement, later ones the first of each day, for ever: a year of days takes 50 KB.
 """
 
-from careen.clock import DAY, HOUR, SECOND, Instant
+from careen.clock import DAY, SECOND, Instant
 from careen.db import layers, repositories, samples, trash
 from careen.db.samples import Sample as Sample
 from careen.faults import Point, reach
-from careen.lifecycle.cost import monthly_dollars
+from careen.lifecycle.cost import both_homes_dollars
 from careen.lifecycle.plan import ACTED_ON
 from careen.registry import lifecycle, rules, storage
 from careen.registry.registry import Limits, Registry, Transaction
 
 JOB = "measure"
-
-EVERY = HOUR
 
 WHOLE = 14 * DAY
 """How long every measurement is kept."""
@@ -44,9 +42,8 @@ def page(tx: Transaction, start: Instant, end: Instant, before: Instant, limit: 
 
 def dollars(sample: Sample, limits: Limits) -> float:
     """What storage costs in a month, in US dollars, at the prices of now."""
-    dear = sample.taken_bytes - sample.archive_home_bytes
-    return monthly_dollars(dear, limits.price) + monthly_dollars(
-        sample.archive_home_bytes, limits.archive_price
+    return both_homes_dollars(
+        sample.taken_bytes, sample.archive_home_bytes, limits.price, limits.archive_price
     )
 
 
