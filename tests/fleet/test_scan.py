@@ -316,6 +316,20 @@ def test_a_region_that_is_denied(amazon: Amazon, scan: Scan, found: Found, tmp_p
         scan(feeds=())
 
 
+def test_a_region_that_is_not_enabled(amazon: Amazon, scan: Scan) -> None:
+    """Is none of those that a pattern means; named, it is a refusal."""
+    repository(amazon.boto("ecr"), "aa", "v1")
+    amazon.rule = lambda operation, region, _: (
+        "UnrecognizedClientException" if operation.startswith("ecr:") and region == "eu-central-2" else None
+    )
+    outcome = scan(regions=("eu-central-*",), feeds=())
+    assert (outcome.complete.repositories, outcome.refusals) == (1, [])
+    outcome = scan(regions=("eu-central-1", "eu-central-2"), feeds=())
+    assert [each.region for each in outcome.refusals] == ["eu-central-2"]
+    with pytest.raises(Refused, match="UnrecognizedClientException"):
+        scan(regions=("eu-central-2",), feeds=())
+
+
 def test_a_feed_that_is_denied(amazon: Amazon, scan: Scan, found: Found) -> None:
     """Is named with its permission, and so is one that Amazon's other servers answer in their own way."""
     repository(amazon.boto("ecr"), "aa", "v1")

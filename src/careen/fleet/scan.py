@@ -10,7 +10,7 @@ exclusions. A repository whose policy counts pulls is not read that far by anybo
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -236,28 +236,42 @@ def _look(scan: _Scan, begun: inventory.Begun | None) -> tuple[list[_Listed], li
     if with_feeds:
         looks += [scan.pool.submit(in_use.look_at_cluster, each) for each in scan.asked.contexts]
     listed: list[_Listed] = []
-    failures: list[FleetError] = []
+    failures: dict[Target, FleetError] = {}
     for target, listing in listings.items():
         try:
             listed += listing.result()
         except FleetError as error:
-            refused = refusal(error, target)
-            if begun is not None and refused not in begun.refused:
-                raise  # the head, which is written, does not say so
-            failures.append(error)
-            scan.refusals.append(refused)
+            failures[target] = error
             continue
         if with_feeds:
             looks += [
                 scan.pool.submit(in_use.look, scan.fleet, target, kind)
                 for kind in in_use.kinds(scan.fleet, target, scan.asked.feeds)
             ]
-    if failures and len(failures) == len(listings):
-        raise failures[0]
-    seen = [each.result() for each in looks]
-    for each in seen:
-        scan.refusals += each.refusals
+    _refuse(scan, failures, begun)
+    scan.progress.begin("feeds", len(looks))
+    seen = []
+    for each in looks:
+        seen.append(each.result())
+        scan.refusals += seen[-1].refusals
+        scan.progress.step()
     return listed, seen
+
+
+def _refuse(scan: _Scan, failures: Mapping[Target, FleetError], begun: inventory.Begun | None) -> None:
+    """Note the registries that could not be listed."""
+    targets = scan.fleet.targets
+    if len(failures) == len(targets):
+        raise failures[targets[0]]
+    answered = {each.account for each in targets if each not in failures}
+    for target, error in failures.items():
+        is_off = clients.is_as_of_a_region_that_is_off(error) and target.account in answered
+        if is_off and target.region not in scan.asked.selection.regions:
+            continue  # a pattern meant the Regions that there are; one that is named is expected to be there
+        refused = refusal(error, target)
+        if begun is not None and refused not in begun.refused:
+            raise error  # the head, which is written, does not say so
+        scan.refusals.append(refused)
 
 
 def _ecr(scan: _Scan, target: Target) -> Any:
