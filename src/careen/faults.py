@@ -141,6 +141,11 @@ class Point(Enum):
     BACKFILL_ENDED = "backfill.ended"
     """Everything has its result and the backfill has not ended; the job is done again and ends it."""
 
+    STORAGE_MEASURED = "storage.measured"
+    """The measurement is not kept; the job is done again when its lease ends."""
+    SUMMARIES_KEPT = "summaries.kept"
+    """The figures of these repositories are those of the last time; they are added up again."""
+
     TRASH_PURGED = "trash.purged"
     """Images whose time in the trash is over lie there still, and their blobs are held. The next collection purges them."""
     BROUGHT_BACK = "trash.brought-back"

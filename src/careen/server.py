@@ -241,6 +241,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
             lifecycle_every=round(settings.lifecycle_interval * SECOND),
             collect_every=round(settings.collect_interval * SECOND),
             sweep_every=round(settings.sweep_interval * SECOND),
+            measure_every=round(settings.measure_interval * SECOND),
             trash=round(settings.trash_days * DAY),
             price=settings.storage_price,
             archive_price=settings.archive_price,

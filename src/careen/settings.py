@@ -85,6 +85,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From how many bytes on the audit log is put aside under a name with the time, and a new one begun."""
     sweep_interval: Interval = 86_400
     """How often the whole store is looked through for files without a row and abandoned uploads."""
+    measure_interval: Interval = 3_600
+    """How often what is stored is measured (`careen storage history`)."""
     trash_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 7
     """How many days a deleted image can be brought back (`careen trash`); 0: not at all."""
     restore_on_pull: bool = False

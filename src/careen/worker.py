@@ -24,6 +24,7 @@ from careen.registry import (
     gc,
     jobs,
     lifecycle,
+    measurements,
     moves,
     pins,
     places,
@@ -33,6 +34,7 @@ from careen.registry import (
     scrub,
     sign_in,
     storage,
+    summaries,
     trail,
     webhooks,
 )
@@ -199,6 +201,18 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
         return True
     registry.write_now(jobs.finish, job, worker)
     return True
+
+
+def _measure(registry: Registry, job: Job) -> None:
+    measurements.measure(registry)
+    registry.write_now(jobs.again, job, registry.limits.measure_every)
+
+
+def _summarize(registry: Registry, job: Job) -> None:
+    began = time.monotonic()
+    summaries.refresh(registry)
+    took = round((time.monotonic() - began) * SECOND)
+    registry.write_now(jobs.again, job, max(summaries.EVERY, summaries.RESTS * took))
 
 
 def _preview(registry: Registry, job: Job) -> None:
@@ -368,8 +382,10 @@ JOBS: dict[str, Work] = {
     places.RESTORE: _restore,
     "collect": _collect,
     "events": _events,
+    measurements.JOB: _measure,
     "pins": _pins,
     reports.JOB: _report,
+    summaries.JOB: _summarize,
     "sweep": _sweep,
 }
 """Kind of job to what is done."""

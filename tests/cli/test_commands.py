@@ -13,7 +13,7 @@ import pytest
 
 from careen.demo import images
 from careen.registry import images as image_cases
-from careen.registry import layers, lifecycle, repositories
+from careen.registry import layers, lifecycle, measurements, repositories
 from careen.registry.registry import Registry
 from tests.registry.steps import cause
 from tests.server import Server, clean_environment
@@ -179,9 +179,12 @@ def test_the_first_start_prints_a_key_that_works(make_server: Callable[..., Serv
         aws_secret_access_key=exports["AWS_SECRET_ACCESS_KEY"],
     ).get_caller_identity()
     assert identity["Arn"].endswith(":user/administrator")
+    assert printed.count("/console/sign-in?link=") == 1
     server.stop()
     server.start()
-    greeting_of(server, times=2)
+    again = greeting_of(server, times=2).removeprefix(printed)
+    assert "`careen console " in again
+    assert "link=" not in again, "a log is no place for what signs an administrator in"
     assert len(answer("key", "list", "--data", str(server.data))) == 1
     assert server.log.read_text().count("AWS_SECRET_ACCESS_KEY") == 1
 
@@ -222,3 +225,17 @@ def test_the_demonstration_frees_what_it_forecasts() -> None:
     assert done.stdout.count("what only they needed, to the byte") == 1
     assert "it is back, with every byte" in done.stdout
     assert "kept: rule 2" in done.stdout
+
+
+def test_storage_history(registry: Registry, data: str) -> None:
+    """Each measurement is a line, the latest first, with what a month costs; before the first one the command says so."""
+    told = careen("storage", "history", "--data", data)
+    assert (told.returncode, "nothing was measured" in told.stdout) == (0, True)
+    first, last = measurements.measure(registry), measurements.measure(registry)
+    found = answer("storage", "history", "--data", data)
+    assert [each["live_bytes"] for each in found][:1] == [last.live_bytes]
+    assert all(each["monthlyCost"] > 0 for each in found)
+    assert len(found) == len({first.sampled_at, last.sampled_at})
+    lines = careen("storage", "history", "--data", data).stdout.splitlines()
+    assert lines[0].split()[:4] == ["measured", "images", "live", "shared"]
+    assert f"{last.taken_bytes:,}" in lines[1]

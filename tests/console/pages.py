@@ -10,6 +10,21 @@ OPEN = {
 """Those that anybody may see."""
 
 PAGES = {
+    "access-users": "access/users",
+    "access-user": "access/users/alice",
+    "access-user-new": "access/users/-/new",
+    "access-user-delete": "access/users/alice/delete",
+    "access-policy": "access/users/alice/policies/push",
+    "access-policy-new": "access/users/alice/policies/new",
+    "access-roles": "access/roles",
+    "access-role": "access/roles/release",
+    "access-explain": f"access/explain?principal=alice&action=ecr%3APutImage&resource={REPOSITORY}",
+    "credentials": "credentials",
+    "overview": "",
+    "trash": "trash",
+    "trash-empty": "trash/empty",
+    "activity": "activity",
+    "deletions": "activity/deletions",
     "repositories": "repositories",
     "repository-new": "repositories/new",
     "repository-settings": f"repositories/{REPOSITORY}/-/settings",

@@ -48,9 +48,11 @@ class Visitor:
         return answered
 
     def follow(self, answered: httpx2.Response) -> httpx2.Response:
-        """The page that a form led to."""
+        """The page that a form led to, with what it was told to say."""
         assert answered.status_code == 303, answered.text
-        return self.get(answered.headers["location"].removeprefix("/console/"))
+        with self._client() as client:
+            client.cookies.update(answered.cookies)
+            return client.get(answered.headers["location"].removeprefix("/console/"))
 
 
 def sign_in(

@@ -1,8 +1,10 @@
 """Our own service through boto3 and the AWS CLI, with the model that the package carries."""
 
+import datetime as dt
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,8 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "ListImagePins": ("list_image_pins", {}),
     "ListDeadLetters": ("list_dead_letters", _WEBHOOK),
     "ListEvents": ("list_events", {}),
+    "ListRepositorySummaries": ("list_repository_summaries", {}),
+    "ListStorageSamples": ("list_storage_samples", {}),
     "ListTrash": ("list_trash", {}),
     "ListWebhooks": ("list_webhooks", {}),
     "PutDefaultLifecyclePolicy": (
@@ -113,6 +117,8 @@ READS = {
     "LintLifecyclePolicy",
     "ListEvents",
     "ListImagePins",
+    "ListRepositorySummaries",
+    "ListStorageSamples",
     "ListTrash",
     "SimulateLifecyclePolicy",
 }
@@ -362,3 +368,60 @@ def test_the_aws_cli_learns_the_service(
     )
     environment |= {"AWS_DATA_PATH": printed.stdout.strip(), "HOME": str(tmp_path / "another")}
     assert aws("careen", "explain-image", *named, "--image-ids", "imageTag=v1") is not None
+
+
+def test_repositories_at_a_glance(careen: Any, ecr: Any, repository: str, images: dict[str, str]) -> None:
+    """Found by a part of the name, with what is in it, what it costs, and where its policy comes from."""
+    assert images
+    ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": "pr-1"}])
+    push(ecr, repository, image(f"{repository} loose", size=500))
+    found = careen.list_repository_summaries(nameContains=repository, publicRepositories=False)
+    (listed,) = found["repositories"]
+    sizes = {blob for tag in ("v1", "pr-2", "v2") for blob in image(f"{repository} {tag}", size=500).blobs}
+    sizes |= set(image(f"{repository} loose", size=500).blobs)
+    assert found["repositoryCount"] == 1
+    assert (listed["repositoryName"], listed["policyOrigin"], listed["publicRepository"]) == (
+        repository,
+        "NONE",
+        False,
+    )
+    assert (listed["imageCount"], listed["untaggedImageCount"]) == (4, 1)
+    assert listed["sizeInBytes"] == sum(map(len, sizes))
+    assert listed["monthlyCost"] == pytest.approx(listed["sizeInBytes"] / 2**30 * 0.1)
+    assert listed["lastPushedAt"] >= listed["createdAt"]
+    assert "lastPulledAt" not in listed
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("column", ["NAME", "CREATED", "SIZE", "PULLED"])
+def test_repositories_in_pages(careen: Any, ecr: Any, column: str, *, descending: bool) -> None:
+    """The paginator goes through all of them, whatever they are sorted by; a token is good for its own order alone."""
+    part = f"glance-{column.lower()}-{descending}".lower()
+    names = [f"{part}/{each}" for each in "abc"]
+    for name in names:
+        ecr.create_repository(repositoryName=name)
+    asked = {"nameContains": part, "sortBy": column, "descending": descending}
+    pages = careen.get_paginator("list_repository_summaries").paginate(
+        **asked, PaginationConfig={"PageSize": 2}
+    )
+    found = [each["repositoryName"] for page in pages for each in page["repositories"]]
+    assert sorted(found) == names
+    if column in {"NAME", "CREATED"}:
+        assert found == sorted(names, reverse=descending)
+    token = careen.list_repository_summaries(**asked, maxResults=1)["nextToken"]
+    other = asked | {"descending": not descending, "nextToken": token}
+    assert refusal(careen.list_repository_summaries, **other).code == "InvalidParameterException"
+
+
+def test_storage_over_time(careen: Any) -> None:
+    """The registry measures when it starts; what it found is there by hour, the latest first, within any time."""
+    deadline = time.monotonic() + 30
+    while not (samples := careen.list_storage_samples()["samples"]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    latest = samples[0]
+    assert latest["takenBytes"] > 0
+    assert latest["monthlyCost"] == pytest.approx(latest["takenBytes"] / 2**30 * 0.1)
+    at = latest["sampledAt"]
+    assert careen.list_storage_samples(startTime=at, endTime=at)["samples"] == [latest]
+    assert careen.list_storage_samples(endTime=at - dt.timedelta(seconds=1))["samples"] == samples[1:]
+    assert careen.list_storage_samples(startTime=at + dt.timedelta(seconds=1))["samples"] == []

@@ -105,24 +105,26 @@ def test_recurring_jobs_come_back_at_their_time(registry: Registry, clock: Hands
         registry, collect_every=60 * SECOND, lifecycle_every=HOUR, sweep_every=DAY, scrub_every=2 * DAY
     )
     timed.write_now(jobs.schedule)
-    assert work(timed) == 6
+    assert work(timed) == 8
     now = clock.now
     timed.write_now(jobs.schedule)
     assert {kind: round((at - now) / SECOND) for kind, at in waiting(timed).items()} == {
         "collect": 60,
         "events": 3600,
         "lifecycle-round": 3600,
+        "measure": 3600,
         "pins": 600,
         "scrub": 172_800,
+        "summarize": 60,
         "sweep": 86_400,
     }
     assert work(timed) == 0
     clock.forward(61 * SECOND)
-    assert work(timed) == 1
+    assert work(timed) == 2
     clock.forward(HOUR)
-    assert work(timed) == 4
+    assert work(timed) == 6
     clock.forward(DAY)
-    assert work(timed) == 5
+    assert work(timed) == 7
 
 
 def test_a_recurring_job_that_fails_comes_back_too(registry: Registry, clock: Hands) -> None:

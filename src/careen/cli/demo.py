@@ -214,7 +214,7 @@ def _undo(console: "Console", registry: "Registry") -> None:
     from careen.registry import trash
 
     deletion = next(
-        each for each, _ in registry.read(trash.page, None, 2**63 - 1, 1000) if trash.tags_of(each)
+        each for each, _ in registry.read(trash.page, None, None, 2**63 - 1, 1000) if trash.tags_of(each)
     )
     tag = trash.tags_of(deletion)[0]
     console.print(

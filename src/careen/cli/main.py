@@ -32,7 +32,16 @@ app.command(
     name="trash",
     help="Deleted images: list them, bring them back, see who deleted what and why.",
 )
-app.command("careen.cli.storage:storage", help="Say what is stored, exact to the byte.")
+app.command(
+    "careen.cli.storage:app",
+    name="storage",
+    help="Say what is stored, exact to the byte, and with history how it grew.",
+)
+app.command(
+    "careen.cli.fleet.app:app",
+    name="fleet",
+    help="Repositories of many accounts and Regions, on Amazon ECR or here: what is there, one policy for all of it.",
+)
 app.command("careen.cli.storage:gc", help="Collect what no image needs, and say how many bytes came back.")
 app.command(
     "careen.cli.scrub:scrub", help="Compare everything stored with its digest; report what is damaged."

@@ -2,15 +2,18 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from careen.cli.data import opened
 from careen.cli.output import print_json
 
 if TYPE_CHECKING:
     from careen.registry.gc import Collected, Collection
+    from careen.registry.measurements import Sample
     from careen.registry.registry import Limits
     from careen.registry.storage import Storage
+
+app = App()
 
 LISTED = 100
 """How many collections are shown."""
@@ -19,6 +22,7 @@ Data = Annotated[str | None, Parameter(help="The data folder.")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 
 
+@app.default
 def storage(
     *,
     repository: Annotated[
@@ -46,6 +50,58 @@ def storage(
     print(f"{'unique':>18} {'shared':>18}  image")
     for each in images:
         print(f"{each.unique:>18,} {each.shared:>18,}  {each.digest[:19]}  {', '.join(each.tags) or '-'}")
+
+
+@app.command
+def history(*, days: float = 30, data: Data = None, json: Json = False) -> None:
+    """Say what was stored, and what that costs in a month at the prices of now.
+
+    The server measures every hour; of days that are two weeks old it keeps the first time.
+
+    Args:
+        days: How far to look back.
+    """
+    from careen.clock import DAY
+    from careen.registry import measurements
+
+    with opened(data) as registry:
+        now = registry.clock()
+        found = registry.read(measurements.page, now - round(days * DAY), now, now + 1, -1)
+        limits = registry.limits
+    costs = [measurements.dollars(each, limits) for each in found]
+    if json:
+        print_json([_sample(each) | {"monthlyCost": cost} for each, cost in zip(found, costs, strict=True)])
+        return
+    if not found:
+        print("nothing was measured in that time; the server measures every hour")
+        return
+    names = ("live", "shared", "archived", "trash", "unneeded", "taken")
+    print(
+        f"{'measured':<20} {'images':>9} " + " ".join(f"{name:>18}" for name in names) + f" {'a month':>12}"
+    )
+    for each, cost in zip(found, costs, strict=True):
+        sizes = (
+            each.live_bytes,
+            each.shared_bytes,
+            each.archive_bytes,
+            each.trash_bytes,
+            each.unneeded_bytes,
+            each.taken_bytes,
+        )
+        figures = " ".join(f"{size:>18,}" for size in sizes)
+        print(f"{_second(each.sampled_at)} {each.images:>9,} {figures} {f'${cost:,.2f}':>12}")
+
+
+def _sample(sample: "Sample") -> dict[str, object]:
+    from careen.clock import isoformat
+
+    return sample._asdict() | {"sampled_at": isoformat(sample.sampled_at)}
+
+
+def _second(instant: int) -> str:
+    from careen.clock import isoformat
+
+    return f"{isoformat(instant)[:19]}Z"
 
 
 def _print_all(found: "Storage", limits: "Limits", *, json: bool) -> None:
@@ -107,9 +163,9 @@ def gc(
 
 
 def _print_history(found: "list[Collection]", *, json: bool) -> None:
-    from careen.clock import isoformat
-
     if json:
+        from careen.clock import isoformat
+
         print_json(
             [
                 {
@@ -135,7 +191,7 @@ def _print_history(found: "list[Collection]", *, json: bool) -> None:
     for each in found:
         ended = "" if each.ended_at is not None else "  under way, or its process died"
         print(
-            f"{isoformat(each.started_at)[:19]}Z {each.kind:<8} {each.freed:>18,} {each.blobs:>9,} {each.orphans:>7,}"
+            f"{_second(each.started_at)} {each.kind:<8} {each.freed:>18,} {each.blobs:>9,} {each.orphans:>7,}"
             f" {each.uploads:>8,}  {each.purged:>14,}{ended}"
         )
 

@@ -20,18 +20,26 @@ from careen.circumstances import circumstances_of
 from careen.clock import system_now
 from careen.console import (
     account,
+    activity,
     cache,
     creation_templates,
+    credentials,
+    explain,
     gallery,
+    identities,
+    overview,
     pins,
     public,
     replication,
     repositories,
     rules,
     scanning,
+    sign_in,
     signing,
     static,
     theme,
+    trash,
+    users,
     webhooks,
 )
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
@@ -62,7 +70,15 @@ HEADERS = {
 
 PAGES: dict[str, Page] = {
     **theme.PAGES,
+    **sign_in.PAGES,
+    **credentials.PAGES,
+    **users.PAGES,
+    **identities.PAGES,
+    **explain.PAGES,
+    **activity.PAGES,
+    **overview.PAGES,
     **repositories.PAGES,
+    **trash.PAGES,
     **rules.PAGES,
     **public.PAGES,
     **gallery.PAGES,

@@ -31,7 +31,20 @@ class Group:
 GROUPS = (
     Group(
         "",
-        (Entry("Repositories", "repositories", "packages", "DescribeRepositories"),),
+        (
+            Entry("Overview", "", "home", "ListStorageSamples", "careen"),
+            Entry("Repositories", "repositories", "packages", "DescribeRepositories"),
+            Entry("Trash", "trash", "trash", "ListTrash", "careen"),
+            Entry("Activity", "activity", "activity", "ListEvents", "careen"),
+        ),
+    ),
+    Group(
+        "Access",
+        (
+            Entry("Users", "access/users", "users", "ListUsers", "iam"),
+            Entry("Roles", "access/roles", "user-cog", "ListRoles", "iam"),
+            Entry("Explain access", "access/explain", "shield-lock", "ExplainAccess", "careen"),
+        ),
     ),
     Group(
         "Public",

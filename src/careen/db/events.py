@@ -62,17 +62,22 @@ def before(
     repository: str | None,
     detail_types: Sequence[str],
     actions: Sequence[str],
+    start: Instant | None = None,
+    end: Instant | None = None,
 ) -> list[EventRow]:
-    """Up to ``limit`` events below an id, the latest first; None and empty lists select all."""
+    """Up to ``limit`` events below an id, the latest first; None and empty lists select all. Both instants are included."""
     found = rows.execute(
         f"SELECT {_COLUMNS} FROM events WHERE id < :before AND (:repository IS NULL OR repository = :repository)"
         " AND (:types = '[]' OR detail_type IN (SELECT value FROM json_each(:types)))"
         " AND (:actions = '[]' OR action IN (SELECT value FROM json_each(:actions)))"
+        " AND (:start IS NULL OR recorded_at >= :start) AND (:end IS NULL OR recorded_at <= :end)"
         " ORDER BY id DESC LIMIT :limit",
         {
             "before": event_id,
             "limit": limit,
             "repository": repository,
+            "start": start,
+            "end": end,
             "types": msgspec.json.encode(list(detail_types)).decode(),
             "actions": msgspec.json.encode(list(actions)).decode(),
         },

@@ -444,6 +444,16 @@ def totals(rows: Connection) -> Totals:
     return Totals._make(values)
 
 
+def shared_bytes(rows: Connection) -> int:
+    """Of the blobs that images of several repositories need, not all of them archived."""
+    found = rows.execute(
+        "SELECT coalesce(sum(size), 0) FROM blobs WHERE digest IN (SELECT n.digest FROM manifest_blobs n"
+        " JOIN manifests m ON m.id = n.manifest_id GROUP BY n.digest"
+        " HAVING min(n.repository_id) < max(n.repository_id) AND max(m.status <> 'ARCHIVED') = 1)"
+    )
+    return int(found.fetchone()[0])
+
+
 def needs(rows: Connection, repository_id: int) -> Iterator[tuple[int, int, int]]:
     """Every ``(manifest id, bytes of a blob it needs, how many manifests of the registry need that blob)`` of a repository."""
     yield from rows.execute(

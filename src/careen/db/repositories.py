@@ -7,6 +7,12 @@ import msgspec
 from careen.clock import Instant
 from careen.db.engine import Connection
 
+LOOSE = (
+    "m.subject IS NULL AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"
+    " AND NOT EXISTS (SELECT 1 FROM manifest_children c WHERE c.child_id = m.id)"
+)
+"""A manifest ``m`` that no tag names, no index lists, and that is no signature or the like of another."""
+
 
 class Repository(NamedTuple):
     """A row of ``repositories``."""
@@ -70,6 +76,20 @@ def names(rows: Connection, after: str, limit: int) -> list[str]:
         {"after": after, "limit": limit},
     )
     return [row[0] for row in found]
+
+
+def count(rows: Connection) -> int:
+    """How many there are."""
+    return int(rows.execute("SELECT count(*) FROM repositories").fetchone()[0])
+
+
+def with_loose_images(rows: Connection, before: Instant) -> set[int]:
+    """The ids of the repositories with an untagged image, pushed before an instant, that belongs to no other image."""
+    found = rows.execute(
+        f"SELECT DISTINCT m.repository_id FROM manifests m WHERE m.pushed_at < :before AND {LOOSE}",
+        {"before": before},
+    )
+    return {row[0] for row in found}
 
 
 def every_id(rows: Connection) -> list[int]:

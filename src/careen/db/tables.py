@@ -19,6 +19,7 @@
          ├──< lifecycle_previews ──< lifecycle_preview_results
          ├──< lifecycle_runs ──< lifecycle_actions
          ├──< pins                                       an image is in use: what is pinned is not expired
+         ├─── repository_summaries                      what is in it, as it was last added up
          └─── public_repositories                        anybody may pull from it; its catalogue and logo
          └──< pins                                       an image is in use: what is pinned is not expired
     manifests ── scans ── scan_findings                  what is wrong with an image, or what a report says of its subject
@@ -40,6 +41,7 @@
     blobs ── damaged_blobs, manifests ── damaged_manifests     what a scrub found; a push of the same digest repairs it
     scrubs               how far each scrub is
     holds                while one is there, no blob's file is deleted: a backup copies them
+    storage_samples      what the registry stored, hour by hour, then day by day
     collections, collection_totals     what each collection gave back, and all of them
     events               what happened, told in the transaction in which it did: appended to, pruned by age
     webhooks ──< dead_letters >── events                 who is told, how far each is, and what could not be delivered
@@ -253,6 +255,24 @@ public_repositories = Table(
     ),
     Column("catalogue", Text, comment="JSON; NULL: nobody described the repository"),
     Column("logo", LargeBinary),
+)
+
+repository_summaries = Table(
+    "repository_summaries",
+    metadata,
+    Column(
+        "repository_id",
+        _Id,
+        ForeignKey("repositories.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("images", BigInteger, nullable=False),
+    Column("untagged", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False, comment="bytes of the blobs that its images need, each once"),
+    Column("pushed_at", BigInteger),
+    Column("pulled_at", BigInteger),
+    Column("pulls", BigInteger, nullable=False),
 )
 
 repository_tags = Table(
@@ -834,6 +854,25 @@ collection_totals = Table(
     Column("ended_at", BigInteger, nullable=False, comment="of the last one; 0: none yet"),
     *_given_back(),
     sqlite_with_rowid=False,
+)
+
+storage_samples = Table(
+    "storage_samples",
+    metadata,
+    Column("sampled_at", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("live_bytes", BigInteger, nullable=False, comment="of blobs that images of one repository need"),
+    Column("shared_bytes", BigInteger, nullable=False, comment="the same of several repositories"),
+    Column("archive_bytes", BigInteger, nullable=False, comment="of blobs that only archived images need"),
+    Column("trash_bytes", BigInteger, nullable=False, comment="of blobs that only images in the trash need"),
+    Column("unneeded_bytes", BigInteger, nullable=False, comment="of blobs that no image needs"),
+    Column("taken_bytes", BigInteger, nullable=False, comment="of files and of the database"),
+    Column("archive_home_bytes", BigInteger, nullable=False, comment="of these, in the archive's home"),
+    Column("repositories", BigInteger, nullable=False),
+    Column("images", BigInteger, nullable=False),
+    Column("trash_images", BigInteger, nullable=False),
+    Column("unruled", BigInteger, nullable=False, comment="repositories on whose images no rule acts"),
+    Column("stale_images", BigInteger, nullable=False, comment="untagged for two weeks in such repositories"),
+    Column("stale_bytes", BigInteger, nullable=False, comment="what deleting those gives back"),
 )
 
 events = Table(

@@ -164,13 +164,18 @@ def due(rows: Connection, now: Instant, limit: int, repository: str | None = Non
     return [row[0] for row in found]
 
 
-def page(rows: Connection, repository: str | None, before: int, limit: int) -> list[tuple[Deletion, Instant]]:
-    """Up to ``limit`` trashed images and when they are purged, the latest deletion first, those before an id."""
+def page(
+    rows: Connection, repository: str | None, run_id: int | None, before: int, limit: int
+) -> list[tuple[Deletion, Instant]]:
+    """Up to ``limit`` trashed images and when they are purged, the latest deletion first, those before an id.
+
+    None selects every repository, or every run and what no run deleted.
+    """
     found = rows.execute(
         f"SELECT {_DELETION}, t.purge_at FROM trash t JOIN deletions d ON d.id = t.deletion_id"
         " WHERE t.deletion_id < :before AND (:repository IS NULL OR d.repository = :repository)"
-        " ORDER BY t.deletion_id DESC LIMIT :limit",
-        {"repository": repository, "before": before, "limit": limit},
+        " AND (:run_id IS NULL OR d.run_id = :run_id) ORDER BY t.deletion_id DESC LIMIT :limit",
+        {"repository": repository, "run_id": run_id, "before": before, "limit": limit},
     )
     return [(Deletion._make(row[:-1]), row[-1]) for row in found]
 

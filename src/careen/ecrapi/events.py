@@ -22,12 +22,13 @@ async def list_events(call: Call, parameters: Parameters) -> Result:
     """ListEvents."""
     name = parameters.get("repositoryName")
     kinds, actions = parameters.get("detailTypes", []), parameters.get("actionTypes", [])
-    scope = f"ListEvents {name} {kinds} {actions}"
+    start, end = parameters.get("startTime"), parameters.get("endTime")
+    scope = f"ListEvents {name} {kinds} {actions} {start} {end}"
     listing: Listing[int, Stamped] = Listing(scope, int, lambda each: each.sequence)
 
     def fetch(after: int | None, limit: int) -> list[Stamped]:
         before = _LAST if after is None else after
-        return call.registry.read(events.page, before, limit, name, kinds, actions)
+        return call.registry.read(events.page, before, limit, name, kinds, actions, start, end)
 
     page = await call.registry.in_thread(
         partial(

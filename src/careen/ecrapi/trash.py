@@ -17,10 +17,13 @@ _LAST = 2**63 - 1
 
 async def list_trash(call: Call, parameters: Parameters) -> Result:
     """ListTrash."""
-    name = parameters.get("repositoryName")
-    listing: Listing[int, tuple[Deletion, int]] = Listing(f"ListTrash {name}", int, lambda each: each[0].id)
+    name, run_id = parameters.get("repositoryName"), parameters.get("runId")
+    scope = f"ListTrash {name} {run_id}"
+    listing: Listing[int, tuple[Deletion, int]] = Listing(scope, int, lambda each: each[0].id)
     page = listing.page(
-        lambda after, limit: call.registry.read(trash.page, name, _LAST if after is None else after, limit),
+        lambda after, limit: call.registry.read(
+            trash.page, name, run_id, _LAST if after is None else after, limit
+        ),
         next_token=parameters.get("nextToken"),
         max_results=parameters.get("maxResults"),
     )

@@ -122,6 +122,8 @@ class Action(StrEnum):
     LINT_LIFECYCLE_POLICY = "careen:LintLifecyclePolicy"
     LIST_DEAD_LETTERS = "careen:ListDeadLetters"
     LIST_EVENTS = "careen:ListEvents"
+    LIST_REPOSITORY_SUMMARIES = "careen:ListRepositorySummaries"
+    LIST_STORAGE_SAMPLES = "careen:ListStorageSamples"
     LIST_TRASH = "careen:ListTrash"
     LIST_IMAGE_PINS = "careen:ListImagePins"
     LIST_WEBHOOKS = "careen:ListWebhooks"

@@ -53,6 +53,8 @@ _READ_ONLY = frozenset(
         Action.GET_PROTECTION_RULES,
         Action.LINT_LIFECYCLE_POLICY,
         Action.LIST_EVENTS,
+        Action.LIST_REPOSITORY_SUMMARIES,
+        Action.LIST_STORAGE_SAMPLES,
         Action.LIST_TRASH,
         Action.LIST_IMAGE_PINS,
         Action.SIMULATE_LIFECYCLE_POLICY,

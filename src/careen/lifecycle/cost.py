@@ -16,3 +16,15 @@ def monthly_dollars(size: int, price: float = DOLLARS_PER_GIB_MONTH) -> float:
         price: of a GiB for a month.
     """
     return size / GIB * price
+
+
+def both_homes_dollars(taken: int, archived: int, price: float, archive_price: float) -> float:
+    """What bytes of which some lie in the archive's home cost in a month, in US dollars.
+
+    Args:
+        taken: bytes in both homes.
+        archived: bytes of these in the archive's.
+        price: of a GiB for a month.
+        archive_price: the same in the archive's home.
+    """
+    return monthly_dollars(taken - archived, price) + monthly_dollars(archived, archive_price)

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from careen.pins.sighting import Sighting
+from careen.pins.sighting import Watcher
 
 MOST_SERVICES = 10
 MOST_TASKS = 100
@@ -19,7 +19,7 @@ PAGE = 100
 
 
 def look(
-    client: Any, consumers: str, seen: Sighting, *, clusters: Sequence[str] = (), revisions: int = 3
+    client: Any, consumers: str, seen: Watcher, *, clusters: Sequence[str] = (), revisions: int = 3
 ) -> None:
     """Look through an account's clusters.
 
@@ -38,7 +38,7 @@ def look(
 class _Account:
     """One way through an account, that asks for each task definition once."""
 
-    def __init__(self, client: Any, consumers: str, seen: Sighting, revisions: int) -> None:
+    def __init__(self, client: Any, consumers: str, seen: Watcher, revisions: int) -> None:
         self._client, self._consumers, self._seen, self._revisions = client, consumers, seen, revisions
         self._images: dict[str, Sequence[str]] = {}
 
@@ -94,7 +94,7 @@ class _Account:
             try:
                 found = self._client.describe_task_definition(taskDefinition=arn)["taskDefinition"]
             except (ClientError, BotoCoreError) as error:
-                self._seen.problems.append(f"task definition {arn}: {error}")
+                self._seen.miss(f"task definition {arn}", error)
                 found = {"containerDefinitions": []}
             self._images[arn] = [each["image"] for each in found["containerDefinitions"] if "image" in each]
         for image in self._images[arn]:
@@ -105,18 +105,18 @@ class _Account:
             for page in self._client.get_paginator(operation).paginate(**parameters):
                 yield from page[key]
         except (ClientError, BotoCoreError) as error:
-            self._seen.problems.append(f"{what}: {error}")
+            self._seen.miss(what, error)
 
     def _described(self, what: str, name: str, **parameters: Any) -> Iterable[dict[str, Any]]:
         try:
             answer = getattr(self._client, f"describe_{what}")(**parameters)
         except (ClientError, BotoCoreError) as error:
-            self._seen.problems.append(f"{what} of {name}: {error}")
+            self._seen.miss(f"{what} of {name}", error)
             return []
         # What ended since it was listed is MISSING, and no loss; anything else is something nobody has seen.
         for each in answer.get("failures", ()):
             if each.get("reason") != "MISSING":
-                self._seen.problems.append(f"{what} of {name}: {each.get('arn')}: {each.get('reason')}")
+                self._seen.miss(f"{what} of {name}: {each.get('arn')}", str(each.get("reason")))
         found: list[dict[str, Any]] = answer["serviceRevisions" if what == "service_revisions" else what]
         return found
 

@@ -6,10 +6,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from careen.pins import reference
-from careen.pins.sighting import Sighting
+from careen.pins.sighting import Watcher
 
 
-def look(client: Any, consumers: str, seen: Sighting) -> None:
+def look(client: Any, consumers: str, seen: Watcher) -> None:
     """Look through an account's functions.
 
     Args:
@@ -22,17 +22,17 @@ def look(client: Any, consumers: str, seen: Sighting) -> None:
         try:
             code = client.get_function(FunctionName=name, Qualifier=version)["Code"]
         except (ClientError, BotoCoreError) as error:
-            seen.problems.append(f"{name}:{version}: {error}")
+            seen.miss(f"{name}:{version}", error)
             continue
         resolved = reference.parse(code.get("ResolvedImageUri", ""))
         digest = None if resolved is None else resolved.digest
         seen.see(code["ImageUri"], f"{consumers}/{name}:{version}", digest)
 
 
-def _functions(client: Any, seen: Sighting) -> Iterator[dict[str, Any]]:
+def _functions(client: Any, seen: Watcher) -> Iterator[dict[str, Any]]:
     """Every version of every function that is an image."""
     try:
         for page in client.get_paginator("list_functions").paginate(FunctionVersion="ALL"):
             yield from (each for each in page["Functions"] if each.get("PackageType") == "Image")
     except (ClientError, BotoCoreError) as error:
-        seen.problems.append(f"functions: {error}")
+        seen.miss("functions", error)

@@ -18,7 +18,7 @@ from lightkube.resources.batch_v1 import CronJob
 from lightkube.resources.core_v1 import Pod
 
 from careen.pins import reference
-from careen.pins.sighting import Sighting
+from careen.pins.sighting import Watcher
 
 PAGE = 500
 """Objects in one answer, as kubectl asks for them."""
@@ -56,7 +56,7 @@ def configuration(context: str | None) -> SingleConfig:
 def look(
     configured: SingleConfig,
     consumers: str,
-    seen: Sighting,
+    seen: Watcher,
     *,
     namespaces: Sequence[str] = (),
     revisions: int = 3,
@@ -73,14 +73,14 @@ def look(
     try:
         client = Client(configured)
     except (ConfigError, OSError, ValueError) as error:  # a certificate or an address that is none
-        seen.problems.append(f"the cluster: {error}")
+        seen.miss("the cluster", error)
         return
     with client:
         for namespace in namespaces or (EVERY_NAMESPACE,):
             _look_at(client, namespace, consumers, seen, revisions)
 
 
-def _look_at(client: Client, namespace: str, consumers: str, seen: Sighting, revisions: int) -> None:
+def _look_at(client: Client, namespace: str, consumers: str, seen: Watcher, revisions: int) -> None:
     for pod in _listed(client, Pod, namespace, seen):
         _see_pod(pod, consumers, seen)
     for kind, found in (
@@ -94,13 +94,13 @@ def _look_at(client: Client, namespace: str, consumers: str, seen: Sighting, rev
         _see_spec(each.spec.jobTemplate.spec.template.spec, _consumer(consumers, each, "cronjob"), seen, {})
 
 
-def _listed(client: Client, kind: Any, namespace: str, seen: Sighting) -> Iterator[Any]:
+def _listed(client: Client, kind: Any, namespace: str, seen: Watcher) -> Iterator[Any]:
     """Everything of a kind, page by page; what went wrong is noted, and what came before it counts."""
     try:
         yield from client.list(kind, namespace=namespace, chunk_size=PAGE)
     except (ApiError, ConfigError, httpx2.HTTPError) as error:
         where = "any namespace" if namespace == EVERY_NAMESPACE else f"namespace {namespace}"
-        seen.problems.append(f"{kind.__name__} in {where}: {error}")
+        seen.miss(f"{kind.__name__} in {where}", error)
 
 
 def _latest(found: Iterable[Any], revisions: int) -> list[Any]:
@@ -123,7 +123,7 @@ def _revision(of: Any) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _see_pod(pod: Any, consumers: str, seen: Sighting) -> None:
+def _see_pod(pod: Any, consumers: str, seen: Watcher) -> None:
     status = pod.status
     if status is not None and status.phase in _ENDED:
         return
@@ -139,7 +139,7 @@ def _see_pod(pod: Any, consumers: str, seen: Sighting) -> None:
     _see_spec(pod.spec, _consumer(consumers, pod), seen, running)
 
 
-def _see_spec(spec: Any, consumer: str, seen: Sighting, running: dict[str, str]) -> None:
+def _see_spec(spec: Any, consumer: str, seen: Watcher, running: dict[str, str]) -> None:
     """Note the images of containers of all sorts, and those that are mounted as volumes.
 
     Args:

@@ -9,14 +9,14 @@ One image to a line, and after it, if one likes, what uses it::
 import urllib.request
 from pathlib import Path
 
-from careen.pins.sighting import Sighting
+from careen.pins.sighting import Watcher
 
 MOST_BYTES = 16 * 1024 * 1024
 TIMEOUT = 30
 """Seconds that an address may take to answer."""
 
 
-def look(where: str, consumer: str, seen: Sighting) -> None:
+def look(where: str, consumer: str, seen: Watcher) -> None:
     """Read a list.
 
     Args:
@@ -27,12 +27,12 @@ def look(where: str, consumer: str, seen: Sighting) -> None:
     try:
         text = _read(where)
     except (OSError, ValueError) as error:  # no such file or host, a refusal, not UTF-8
-        seen.problems.append(f"{where}: {error}")
+        seen.miss(where, error)
         return
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.partition("#")[0].split()
         if len(words) > 2:
-            seen.problems.append(f"{where}, line {number}: an image and who uses it, not {len(words)} words")
+            seen.miss(f"{where}, line {number}", f"an image and who uses it, not {len(words)} words")
         elif words:
             seen.see(words[0], words[1] if len(words) > 1 else consumer)
 

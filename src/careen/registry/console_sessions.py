@@ -19,6 +19,7 @@ from careen.registry import access
 from careen.registry.access import Circumstances, Principal
 from careen.registry.identities import PrincipalRow
 from careen.registry.registry import Registry, Transaction
+from careen.registry.trouble import trouble
 
 LASTS = 12 * HOUR
 """How long a session lasts, as in the AWS console."""
@@ -118,9 +119,14 @@ def _holder(tx: Transaction, registry: Registry, session: SessionRow) -> Princip
 
 
 async def note_use(registry: Registry, session: SessionRow, security_now: Instant) -> None:
-    """Note that a session is in use, if that was not done lately."""
-    if security_now - session.used_at >= NOTED_EVERY:
+    """Note that a session is in use, if that was not done lately. On a full disk it is not: pages can still be read."""
+    if security_now - session.used_at < NOTED_EVERY:
+        return
+    try:
         await registry.write(_touch, session.secret_hash, security_now)
+    except Exception as error:
+        if trouble(error) is None:
+            raise
 
 
 def _touch(tx: Transaction, secret_hash: str, now: Instant) -> None:
@@ -179,6 +185,8 @@ def begin_by_link(tx: Transaction, registry: Registry, secret: str, asked: Circu
         return None
     console_sessions.delete_link(tx.rows, _hash(secret))
     user = None if found[0] is None else principals.by_id(tx.rows, found[0])
+    if user is None and found[0] is not None:  # never: nobody must become the account itself
+        return None
     return begin(tx, registry, user, Method.LINK, asked)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from careen.clock import Instant
 from careen.db import events as event_rows
 from careen.db import images, repositories, webhooks
 from careen.db.events import EventRow
@@ -131,9 +132,11 @@ def page(
     repository: str | None = None,
     detail_types: Sequence[str] = (),
     actions: Sequence[str] = (),
+    start: Instant | None = None,
+    end: Instant | None = None,
 ) -> list[Stamped]:
-    """Up to ``limit`` events below a sequence number, the latest first."""
-    found = event_rows.before(tx.rows, before, limit, repository, detail_types, actions)
+    """Up to ``limit`` events below a sequence number and between two instants, the latest first."""
+    found = event_rows.before(tx.rows, before, limit, repository, detail_types, actions, start, end)
     return [stamped(row) for row in found]
 
 

@@ -14,7 +14,7 @@ RETRY = 30 * SECOND
 MAX_RETRY = HOUR
 """The longest wait after a failure."""
 
-RECURRING = ("collect", "events", "lifecycle-round", "pins", "scrub", "sweep")
+RECURRING = ("collect", "events", "lifecycle-round", "measure", "pins", "scrub", "summarize", "sweep")
 
 
 def backoff(failures: int) -> Instant:
@@ -45,6 +45,7 @@ def _longest(tx: Transaction, kind: str) -> Instant:
     every = {
         "collect": tx.limits.collect_every,
         "lifecycle-round": tx.limits.lifecycle_every,
+        "measure": tx.limits.measure_every,
         "scrub": tx.limits.scrub_every,
         "sweep": tx.limits.sweep_every,
     }

@@ -36,6 +36,8 @@ class Limits:
     """How often the collector looks for reviews that are due."""
     sweep_every: Instant = DAY
     """How often files without a row and abandoned uploads are looked for."""
+    measure_every: Instant = HOUR
+    """How often what is stored is measured."""
     trash: Instant = 7 * DAY
     """How long a deleted image can be brought back; 0: not at all."""
     has_archive: bool = False

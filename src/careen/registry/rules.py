@@ -84,7 +84,7 @@ def effective_for(tx: Transaction, repository: Repository, text: str | None = No
         careen.lifecycle.policy.InvalidLifecyclePolicy: ``text`` is none.
     """
     own = text or repository.lifecycle_policy
-    default = _default(_by_weight(defaults(tx)), repository.name) if own is None else None
+    default = _default(defaults(tx), repository.name) if own is None else None
     if default is not None:
         own, origin, pattern = default.policy, Origin.DEFAULT, default.pattern
     else:
@@ -94,12 +94,20 @@ def effective_for(tx: Transaction, repository: Repository, text: str | None = No
     )
 
 
-def _default(by_weight: Sequence[tuple[Default, Test]], name: str) -> Default | None:
+def origin_of(name: str, own: str | None, defaults: Sequence[Default]) -> Origin:
+    """Where the policy of a repository comes from that has this one of its own, or none."""
+    if own is not None:
+        return Origin.REPOSITORY
+    return Origin.NONE if _default(defaults, name) is None else Origin.DEFAULT
+
+
+def _default(defaults: Sequence[Default], name: str) -> Default | None:
     """The most specific that matches."""
-    return next((each for each, fits in by_weight if fits(name)), None)
+    return next((each for each, fits in _by_weight(tuple(defaults)) if fits(name)), None)
 
 
-def _by_weight(defaults: Sequence[Default]) -> list[tuple[Default, Test]]:
+@lru_cache(8)
+def _by_weight(defaults: tuple[Default, ...]) -> list[tuple[Default, Test]]:
     """The most specific first: the pattern with the most letters of its own, equal ones by name."""
     ordered = sorted(
         defaults, key=lambda each: (len(each.pattern.replace("*", "")), each.pattern), reverse=True
@@ -230,10 +238,10 @@ def defaults(tx: Transaction) -> list[Default]:
 
 def default_counts(tx: Transaction) -> dict[str, int]:
     """How many repositories each default policy holds for, by its pattern: the repositories without a policy of their own."""
-    by_weight = _by_weight(defaults(tx))
-    counts = {each.pattern: 0 for each, _ in by_weight}
+    known = defaults(tx)
+    counts = {each.pattern: 0 for each in known}
     for name in rule_rows.without_policy(tx.rows):
-        holding = _default(by_weight, name)
+        holding = _default(known, name)
         if holding is not None:
             counts[holding.pattern] += 1
     return counts
@@ -241,7 +249,6 @@ def default_counts(tx: Transaction) -> dict[str, int]:
 
 def repositories_of_default(tx: Transaction, pattern: str, after: str, limit: int) -> list[str]:
     """Up to ``limit`` names, after ``after``, of the repositories that the default policy of a pattern holds for."""
-    by_weight = _by_weight(defaults(tx))
-    names = rule_rows.without_policy(tx.rows, after)
-    found = ((name, _default(by_weight, name)) for name in names)
+    known = defaults(tx)
+    found = ((name, _default(known, name)) for name in rule_rows.without_policy(tx.rows, after))
     return list(islice((name for name, holding in found if holding and holding.pattern == pattern), limit))

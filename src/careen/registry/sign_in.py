@@ -18,6 +18,13 @@ from careen.registry.login_profiles import LoginProfileRow
 from careen.registry.registry import Registry, Transaction
 from careen.registry.sign_in_attempts import Attempt
 
+LINK_IS_OVER = "This link has been used, or is too old. `careen console` prints another."
+
+
+_WRONG = "Failed authentication"
+_UNKNOWN = "No username found in supplied account"
+"""As CloudTrail has them (CloudTrail user guide, "Console sign-in events")."""
+
 
 class SignInRefused(Exception):
     """Somebody who is not let in. The message is for a person."""
@@ -90,12 +97,12 @@ def _begin_by_password(
     asked: Circumstances,
 ) -> str | None:
     """The session; None if the password that was looked at is not the user's any more."""
-    if login_profiles.find(tx, known.name) != known:
+    user = principals.by_id(tx.rows, known.principal_id)
+    if user is None or login_profiles.find(tx, known.name) != known:
         return None
     if replacing is not None:
         login_profiles.replace(tx, known, replacing)
     sign_in_attempts.forgive(tx, attempt, asked.at)
-    user = principals.by_id(tx.rows, known.principal_id)
     return console_sessions.begin(tx, registry, user, Method.PASSWORD, asked)
 
 
@@ -137,6 +144,8 @@ def _begin_by_key(
     if not principal.is_user:
         return console_sessions.begin(tx, registry, None, Method.ACCESS_KEY, asked)
     user = principals.by_unique_id(tx.rows, principal.unique_id)
+    if user is None:  # never: nobody must become the account itself
+        return None
     return console_sessions.begin(tx, registry, user, Method.ACCESS_KEY, asked, access_key_id)
 
 
@@ -153,7 +162,7 @@ async def by_link(registry: Registry, secret: str, asked: Circumstances) -> str:
     begun = await registry.write(console_sessions.begin_by_link, registry, secret, asked)
     if begun is None:
         _record(registry, trail.identity(registry.id, None, None), Method.LINK, asked, _WRONG)
-        raise SignInRefused("This link has been used, or is too old. `careen console` makes another.")
+        raise SignInRefused(LINK_IS_OVER)
     _record(
         registry,
         trail.identity(registry.id, None if holder is None else holder.arn, None),
@@ -168,11 +177,6 @@ def forget(tx: Transaction) -> None:
     now = system_now()
     console_sessions.forget(tx, now)
     sign_in_attempts.forget(tx, now)
-
-
-_WRONG = "Failed authentication"
-_UNKNOWN = "No username found in supplied account"
-"""As CloudTrail has them (CloudTrail user guide, "Console sign-in events")."""
 
 
 def _record_user(

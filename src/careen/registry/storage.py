@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from careen.blobs.store import BlobStore
 from careen.db import images, layers, trash
-from careen.lifecycle.cost import monthly_dollars
+from careen.lifecycle.cost import both_homes_dollars
 from careen.registry import gc
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
@@ -77,8 +77,7 @@ class Storage(NamedTuple):
 
     def monthly_dollars(self, price: float, archive_price: float) -> float:
         """What all of it costs in a month, if a GiB costs so much, and another price in the archive's home."""
-        dear = self.disk_bytes - self.archive_home_bytes
-        return monthly_dollars(dear, price) + monthly_dollars(self.archive_home_bytes, archive_price)
+        return both_homes_dollars(self.disk_bytes, self.archive_home_bytes, price, archive_price)
 
     @property
     def disk_bytes(self) -> int:

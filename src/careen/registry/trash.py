@@ -59,9 +59,19 @@ def describe(tx: Transaction, deletion_id: int) -> Deletion:
     return trash.one(tx.rows, deletion_id)
 
 
-def page(tx: Transaction, repository: str | None, before: int, limit: int) -> list[tuple[Deletion, Instant]]:
-    """Up to ``limit`` images in the trash with the instant of their purge, the latest deletion first."""
-    return trash.page(tx.rows, repository, before, limit)
+def page(
+    tx: Transaction, repository: str | None, run_id: int | None, before: int, limit: int
+) -> list[tuple[Deletion, Instant]]:
+    """Up to ``limit`` images in the trash with the instant of their purge, the latest deletion first.
+
+    Args:
+        tx: the transaction.
+        repository: only what was deleted from it; None: from any.
+        run_id: only what this lifecycle run deleted; None: whoever did.
+        before: below this deletion's id.
+        limit: how many at most.
+    """
+    return trash.page(tx.rows, repository, run_id, before, limit)
 
 
 def history(

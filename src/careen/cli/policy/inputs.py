@@ -11,8 +11,10 @@ from careen.cli.output import fail, print_json
 if TYPE_CHECKING:
     from careen.clock import Instant
     from careen.lifecycle.beyond import Beyond
+    from careen.lifecycle.extension import ExtensionRules
     from careen.lifecycle.image import Image
     from careen.lifecycle.policy import LifecyclePolicy
+    from careen.lifecycle.protection import ProtectionRules
 
 BAD_INPUT = 2
 """The exit status where a policy, images or a time cannot be read."""
@@ -121,13 +123,26 @@ def read_beyond(
     extension: str | None, protection: str | None, repository: str | None, json: bool
 ) -> "Beyond":
     """What stands beside the policy, from files."""
-    from careen.lifecycle import extension as extensions
     from careen.lifecycle import protection as protections
     from careen.lifecycle.beyond import Beyond
 
+    rules, kept = read_documents(extension, protection, json)
+    if repository is None and any(rule.any_repository for rule in kept.rules):
+        reason = "protection rules ask for the repository's name"
+        refuse("InvalidInput", reason, "name it with --repository", json)
+    return Beyond(rules, protections.applicable(kept.rules, repository or ""))
+
+
+def read_documents(
+    extension: str | None, protection: str | None, json: bool
+) -> "tuple[ExtensionRules, ProtectionRules]":
+    """The documents beside a policy, for every repository; without a file, an empty one."""
+    from careen.lifecycle import extension as extensions
+    from careen.lifecycle import protection as protections
+
     try:
         rules = extensions.parse(_text(extension, json)) if extension else extensions.ExtensionRules()
-        kept = protections.parse(_text(protection, json)).rules if protection else ()
+        kept = protections.parse(_text(protection, json)) if protection else protections.ProtectionRules()
     except extensions.InvalidExtensionRules as invalid:
         refuse(
             "InvalidInput", f"{extension} is no extension document: {invalid}", "see docs/beyond-ecr.md", json
@@ -139,10 +154,7 @@ def read_beyond(
             "see docs/beyond-ecr.md",
             json,
         )
-    if repository is None and any(rule.any_repository for rule in kept):
-        reason = "protection rules ask for the repository's name"
-        refuse("InvalidInput", reason, "name it with --repository", json)
-    return Beyond(rules, protections.applicable(kept, repository or ""))
+    return rules, kept
 
 
 def require_repository(repository: str | None, json: bool, **of_files: object) -> str:

@@ -1,0 +1,1 @@
+"""``careen fleet``: one policy across hundreds of repositories, on Amazon ECR or on whatever speaks its API."""

@@ -1,0 +1,190 @@
+"""Carrying out a plan: the policies of many repositories, a few of them first, every one written down before and after.
+
+A plan is for a world: the policies that were there. Before anything is done, every repository is asked for its policy again::
+
+    it is                   and the journal says            then it is
+    what the plan found     anything                        to do
+    what the plan wishes    that we put it, or began to     done
+    what the plan wishes    nothing                         there already: not ours, and not rolled back
+    anything else           anything                        changed, and the plan is not carried out
+
+So whoever applies a plan again after an interruption, however hard, goes on where it ended.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from careen.clock import Instant
+from careen.fleet import journal as journals
+from careen.fleet import listing
+from careen.fleet.clean import failure
+from careen.fleet.errors import Conflict, FleetError, Refused
+from careen.fleet.journal import Failure, Head, Journal, PutPolicy, Written
+from careen.fleet.plan import Change, Plan
+from careen.fleet.targets import Fleet
+from careen.fleet.together import together
+
+COMMAND = "apply"
+GONE = "RepositoryNotFoundException"
+
+
+class State(Enum):
+    """How a repository stands to its change."""
+
+    TO_DO = "to do"
+    DONE = "done"
+    THERE = "there already"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A repository, looked at now."""
+
+    change: Change
+    state: State
+    now: str | None = None
+    """The text of its policy; None if it has none, or nobody knows."""
+    why: Failure | None = None
+    """Why it is unknown, or gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of one change."""
+
+    change: Change
+    failure: Failure | None = None
+
+
+def require_accounts(fleet: Fleet, plan: Plan) -> None:
+    """Refuse credentials that do not lead to all registries of a plan.
+
+    Raises:
+        Conflict: they lead elsewhere.
+    """
+    missing = sorted({each.account for each in plan.changes} - {each.account for each in fleet.targets})
+    if missing:
+        there = ", ".join(sorted({each.account for each in fleet.targets}))
+        raise Conflict(
+            f"the plan is for account {', '.join(missing)}, and the credentials lead to {there}",
+            "--profile, --role or --role-name",
+        )
+
+
+def objections(plan: Plan) -> Sequence[str]:
+    """What of a plan somebody must have looked at: images in use that go, limits that are exceeded."""
+    found = []
+    in_use = [each for change in plan.changes for each in change.in_use]
+    if in_use:
+        found.append(f"{len(in_use):,} images in use would go; first {in_use[0].digest}: {in_use[0].reason}")
+    found += [f"{change.name}: {breach.sentence}" for change in plan.changes for breach in change.breaches]
+    return found
+
+
+def unfinished(folder: Path, plan_hash: str) -> tuple[Path, Written] | None:
+    """The journal of an earlier run of the same plan that did not come to its end; the latest, if there are several.
+
+    Raises:
+        BadInput: a journal cannot be read.
+    """
+    for path in sorted(folder.glob(f"{_name(plan_hash)}-*.jsonl"), reverse=True):
+        written = journals.read(path)
+        if not written.is_ended and written.head.about.get("plan") == plan_hash:
+            return path, written
+    return None
+
+
+def open_journal(folder: Path, plan_hash: str, now: Instant) -> Journal:
+    """The journal of a plan: the one that is not finished, or a new one.
+
+    Raises:
+        FleetError: it cannot be written.
+    """
+    begun = unfinished(folder, plan_hash)
+    if begun is not None:
+        return journals.resume(*begun)
+    path = journals.new_path(folder, _name(plan_hash), now)
+    return journals.begin(path, Head(COMMAND, now, {"plan": plan_hash}))
+
+
+def _name(plan_hash: str) -> str:
+    return f"{COMMAND}-{plan_hash.partition(':')[2][:12]}"
+
+
+def look(fleet: Fleet, changes: Sequence[Change], written: Written | None = None) -> Sequence[Look]:
+    """Ask every repository how it stands.
+
+    Args:
+        fleet: the ways to them.
+        changes: of a plan.
+        written: the journal of an earlier run.
+
+    Returns:
+        In the order of the changes.
+    """
+    ours = {
+        (deed.account, deed.region, deed.repository): number
+        for number, deed in (written.deeds.items() if written else ())
+    }
+    failed = {
+        number for number, outcome in (written.outcomes.items() if written else ()) if outcome.is_undone
+    }
+
+    def ask(change: Change) -> Look:
+        begun = ours.get((change.account, change.region, change.name))
+        return _look(fleet, change, is_ours=begun is not None and begun not in failed)
+
+    order = {change.arn: place for place, change in enumerate(changes)}
+    return sorted(together(ask, changes), key=lambda each: order[each.change.arn])
+
+
+def _look(fleet: Fleet, change: Change, *, is_ours: bool) -> Look:
+    try:
+        now = listing.policy(fleet.client(change.target, "ecr"), change.name)
+    except Refused as error:
+        state = State.CHANGED if error.code == GONE else State.UNKNOWN
+        return Look(change, state, why=failure(error))
+    except FleetError as error:
+        return Look(change, State.UNKNOWN, why=failure(error))
+    if listing.fulfils(now, change.becomes):
+        return Look(change, State.DONE if is_ours else State.THERE, now)
+    if listing.is_same_policy(now, change.was):
+        return Look(change, State.TO_DO, now)
+    return Look(change, State.CHANGED, now)
+
+
+def in_order(looks: Sequence[Look], canary: int) -> tuple[Sequence[Change], Sequence[Change]]:
+    """What is to do: first the few by which one sees whether all is well, those of which the least goes; then the others."""
+    left = [each.change for each in looks if each.state is State.TO_DO]
+    first = {each.arn for each in sorted(left, key=lambda change: len(change.going))[:canary]}
+    return [each for each in left if each.arn in first], [each for each in left if each.arn not in first]
+
+
+def put(fleet: Fleet, journal: Journal, changes: Sequence[Change]) -> Iterator[Applied]:
+    """Give repositories the policies that a plan wishes for them.
+
+    Args:
+        fleet: the ways to them.
+        journal: where each is written before it is done, with the policy that was there.
+        changes: of a plan, of repositories that were just looked at.
+
+    Yields:
+        What came of each, as it is done.
+    """
+
+    def do(change: Change) -> Applied:
+        number = journal.doing(change.target, change.name, PutPolicy(change.was, change.becomes))
+        try:
+            listing.put_policy(fleet.client(change.target, "ecr"), change.name, change.becomes)
+        except FleetError as error:
+            failed = failure(error)
+            journal.done(number, failed)
+            return Applied(change, failed)
+        journal.done(number)
+        return Applied(change)
+
+    yield from together(do, changes)
