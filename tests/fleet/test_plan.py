@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from careen.fleet import inventory, plan, planning, wishes
@@ -27,7 +27,8 @@ def planned(
 ) -> dict[str, Change | Unchanged]:
     """What comes of wishes, by repository."""
     made = planning.plan(written(tmp_path / "inventory", found), wanted)
-    return {each.name: each for each in (*made.changes, *made.unchanged)}
+    decided: list[Change | Unchanged] = [*made.changes, *made.unchanged]
+    return {each.name: each for each in decided}
 
 
 def change(of: Change | Unchanged) -> Change:
@@ -195,6 +196,7 @@ def test_sums(tmp_path_factory: pytest.TempPathFactory, found: list[Scanned], te
         assert each.month.dollars == pytest.approx(monthly_dollars(each.month.freed))
 
 
+@settings(max_examples=30)
 @given(fleets())
 def test_a_plan_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, found: list[Scanned]

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from careen.cli.fleet.options import ANYWHERE, AS_CONFIGURED, HERE, Access, Files, Json, Where, refusing
+from careen.cli.fleet.rows import lines
 from careen.cli.output import plural, print_json
 
 if TYPE_CHECKING:
@@ -159,11 +160,10 @@ def _print(made: "Plan", file: Path, comparison: "Comparison | None", *, details
     _breaches(out, made, details=details)
     _findings(out, made)
     _unchanged(out, made, details=details)
-    if details:
-        for change in made.changes:
-            _change(out, change)
-    else:
+    if not details:
         _biggest(out, made)
+    for change in made.changes if details else ():
+        _change(out, change)
     if comparison is not None:
         _disagreements(out, comparison)
     out.print(f"\n{file}: plan {made.hash}", soft_wrap=True)
@@ -300,29 +300,26 @@ def _unchanged(out: "Console", made: "Plan", *, details: bool) -> None:
 
 
 def _biggest(out: "Console", made: "Plan") -> None:
-    from careen.cli.policy.tables import dollars, grid, size
+    from careen.cli.policy.tables import dollars, size
 
     biggest = sorted(made.changes, key=lambda each: (-each.month.freed, -each.month.expired, each.arn))
     if not biggest:
         return
     out.print("\nmost first:")
-    table = grid(header=True)
-    table.add_column("repository", overflow="fold")
-    table.add_column("policy", no_wrap=True)
-    for name in ("images", "now", "30 days", "freed", "a month"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for each in biggest[:LISTED]:
-        about = "" if each.is_exact else "≤ "
-        table.add_row(
-            _name(each),
-            "new" if each.was is None else made.wishes[each.wish].mode.value.replace("-", " "),
-            f"{each.images:,}",
+    rows = [
+        (
             f"{each.now.expired + each.now.archived:,}",
             f"{each.month.expired + each.month.archived:,}",
-            f"{about}{size(each.month.freed)}",
-            f"{about}{dollars(each.month.dollars)}",
+            f"{each.images:,}",
+            f"{'' if each.is_exact else '≤ '}{size(each.month.freed)}",
+            f"{'' if each.is_exact else '≤ '}{dollars(each.month.dollars)}",
+            "new" if each.was is None else f"{made.wishes[each.wish].mode}d",
+            _name(each),
         )
-    out.print(table)
+        for each in biggest[:LISTED]
+    ]
+    for line in lines(("now", "30 days", "of", "freed", "a month", "policy", "repository"), rows):
+        out.print(line, soft_wrap=True)
     _more(out, len(biggest), details=False)
 
 
