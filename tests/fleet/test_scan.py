@@ -1,6 +1,9 @@
 """Scans of Amazon's cloud: what is there, what runs, what is denied, and going on after a break."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from careen.fleet.targets import Ways
 from careen.fleet.throttle import Throttle
 from careen.oci.digest import digest_of
 from tests.fleet.amazon import ACCOUNT, REGION, Amazon, push, repository
+from tests.server import clean_environment
 
 KEEP = json.dumps(
     {
@@ -32,6 +36,9 @@ KEEP = json.dumps(
         ]
     }
 )
+Scan = Callable[..., Outcome]
+Found = Callable[[], dict[str, Scanned]]
+
 HERE = Target(ACCOUNT, REGION)
 
 
@@ -91,9 +98,6 @@ def found(tmp_path: Path) -> Callable[[], dict[str, Scanned]]:
 def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two tries botocore sleeps between tries by itself: not here."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-
-
-Scan, Found = Callable[..., Outcome], Callable[[], dict[str, Scanned]]
 
 
 def test_everything_that_is_there(amazon: Amazon, scan: Scan, found: Found) -> None:
@@ -259,6 +263,20 @@ DENIED: dict[str, tuple[str, Callable[[Scanned], bool]]] = {
 }
 
 
+def test_a_fleet_of_more_registries_than_clients(
+    amazon: Amazon, scan: Scan, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is read whole: clients are made again."""
+    monkeypatch.setattr(targets, "MOST_CLIENTS", 2)
+    regions = ("eu-west-1", "eu-west-2", "us-east-1", "us-west-2")
+    for region in regions:
+        for number in range(2):
+            repository(amazon.boto("ecr", region), f"{region}-{number}", "v1")
+    outcome = scan(regions=regions, feeds=())
+    assert (outcome.complete.repositories, outcome.complete.images, outcome.refusals) == (8, 8, [])
+    assert len(found()) == 8
+
+
 @pytest.mark.parametrize("case", DENIED)
 def test_what_is_denied_of_a_repository(amazon: Amazon, scan: Scan, found: Found, case: str) -> None:
     """Is named with its permission, and the rest of it is read, and all of the others."""
@@ -366,6 +384,33 @@ def test_a_scan_that_is_broken_off(amazon: Amazon, scan: Scan, found: Found, tmp
     assert amazon.asked["ecr:DescribeImages"] == 35
     assert len(found()) == outcome.complete.repositories == outcome.complete.images == 40
     assert not part.exists()
+
+
+def test_a_scan_that_is_killed(amazon: Amazon, tmp_path: Path) -> None:
+    """Has kept what it had read; run again it goes on, and what it says is as if nothing had been."""
+    ecr = amazon.boto("ecr")
+    for number in range(40):
+        repository(ecr, f"r{number}", "v1")
+    command = [sys.executable, "-m", "careen", "fleet", "scan", "--in-use", "none", "--json"]
+    environment = clean_environment() | amazon.environment()
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as killed:
+
+        def kill(*_: str) -> None:
+            if amazon.asked["ecr:DescribeImages"] == 30:
+                killed.kill()
+
+        amazon.rule = kill
+        assert killed.wait(60) == -signal.SIGKILL
+    amazon.rule = lambda *_: None
+    assert not (tmp_path / "careen-fleet" / "inventory.jsonl.gz").exists()
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=120
+    )
+    said = json.loads(done.stdout)
+    assert 0 < said["resumed"] <= 30
+    assert (said["repositories"], said["images"], said["refusals"]) == (40, 40, [])
+    names = [each.repository.name for each in inventory.read(tmp_path / said["inventory"]).scanned()]
+    assert sorted(names) == sorted(f"r{number}" for number in range(40))
 
 
 OTHERWISE: dict[str, dict[str, Any]] = {

@@ -239,9 +239,12 @@ def _look(scan: _Scan, begun: inventory.Begun | None) -> tuple[list[_Listed], li
     return listed, seen
 
 
+def _ecr(scan: _Scan, target: Target) -> Any:
+    return scan.fleet.client(target, "ecr", images.read_quickly)
+
+
 def _list(scan: _Scan, target: Target) -> list[_Listed]:
-    ecr = scan.fleet.client(target, "ecr")
-    images.read_quickly(ecr)
+    ecr = _ecr(scan, target)
     found = [
         _Listed(target, _described(target, each))
         for page in clients.pages(ecr, "describe_repositories", PaginationConfig={"PageSize": 1000})
@@ -298,7 +301,7 @@ def _repository(scan: _Scan, listed: _Listed) -> Scanned | None:
         FleetError: it cannot be read now, and may be later.
     """
     target, repository = listed.target, listed.repository
-    ecr = scan.fleet.client(target, "ecr")
+    ecr = _ecr(scan, target)
     refusals: list[Refusal] = []
 
     def tried(ask: Callable[[], _VALUE], absent: str = "") -> tuple[_VALUE | None, bool]:
@@ -380,7 +383,7 @@ def _contents(
         )
         refusals.append(Refusal(reason, target.account, target.region, repository))
         return found
-    read = images.contents(scan.fleet.client(target, "ecr"), repository, missing)
+    read = images.contents(_ecr(scan, target), repository, missing)
     scan.manifests.remember(read)
     return found | read
 
@@ -392,9 +395,7 @@ def _is_excluded(scan: _Scan, target: Target) -> bool:
     try:
         while True:
             # botocore has no paginator for this.
-            answer = clients.call(
-                scan.fleet.client(target, "ecr"), "list_pull_time_update_exclusions", **token
-            )
+            answer = clients.call(_ecr(scan, target), "list_pull_time_update_exclusions", **token)
             if principal in map(_without_path, answer.get("pullTimeUpdateExclusions", ())):
                 return True
             if not answer.get("nextToken"):
