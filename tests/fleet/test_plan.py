@@ -141,6 +141,10 @@ def test_images_that_could_not_be_listed(tmp_path: Path) -> None:
     made = planned(tmp_path, Wish("w", UNTAGGED), found=[Scanned(repository("a"), [], is_whole=False)])["a"]
     assert isinstance(made, Unchanged)
     assert made.why is Why.IMAGES_UNKNOWN
+    has_it = Scanned(repository("a", policy=UNTAGGED), [], is_whole=False)
+    kept = planned(tmp_path, Wish("w", UNTAGGED), found=[has_it])["a"]
+    assert isinstance(kept, Unchanged)
+    assert kept.why is Why.AS_WISHED  # which takes no look at images
 
 
 def test_policies_that_cannot_be_merged(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """`careen fleet report` and `careen fleet plan`, as people run them: on an inventory, and beside a registry's own previews."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from careen.fleet import plan as plans
+from careen.fleet import previews
 from tests.ecrapi.client import push
 from tests.fleet.conftest import Run
 from tests.fleet.small import UNTAGGED, fleet, policy, repository, rule, written
-from tests.images import image
+from tests.images import artifact, image, index
 from tests.server import REGION, REGISTRY_ID, Server
 
 
@@ -132,15 +135,35 @@ def app(server: Server, name: str, run: Run, tmp_path: Path) -> str:
 
 
 def test_a_plan_beside_the_registrys_previews(server: Server, run: Run, app: str) -> None:
-    """Both say the same, of images that came after the scan, too; the policy that is there is not touched."""
-    push(server.boto(), app, image(f"{app}-late", size=500), "v4")
+    """Both say the same, of what came after the scan, too: an index, what it lists, what refers to it; no policy is put."""
+    ecr = server.boto()
+    children = [image(f"{app}-{each}", size=500) for each in ("arm64", "amd64")]
+    built = index(*children)
+    for each in children:
+        push(ecr, app, each)
+    push(ecr, app, built, "v4")
+    push(ecr, app, artifact("application/spdx+json", built))
     done = run("plan", "--policy", "two.json", "--compare-with-aws", "--json", **server.aws_environment())
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads(done.stdout)
     assert [each["tags"] for each in document["changes"][0]["going"]] == [["v1"], ["v2"]]
     assert document["comparison"] == {"compared": 1, "disagreements": [], "refusals": []}
-    with pytest.raises(server.boto().exceptions.LifecyclePolicyNotFoundException):
-        server.boto().get_lifecycle_policy(repositoryName=app)
+    with pytest.raises(ecr.exceptions.LifecyclePolicyNotFoundException):
+        ecr.get_lifecycle_policy(repositoryName=app)
+
+
+def test_previews_of_several_at_once(server: Server, app: str) -> None:
+    """A repository has one preview. Who asks for another than somebody else does still gets the answer to what was asked."""
+    clients = [server.boto() for _ in range(3)]
+
+    def taken(keep: int) -> int:
+        text = policy(rule(1, count=keep))
+        return len(
+            previews.preview(clients[keep - 1], app, text, lambda seconds: time.sleep(min(seconds, 0.2)))
+        )
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(taken, [1, 2, 3])) == [3, 2, 1]
 
 
 def test_a_registry_that_decides_otherwise(server: Server, run: Run, app: str) -> None:

@@ -108,6 +108,8 @@ def _compare(made: "Plan", files: Files, access: Access) -> "Comparison":
     from careen.fleet import inventory as inventories
     from careen.fleet import previews
 
+    if not made.changes:
+        return previews.Comparison(0, (), ())
     fleet = access.enter(previews.targets_of(made))
     with shown() as progress:
         return previews.compare(
