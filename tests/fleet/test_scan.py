@@ -13,7 +13,7 @@ import pytest
 from careen.clock import DAY, Instant, system_now
 from careen.fleet import inventory, targets
 from careen.fleet import scan as scanning
-from careen.fleet.errors import Denied, FleetError, Refused
+from careen.fleet.errors import BadInput, Denied, FleetError, Refused
 from careen.fleet.inventory import Scanned, Target
 from careen.fleet.permissions import PERMISSIONS
 from careen.fleet.progress import Progress
@@ -256,7 +256,7 @@ DENIED: dict[str, tuple[str, Callable[[Scanned], bool]]] = {
     "tags": ("ecr:ListTagsForResource", lambda each: each.repository.tags is None and each.is_whole),
     "the policy": (
         "ecr:GetLifecyclePolicy",
-        lambda each: not each.repository.is_policy_known and each.is_whole,
+        lambda each: not each.repository.is_policy_known and each.is_whole and each.images[0].blobs is None,
     ),
     "images": ("ecr:DescribeImages", lambda each: not each.is_whole and not each.images),
     "manifests": ("ecr:BatchGetImage", lambda each: each.is_whole and each.images[0].blobs is None),
@@ -286,7 +286,9 @@ def test_what_is_denied_of_a_repository(amazon: Amazon, scan: Scan, found: Found
         repository(ecr, name, "v1")
     amazon.deny(operation, about="shut")
     outcome = scan(feeds=())
-    [refused] = outcome.refusals
+    refused, *others = outcome.refusals
+    # Of a policy that cannot be read nobody knows whether it counts pulls.
+    assert ["count pulls" in each.reason for each in others] == [True] * (case == "the policy")
     assert (refused.permission, refused.repository, refused.account, refused.region) == (
         operation,
         "shut",
@@ -294,7 +296,7 @@ def test_what_is_denied_of_a_repository(amazon: Amazon, scan: Scan, found: Found
         REGION,
     )
     assert is_right(found()["shut"])
-    assert found()["shut"].refusals == (refused,)
+    assert found()["shut"].refusals == (refused, *others)
     assert not is_right(found()["open"])
     assert found()["open"].is_whole
 
@@ -312,6 +314,20 @@ def test_a_region_that_is_denied(amazon: Amazon, scan: Scan, found: Found, tmp_p
     amazon.deny("ecr:DescribeRepositories")
     with pytest.raises(Denied):
         scan(feeds=())
+
+
+def test_a_region_that_is_not_enabled(amazon: Amazon, scan: Scan) -> None:
+    """Is none of those that a pattern means; named, it is a refusal."""
+    repository(amazon.boto("ecr"), "aa", "v1")
+    amazon.rule = lambda operation, region, _: (
+        "UnrecognizedClientException" if operation.startswith("ecr:") and region == "eu-central-2" else None
+    )
+    outcome = scan(regions=("eu-central-*",), feeds=())
+    assert (outcome.complete.repositories, outcome.refusals) == (1, [])
+    outcome = scan(regions=("eu-central-1", "eu-central-2"), feeds=())
+    assert [each.region for each in outcome.refusals] == ["eu-central-2"]
+    with pytest.raises(Refused, match="UnrecognizedClientException"):
+        scan(regions=("eu-central-2",), feeds=())
 
 
 def test_a_feed_that_is_denied(amazon: Amazon, scan: Scan, found: Found) -> None:
@@ -354,6 +370,35 @@ def test_selectors(amazon: Amazon, scan: Scan, found: Found) -> None:
     scan(repositories=("team-a/*",), tags=("owner=x",), feeds=())
     assert list(found()) == ["team-a/web"]
     assert (amazon.asked["ecr:ListTagsForResource"], amazon.asked["ecr:DescribeImages"]) == (2, 1)
+
+
+@pytest.mark.parametrize("tags", [("owner=x",), ("!owner=x",)])
+def test_selectors_by_tags_that_are_denied(
+    amazon: Amazon, scan: Scan, found: Found, tags: tuple[str, ...]
+) -> None:
+    """Nobody knows whether a repository is meant: it is named, nothing of it is read, and no selector by tag has it."""
+    repository(amazon.boto("ecr"), "shut", "v1", owner="x")
+    amazon.deny("ecr:ListTagsForResource")
+    outcome = scan(tags=tags, feeds=())
+    assert [each.permission for each in outcome.refusals] == ["ecr:ListTagsForResource"]
+    assert (found()["shut"].images, found()["shut"].is_whole) == ((), False)
+    assert amazon.asked["ecr:DescribeImages"] == 0
+
+
+def test_two_scans_at_the_same_time(amazon: Amazon, scan: Scan, tmp_path: Path) -> None:
+    """Of one inventory are refused; the first is not disturbed."""
+    repository(amazon.boto("ecr"), "aa", "v1")
+    second: list[str] = []
+
+    def meanwhile(standing: Any) -> None:
+        if standing.what == "repositories" and not second:
+            with pytest.raises(BadInput) as refused:
+                scan(feeds=())
+            second.append(refused.value.message)
+
+    outcome = scan(feeds=(), show=meanwhile)
+    assert second == [f"another scan writes {tmp_path / 'state' / 'inventory.part'}"]
+    assert outcome.complete.images == 1
 
 
 class Stopped(Exception):
@@ -416,6 +461,7 @@ def test_a_scan_that_is_killed(amazon: Amazon, tmp_path: Path) -> None:
 OTHERWISE: dict[str, dict[str, Any]] = {
     "another selection": {"repositories": ("r*",)},
     "without layers": {"has_layers": False},
+    "what runs somewhere else": {"feeds": ("ecs",)},
     "too late": {"now": system_now() + 2 * DAY},
     "somebody says so": {"starts_again": True},
 }
@@ -434,7 +480,7 @@ def test_what_is_not_gone_on_with(amazon: Amazon, scan: Scan, case: str) -> None
 
     with pytest.raises(Stopped):
         scan(feeds=(), show=stop)
-    outcome = scan(feeds=(), **OTHERWISE[case])
+    outcome = scan(**({"feeds": ()} | OTHERWISE[case]))
     assert (outcome.resumed, outcome.complete.repositories) == (0, 3)
 
 
