@@ -164,10 +164,10 @@ def _savings(out: "Console", made: "Report") -> None:
     from careen.cli.policy.tables import dollars, size
     from careen.fleet import wording
 
-    saves = made.saves
+    saves, at_most = made.saves, "" if made.is_saving_exact else "≤ "
     out.print(
-        f"\n{made.saving.name}, merged into what is there, would save {dollars(saves.dollars)} a month now"
-        f" ({plural(saves.expired, 'image')}, {size(saves.freed)}):",
+        f"\n{made.saving.name}, merged into what is there, would save {at_most}{dollars(saves.dollars)} a month now"
+        f" ({plural(saves.expired, 'image')}, {at_most}{size(saves.freed)}):",
         soft_wrap=True,
     )
     for rule in made.saving.rules.rules:
