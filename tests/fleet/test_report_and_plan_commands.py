@@ -57,7 +57,7 @@ def test_a_plan(run: Run, inventory: Path) -> None:
     done = run("plan", "--policy", "untagged.json", "--mode", "merge", "--repository", "!team-a/web")
     assert done.returncode == 3, done.stdout + done.stderr
     made = plans.read(inventory / "careen-fleet" / "plan.jsonl.gz")
-    assert "2 repositories change, 1 keeps what they have" in done.stdout
+    assert "2 repositories change, 1 keeps what it has" in done.stdout
     assert f"careen-fleet/plan.jsonl.gz: plan {made.hash}" in done.stdout
     assert "123456789012/eu-central-1/team-a/api" in done.stdout
     assert "GetLifecyclePolicy: denied" in done.stdout
@@ -199,5 +199,5 @@ def test_a_fleet_with_nothing_to_change(run: Run, inventory: Path) -> None:
     written(inventory / "careen-fleet" / "inventory.jsonl.gz", [type(found[0])(mine, found[0].images)])
     done = run("plan", "--policy", "untagged.json")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 repositories change, 1 keeps what they have" in done.stdout
-    assert "kept: 1 have it already" in done.stdout
+    assert "0 repositories change, 1 keeps what it has" in done.stdout
+    assert "kept: 1 has it already" in done.stdout

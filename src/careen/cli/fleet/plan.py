@@ -93,11 +93,11 @@ def _wishes(policy: Path | None, mode: str, file: Path | None) -> "Sequence[Wish
     from careen.fleet import wishes
     from careen.fleet.errors import BadInput
 
-    if (policy is None) == (file is None):
-        raise BadInput("a plan is for one policy, or for a file of wishes", "--policy FILE, or --wishes FILE")
-    if policy is not None:
+    if policy is not None and file is None:
         return (wishes.from_policy(policy, wishes.Mode(mode)),)
-    if file is None or mode != "replace":
+    if policy is not None or file is None:
+        raise BadInput("a plan is for one policy, or for a file of wishes", "--policy FILE, or --wishes FILE")
+    if mode != "replace":
         raise BadInput("in a file of wishes each has its own mode", 'mode = "merge"')
     return wishes.from_file(file)
 
@@ -177,11 +177,11 @@ def _totals(out: "Console", made: "Plan") -> None:
     from careen.cli.policy.tables import grid
     from careen.fleet.plan import summed
 
-    changed = len(made.changes)
+    changed, kept = len(made.changes), len(made.unchanged)
     out.print(
         f"{changed:,} {'repository changes' if changed == 1 else 'repositories change'},"
-        f" {len(made.unchanged):,} {'keeps' if len(made.unchanged) == 1 else 'keep'} what they have"
-        + (f", {made.unwished:,} are in no wish" if made.unwished else "")
+        f" {kept:,} {'keeps what it has' if kept == 1 else 'keep what they have'}"
+        + (f", {made.unwished:,} {'is' if made.unwished == 1 else 'are'} in no wish" if made.unwished else "")
     )
     if not changed:
         return
@@ -281,12 +281,16 @@ def _findings(out: "Console", made: "Plan") -> None:
 
 
 _WHY = {
-    "AS_WISHED": "have it already",
-    "HAS_POLICY": "have a policy, which stays",
-    "POLICY_UNKNOWN": "have a policy, or none: it could not be read",
-    "IMAGES_UNKNOWN": "have images that could not be listed",
-    "CANNOT_MERGE": "have a policy that this cannot be merged into",
+    "AS_WISHED": ("has it already", "have it already"),
+    "HAS_POLICY": ("has a policy, which stays", "have policies, which stay"),
+    "POLICY_UNKNOWN": (
+        "has a policy or none: it could not be read",
+        "have policies or none: they could not be read",
+    ),
+    "IMAGES_UNKNOWN": ("has images that could not be listed", "have images that could not be listed"),
+    "CANNOT_MERGE": ("has a policy that cannot be merged", "have policies that cannot be merged"),
 }
+"""Why one repository keeps what it has, and why several do."""
 
 
 def _unchanged(out: "Console", made: "Plan", *, details: bool) -> None:
@@ -294,11 +298,16 @@ def _unchanged(out: "Console", made: "Plan", *, details: bool) -> None:
 
     for why in Why:
         those = [each for each in made.unchanged if each.why is why]
-        if those:
-            out.print(f"{'' if why in FAULTS else 'kept: '}{len(those):,} {_WHY[why]}")
-        for each in those if why in FAULTS else ():
-            if details or len(those) <= LISTED:
+        if not those:
+            continue
+        one, several = _WHY[why]
+        out.print(
+            f"{'not planned' if why in FAULTS else 'kept'}: {len(those):,} {one if len(those) == 1 else several}"
+        )
+        if why in FAULTS:
+            for each in those[: None if details else LISTED]:
                 out.print(f"  {each.account}/{each.region}/{each.name}: {each.detail}", soft_wrap=True)
+            _more(out, len(those), details=details)
 
 
 def _biggest(out: "Console", made: "Plan") -> None:
