@@ -281,7 +281,7 @@ def _ecr(scan: _Scan, target: Target) -> Any:
 def _list(scan: _Scan, target: Target) -> list[_Listed]:
     ecr = _ecr(scan, target)
     found = [
-        _Listed(target, _described(target, each))
+        _Listed(target, described(target, each))
         for page in clients.pages(ecr, "describe_repositories", PaginationConfig={"PageSize": 1000})
         for each in page["repositories"]
         if scan.asked.selection.has_repository(each["repositoryName"])
@@ -290,7 +290,8 @@ def _list(scan: _Scan, target: Target) -> list[_Listed]:
     return found
 
 
-def _described(target: Target, each: dict[str, Any]) -> Repository:
+def described(target: Target, each: dict[str, Any]) -> Repository:
+    """A repository as DescribeRepositories tells of it."""
     encryption = each.get("encryptionConfiguration", {})
     return Repository(
         target.account,
@@ -352,7 +353,7 @@ def _repository(scan: _Scan, listed: _Listed) -> Scanned | None:
             return None, False
 
     try:
-        tags, are_tags_known = tried(lambda: _tags(ecr, repository.arn))
+        tags, are_tags_known = tried(lambda: tags_of(ecr, repository.arn))
         if scan.asked.selection.tags and not are_tags_known:
             # Nobody knows whether it is meant. It is in the inventory with what is missing, and nothing is decided of it.
             return Scanned(repository, (), refusals=refusals, is_whole=False)
@@ -383,7 +384,8 @@ def _with(image: Image, content: Content | None) -> Image:
     return msgspec.structs.replace(image, children=content.children, blobs=content.blobs)
 
 
-def _tags(ecr: Any, arn: str) -> dict[str, str]:
+def tags_of(ecr: Any, arn: str) -> dict[str, str]:
+    """The tags of a repository."""
     answer = clients.call(ecr, "list_tags_for_resource", resourceArn=arn)
     return {each["Key"]: each.get("Value", "") for each in answer.get("tags", ())}
 
