@@ -107,7 +107,7 @@ def want(scanned: Scanned, wish: Wish, now: Instant, seen_at: Instant) -> Wanted
         return Wanted(scanned, failures=[Failure(reasons or "not all of its images could be listed")])
     in_use = _in_use(scanned, seen_at)
     failures = [
-        Failure("it is archived: nobody can run it, and no rule keeps it; restore it", digest=image.digest)
+        Failure("it is archived, and no rule keeps what is: restore it", digest=image.digest)
         for image in scanned.images
         if image.digest in in_use and image.status is ImageStatus.ARCHIVED
     ]
