@@ -9,6 +9,7 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal.models import moto_api_backend
 
+from careen.cli.main import app
 from tests.fleet.amazon import ACCOUNT, Amazon, serving
 from tests.server import clean_environment
 
@@ -35,6 +36,23 @@ def amazon(cloud: Amazon, monkeypatch: pytest.MonkeyPatch) -> Amazon:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     return cloud
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The same in this process, where it takes no second to begin; where the fixture ``amazon`` leads, or an environment."""
+    monkeypatch.chdir(tmp_path)
+
+    def fleet(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            app(["fleet", *arguments])
+        said, errors = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said, errors)
+
+    return fleet
 
 
 @pytest.fixture

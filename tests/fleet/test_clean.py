@@ -19,6 +19,7 @@ from careen.lifecycle.blast import Limits
 from careen.lifecycle.evaluate import evaluate
 from careen.lifecycle.policy import LifecyclePolicy
 from careen.lifecycle.rule import ActionType
+from careen.oci.digest import digest_of
 from tests.ecrapi.client import push
 from tests.fleet.amazon import Amazon
 from tests.fleet.amazon import repository as made
@@ -187,19 +188,19 @@ ALL = ("--max-share", "100", "--last-of-family")
 
 
 @pytest.fixture
-def shop(amazon: Amazon, run: Run, tmp_path: Path) -> Any:
+def shop(amazon: Amazon, fleet: Run, tmp_path: Path) -> Any:
     """A repository with four images, scanned; moto's push times are equal, so a rule takes what it names. Returns a client."""
     ecr = amazon.boto("ecr")
     made(ecr, "shop/api", *TAGS)
     cloud_policy(tmp_path, keeping(1, tagStatus="tagged", tagPrefixList=["v"]))
-    assert run("scan", **amazon.environment()).returncode == 0
+    assert fleet("scan").returncode == 0
     return ecr
 
 
-def test_nothing_is_done_unless_it_is_asked_for(shop: Any, amazon: Amazon, run: Run) -> None:
+def test_nothing_is_done_unless_it_is_asked_for(shop: Any, amazon: Amazon, fleet: Run) -> None:
     """It is said what would go, and why; no call is made at all."""
     amazon.asked.clear()
-    done = run("clean", "--policy", "policy.json", *ALL, **amazon.environment())
+    done = fleet("clean", "--policy", "policy.json", *ALL)
     assert done.returncode == 0, done.stderr
     assert "123456789012/eu-central-1/shop/api: 3 of 4 images" in done.stdout
     assert "expires: rule 1 (tagged, prefix v), 4th youngest of 4, keeps 1" in done.stdout
@@ -208,11 +209,11 @@ def test_nothing_is_done_unless_it_is_asked_for(shop: Any, amazon: Amazon, run: 
     assert tags(shop, "shop/api") == set(TAGS)
 
 
-def test_it_is_done_and_written_down(shop: Any, amazon: Amazon, run: Run, tmp_path: Path) -> None:
+def test_it_is_done_and_written_down(shop: Any, fleet: Run, tmp_path: Path) -> None:
     """What was said goes; the journal has digest, tags, reason and manifest of each."""
-    said = json.loads(run("clean", "--policy", "policy.json", *ALL, "--json", **amazon.environment()).stdout)
+    said = json.loads(fleet("clean", "--policy", "policy.json", *ALL, "--json").stdout)
     marked = {tag for each in said["repositories"][0]["marked"] for tag in each["imageTags"]}
-    done = run("clean", "--policy", "policy.json", *ALL, "--apply", "--json", **amazon.environment())
+    done = fleet("clean", "--policy", "policy.json", *ALL, "--apply", "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["deleted"], answer["repositories"][0]["failures"]) == (3, [])
@@ -223,40 +224,41 @@ def test_it_is_done_and_written_down(shop: Any, amazon: Amazon, run: Run, tmp_pa
     assert isinstance(deed.do, DeleteImages)
     assert {tag for each in deed.do.images for tag in each.tags} == marked
     assert all("expires: rule 1" in each.reason for each in deed.do.images)
+    assert all(digest_of((each.manifest or "").encode()) == each.digest for each in deed.do.images)
 
 
-def test_what_changed_since_the_scan_stays(shop: Any, amazon: Amazon, run: Run) -> None:
+def test_what_changed_since_the_scan_stays(shop: Any, fleet: Run) -> None:
     """An image that got another tag is not what was looked at; one that is gone is no failure."""
-    said = json.loads(run("clean", "--policy", "policy.json", *ALL, "--json", **amazon.environment()).stdout)
+    said = json.loads(fleet("clean", "--policy", "policy.json", *ALL, "--json").stdout)
     retagged, gone, _ = (each["imageTags"][0] for each in said["repositories"][0]["marked"])
     manifest = shop.batch_get_image(repositoryName="shop/api", imageIds=[{"imageTag": retagged}])["images"][0]
     shop.put_image(repositoryName="shop/api", imageManifest=manifest["imageManifest"], imageTag="stable")
     shop.batch_delete_image(repositoryName="shop/api", imageIds=[{"imageTag": gone}])
-    done = run("clean", "--policy", "policy.json", *ALL, "--apply", "--json", **amazon.environment())
+    done = fleet("clean", "--policy", "policy.json", *ALL, "--apply", "--json")
     assert done.returncode == 0, done.stderr
     assert {retagged, "stable"} <= tags(shop, "shop/api")
     assert len(tags(shop, "shop/api")) == 3
 
 
-def test_too_much_at_once(amazon: Amazon, run: Run, tmp_path: Path) -> None:
+def test_too_much_at_once(amazon: Amazon, fleet: Run, tmp_path: Path) -> None:
     """A repository of which more than the limit would go is left alone: status 4, and nothing is deleted."""
     ecr = amazon.boto("ecr")
     names = [f"v{number}" for number in range(8)]
     made(ecr, "shop/api", *names)
     cloud_policy(tmp_path, keeping(1))
-    run("scan", **amazon.environment())
-    done = run("clean", "--policy", "policy.json", "--apply", **amazon.environment())
+    fleet("scan")
+    done = fleet("clean", "--policy", "policy.json", "--apply")
     assert done.returncode == 4
     assert "too much at once: 7 of 8 images would be deleted, 88%; unseen at most 25%" in done.stderr
     assert tags(ecr, "shop/api") == set(names)
 
 
-def test_denied(shop: Any, amazon: Amazon, run: Run) -> None:
+def test_denied(shop: Any, amazon: Amazon, fleet: Run) -> None:
     """One repository is denied: it is named with the permission, the other is done, status 3."""
     made(shop, "shop/web", *TAGS)
-    run("scan", **amazon.environment())
+    fleet("scan")
     amazon.deny("ecr:BatchDeleteImage", about="shop/api")
-    done = run("clean", "--policy", "policy.json", *ALL, "--apply", **amazon.environment())
+    done = fleet("clean", "--policy", "policy.json", *ALL, "--apply")
     assert done.returncode == 3
     assert "not done: ecr:BatchDeleteImage: AccessDeniedException" in done.stderr
     assert "(allow ecr:BatchDeleteImage)" in done.stderr
@@ -264,29 +266,29 @@ def test_denied(shop: Any, amazon: Amazon, run: Run) -> None:
     assert (len(tags(shop, "shop/api")), len(tags(shop, "shop/web"))) == (4, 1)
 
 
-def test_throttled(shop: Any, amazon: Amazon, run: Run) -> None:
+def test_throttled(shop: Any, amazon: Amazon, fleet: Run) -> None:
     """Calls that are throttled are made again."""
     amazon.every(3)
-    done = run("clean", "--policy", "policy.json", *ALL, "--apply", **amazon.environment())
+    done = fleet("clean", "--policy", "policy.json", *ALL, "--apply")
     amazon.rule = lambda *_: None
     assert done.returncode == 0, done.stderr
     assert len(tags(shop, "shop/api")) == 1
 
 
-def test_the_repositorys_own_policy(amazon: Amazon, run: Run) -> None:
+def test_the_repositorys_own_policy(amazon: Amazon, fleet: Run) -> None:
     """Without --policy each repository's own decides, as it is now; one that has none is left alone."""
     ecr = amazon.boto("ecr")
     made(ecr, "shop/api", *TAGS)
     made(ecr, "shop/web", *TAGS)
     ecr.put_lifecycle_policy(repositoryName="shop/api", lifecyclePolicyText=keeping(3))
-    run("scan", **amazon.environment())
-    done = run("clean", *ALL, "--apply", **amazon.environment())
+    fleet("scan")
+    done = fleet("clean", *ALL, "--apply")
     assert done.returncode == 0, done.stderr
     assert (len(tags(ecr, "shop/api")), len(tags(ecr, "shop/web"))) == (3, 4)
     ecr.put_lifecycle_policy(repositoryName="shop/api", lifecyclePolicyText=keeping(2))
-    run("scan", **amazon.environment())
+    fleet("scan")
     ecr.put_lifecycle_policy(repositoryName="shop/api", lifecyclePolicyText=keeping(1))
-    changed = run("clean", *ALL, "--apply", **amazon.environment())
+    changed = fleet("clean", *ALL, "--apply")
     assert changed.returncode == 1
     assert "its policy is another by now" in changed.stderr
     assert len(tags(ecr, "shop/api")) == 3
@@ -299,31 +301,31 @@ UNSEEN: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("case", UNSEEN)
-def test_a_scan_that_did_not_see_what_runs(case: str, shop: Any, amazon: Amazon, run: Run) -> None:
+def test_a_scan_that_did_not_see_what_runs(case: str, shop: Any, amazon: Amazon, fleet: Run) -> None:
     """Is no reason to delete anything, unless somebody says that it does not matter."""
     options, message = UNSEEN[case]
     amazon.deny("ecs:ListClusters")
-    run("scan", *options, **amazon.environment())
-    done = run("clean", "--policy", "policy.json", *ALL, "--apply", **amazon.environment())
+    fleet("scan", *options)
+    done = fleet("clean", "--policy", "policy.json", *ALL, "--apply")
     assert done.returncode == 4
     assert message in done.stderr
     assert len(tags(shop, "shop/api")) == 4
-    accepted = run("clean", "--policy", "policy.json", *ALL, "--accept-unseen", **amazon.environment())
+    accepted = fleet("clean", "--policy", "policy.json", *ALL, "--accept-unseen")
     assert accepted.returncode == 0, accepted.stderr
 
 
-def test_an_old_inventory(run: Run, tmp_path: Path) -> None:
+def test_an_old_inventory(fleet: Run, tmp_path: Path) -> None:
     """Knows nothing of what was started since."""
     file = tmp_path / "old"
     inventory.write(
         file, msgspec.structs.replace(header(), began_at=parse_instant("2026-01-01T00:00:00Z")), []
     )
-    done = run("clean", "--inventory", str(file))
+    done = fleet("clean", "--inventory", str(file))
     assert done.returncode == 4
     assert "hours old, and knows nothing of what was started since" in done.stderr
 
 
-def test_on_careen(server: Server, run: Run, name: str, tmp_path: Path) -> None:
+def test_on_careen(server: Server, fleet: Run, name: str, tmp_path: Path) -> None:
     """An index goes before what it lists, which the registry would refuse otherwise; a child of one that stays, stays."""
     ecr = server.boto()
     ecr.create_repository(repositoryName=name)
@@ -338,9 +340,9 @@ def test_on_careen(server: Server, run: Run, name: str, tmp_path: Path) -> None:
     )
     cloud_policy(tmp_path, rest)
     environment = server.aws_environment()
-    assert run("scan", "--repository", name, **environment).returncode == 0
+    assert fleet("scan", "--repository", name, **environment).returncode == 0
     arguments = ("--policy", "policy.json", "--repository", name, *ALL, "--accept-unseen", "--json")
-    done = run("clean", *arguments, "--apply", **environment)
+    done = fleet("clean", *arguments, "--apply", **environment)
     assert done.returncode == 0, done.stderr
     [found] = json.loads(done.stdout)["repositories"]
     assert (found["deleted"], found["failures"]) == (3, [])
