@@ -39,8 +39,14 @@ def amazon(cloud: Amazon, monkeypatch: pytest.MonkeyPatch) -> Amazon:
     return cloud
 
 
+_NEEDS = {"drift": "apply", "scan": "read"}
+"""Whose permissions a command needs, where it has none of its own."""
+
+
 @pytest.fixture
-def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def fleet(
+    cloud: Amazon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
     """The same in this process, where it takes no second to begin; where the fixture ``amazon`` leads, or an environment.
 
     In Amazon's cloud no command asks for more than it says that it needs.
