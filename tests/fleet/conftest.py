@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal.models import moto_api_backend
 
 from careen.cli.main import app
 from careen.fleet.permissions import PERMISSIONS
-from tests.fleet.amazon import ACCOUNT, Amazon, serving
+from tests.fleet.amazon import Amazon, serving
 from tests.server import clean_environment
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-assert DEFAULT_ACCOUNT_ID == ACCOUNT
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from careen.fleet.selection import parse
 from careen.lifecycle.pin import Pin
 from tests.fleet.samples import ACCOUNT, HERE, NOW, REGION, digest, fleets, header, repository
 
-in_one_folder = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+in_one_folder = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 DENIED = Refusal("ecr:DescribeRepositories: no", "1" * 12, "us-east-1", permission="ecr:DescribeRepositories")
 
@@ -48,7 +48,7 @@ def test_a_file_that_is_cut_anywhere(tmp_path: Path) -> None:
     file = three(tmp_path)
     data = file.read_bytes()
     counts = []
-    for length in [*range(0, len(data), 3), len(data)]:
+    for length in [*range(0, len(data), 7), len(data)]:
         file.write_bytes(data[:length])
         begun = inventory.begun(file)
         counts.append(-1 if begun is None else len(begun.arns))

@@ -1,6 +1,9 @@
 """Scans of Amazon's cloud: what is there, what runs, what is denied, and going on after a break."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 from careen.clock import DAY, Instant, system_now
 from careen.fleet import inventory, targets
 from careen.fleet import scan as scanning
-from careen.fleet.errors import Denied, FleetError, Refused
+from careen.fleet.errors import BadInput, Denied, FleetError, Refused
 from careen.fleet.inventory import Scanned, Target
 from careen.fleet.permissions import PERMISSIONS
 from careen.fleet.progress import Progress
@@ -20,6 +23,7 @@ from careen.fleet.targets import Ways
 from careen.fleet.throttle import Throttle
 from careen.oci.digest import digest_of
 from tests.fleet.amazon import ACCOUNT, REGION, Amazon, push, repository
+from tests.server import clean_environment
 
 KEEP = json.dumps(
     {
@@ -32,6 +36,9 @@ KEEP = json.dumps(
         ]
     }
 )
+Scan = Callable[..., Outcome]
+Found = Callable[[], dict[str, Scanned]]
+
 HERE = Target(ACCOUNT, REGION)
 
 
@@ -91,9 +98,6 @@ def found(tmp_path: Path) -> Callable[[], dict[str, Scanned]]:
 def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two tries botocore sleeps between tries by itself: not here."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-
-
-Scan, Found = Callable[..., Outcome], Callable[[], dict[str, Scanned]]
 
 
 def test_everything_that_is_there(amazon: Amazon, scan: Scan, found: Found) -> None:
@@ -252,11 +256,25 @@ DENIED: dict[str, tuple[str, Callable[[Scanned], bool]]] = {
     "tags": ("ecr:ListTagsForResource", lambda each: each.repository.tags is None and each.is_whole),
     "the policy": (
         "ecr:GetLifecyclePolicy",
-        lambda each: not each.repository.is_policy_known and each.is_whole,
+        lambda each: not each.repository.is_policy_known and each.is_whole and each.images[0].blobs is None,
     ),
     "images": ("ecr:DescribeImages", lambda each: not each.is_whole and not each.images),
     "manifests": ("ecr:BatchGetImage", lambda each: each.is_whole and each.images[0].blobs is None),
 }
+
+
+def test_a_fleet_of_more_registries_than_clients(
+    amazon: Amazon, scan: Scan, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is read whole: clients are made again."""
+    monkeypatch.setattr(targets, "MOST_CLIENTS", 2)
+    regions = ("eu-west-1", "eu-west-2", "us-east-1", "us-west-2")
+    for region in regions:
+        for number in range(2):
+            repository(amazon.boto("ecr", region), f"{region}-{number}", "v1")
+    outcome = scan(regions=regions, feeds=())
+    assert (outcome.complete.repositories, outcome.complete.images, outcome.refusals) == (8, 8, [])
+    assert len(found()) == 8
 
 
 @pytest.mark.parametrize("case", DENIED)
@@ -268,7 +286,9 @@ def test_what_is_denied_of_a_repository(amazon: Amazon, scan: Scan, found: Found
         repository(ecr, name, "v1")
     amazon.deny(operation, about="shut")
     outcome = scan(feeds=())
-    [refused] = outcome.refusals
+    refused, *others = outcome.refusals
+    # Of a policy that cannot be read nobody knows whether it counts pulls.
+    assert ["count pulls" in each.reason for each in others] == [True] * (case == "the policy")
     assert (refused.permission, refused.repository, refused.account, refused.region) == (
         operation,
         "shut",
@@ -276,7 +296,7 @@ def test_what_is_denied_of_a_repository(amazon: Amazon, scan: Scan, found: Found
         REGION,
     )
     assert is_right(found()["shut"])
-    assert found()["shut"].refusals == (refused,)
+    assert found()["shut"].refusals == (refused, *others)
     assert not is_right(found()["open"])
     assert found()["open"].is_whole
 
@@ -294,6 +314,20 @@ def test_a_region_that_is_denied(amazon: Amazon, scan: Scan, found: Found, tmp_p
     amazon.deny("ecr:DescribeRepositories")
     with pytest.raises(Denied):
         scan(feeds=())
+
+
+def test_a_region_that_is_not_enabled(amazon: Amazon, scan: Scan) -> None:
+    """Is none of those that a pattern means; named, it is a refusal."""
+    repository(amazon.boto("ecr"), "aa", "v1")
+    amazon.rule = lambda operation, region, _: (
+        "UnrecognizedClientException" if operation.startswith("ecr:") and region == "eu-central-2" else None
+    )
+    outcome = scan(regions=("eu-central-*",), feeds=())
+    assert (outcome.complete.repositories, outcome.refusals) == (1, [])
+    outcome = scan(regions=("eu-central-1", "eu-central-2"), feeds=())
+    assert [each.region for each in outcome.refusals] == ["eu-central-2"]
+    with pytest.raises(Refused, match="UnrecognizedClientException"):
+        scan(regions=("eu-central-2",), feeds=())
 
 
 def test_a_feed_that_is_denied(amazon: Amazon, scan: Scan, found: Found) -> None:
@@ -338,6 +372,35 @@ def test_selectors(amazon: Amazon, scan: Scan, found: Found) -> None:
     assert (amazon.asked["ecr:ListTagsForResource"], amazon.asked["ecr:DescribeImages"]) == (2, 1)
 
 
+@pytest.mark.parametrize("tags", [("owner=x",), ("!owner=x",)])
+def test_selectors_by_tags_that_are_denied(
+    amazon: Amazon, scan: Scan, found: Found, tags: tuple[str, ...]
+) -> None:
+    """Nobody knows whether a repository is meant: it is named, nothing of it is read, and no selector by tag has it."""
+    repository(amazon.boto("ecr"), "shut", "v1", owner="x")
+    amazon.deny("ecr:ListTagsForResource")
+    outcome = scan(tags=tags, feeds=())
+    assert [each.permission for each in outcome.refusals] == ["ecr:ListTagsForResource"]
+    assert (found()["shut"].images, found()["shut"].is_whole) == ((), False)
+    assert amazon.asked["ecr:DescribeImages"] == 0
+
+
+def test_two_scans_at_the_same_time(amazon: Amazon, scan: Scan, tmp_path: Path) -> None:
+    """Of one inventory are refused; the first is not disturbed."""
+    repository(amazon.boto("ecr"), "aa", "v1")
+    second: list[str] = []
+
+    def meanwhile(standing: Any) -> None:
+        if standing.what == "repositories" and not second:
+            with pytest.raises(BadInput) as refused:
+                scan(feeds=())
+            second.append(refused.value.message)
+
+    outcome = scan(feeds=(), show=meanwhile)
+    assert second == [f"another scan writes {tmp_path / 'state' / 'inventory.part'}"]
+    assert outcome.complete.images == 1
+
+
 class Stopped(Exception):
     """Somebody pressed the keys that stop a program."""
 
@@ -368,9 +431,37 @@ def test_a_scan_that_is_broken_off(amazon: Amazon, scan: Scan, found: Found, tmp
     assert not part.exists()
 
 
+def test_a_scan_that_is_killed(amazon: Amazon, tmp_path: Path) -> None:
+    """Has kept what it had read; run again it goes on, and what it says is as if nothing had been."""
+    ecr = amazon.boto("ecr")
+    for number in range(40):
+        repository(ecr, f"r{number}", "v1")
+    command = [sys.executable, "-m", "careen", "fleet", "scan", "--in-use", "none", "--json"]
+    environment = clean_environment() | amazon.environment()
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as killed:
+
+        def kill(*_: str) -> None:
+            if amazon.asked["ecr:DescribeImages"] == 30:
+                killed.kill()
+
+        amazon.rule = kill
+        assert killed.wait(60) == -signal.SIGKILL
+    amazon.rule = lambda *_: None
+    assert not (tmp_path / "careen-fleet" / "inventory.jsonl.gz").exists()
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=120
+    )
+    said = json.loads(done.stdout)
+    assert 0 < said["resumed"] <= 30
+    assert (said["repositories"], said["images"], said["refusals"]) == (40, 40, [])
+    names = [each.repository.name for each in inventory.read(tmp_path / said["inventory"]).scanned()]
+    assert sorted(names) == sorted(f"r{number}" for number in range(40))
+
+
 OTHERWISE: dict[str, dict[str, Any]] = {
     "another selection": {"repositories": ("r*",)},
     "without layers": {"has_layers": False},
+    "what runs somewhere else": {"feeds": ("ecs",)},
     "too late": {"now": system_now() + 2 * DAY},
     "somebody says so": {"starts_again": True},
 }
@@ -389,7 +480,7 @@ def test_what_is_not_gone_on_with(amazon: Amazon, scan: Scan, case: str) -> None
 
     with pytest.raises(Stopped):
         scan(feeds=(), show=stop)
-    outcome = scan(feeds=(), **OTHERWISE[case])
+    outcome = scan(**({"feeds": ()} | OTHERWISE[case]))
     assert (outcome.resumed, outcome.complete.repositories) == (0, 3)
 
 

@@ -48,19 +48,16 @@ _THROTTLED = frozenset(
 _DENIED = frozenset(
     {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "Unauthorized"}
 )
-_KEYS = frozenset(
-    {
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "OptInRequired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
+_UNKNOWN_KEYS = frozenset(
+    {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
 )
 """What a service answers to keys that it does not know, and a Region that is not enabled to all of them."""
+_KEYS = _UNKNOWN_KEYS | {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+}
 
 MOST_TRIES = 12
 """Of a request that is throttled: with the delays below, for more than a minute."""
@@ -196,3 +193,8 @@ def _refused(error: ClientError, prefix: str) -> Refused:
 def is_about_keys(error: Refused) -> bool:
     """Whether a refusal is of the credentials, and not of what was asked for: with others it would be answered."""
     return error.code in _KEYS
+
+
+def is_as_of_a_region_that_is_off(error: FleetError) -> bool:
+    """Whether a Region that an account has not enabled answers like this: it knows none of the account's keys."""
+    return isinstance(error, Refused) and error.code in _UNKNOWN_KEYS

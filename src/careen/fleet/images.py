@@ -5,6 +5,7 @@ for a thousand; into values they are read in less than one. So they are read her
 of one's own kind; errors, pages and retries stay botocore's.
 """
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,10 +51,14 @@ class _Page(msgspec.Struct, rename="camel"):
 
 _decoder = msgspec.json.Decoder(_Page)
 
+_registering = threading.Lock()
+"""Registered twice, the second would find the answer read, and no image in it."""
+
 
 def read_quickly(ecr: Any) -> None:
-    """Let a client of ECR answer DescribeImages with :class:`Image` in ``imageDetails``."""
-    ecr.meta.events.register("before-parse.ecr.DescribeImages", _read, unique_id="careen-fleet-images")
+    """Let a client of ECR answer DescribeImages with :class:`Image` in ``imageDetails``; any thread may say so, and again."""
+    with _registering:
+        ecr.meta.events.register("before-parse.ecr.DescribeImages", _read, unique_id="careen-fleet-images")
 
 
 def _read(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

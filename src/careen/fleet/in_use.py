@@ -153,14 +153,20 @@ def _clusters(fleet: Fleet, target: Target, client: Any, consumers: str, seen: S
 def _families(client: Any, consumers: str, seen: Seen) -> None:
     """Task definitions that no service has: a schedule or a person starts the latest revision at any time."""
     try:
-        for page in client.get_paginator("list_task_definition_families").paginate(status="ACTIVE"):
-            for family in page["families"]:
-                found = client.describe_task_definition(taskDefinition=family)["taskDefinition"]
-                for container in found["containerDefinitions"]:
-                    if "image" in container:
-                        seen.see(container["image"], f"{consumers}/task-definition/{family}")
+        pages = client.get_paginator("list_task_definition_families").paginate(status="ACTIVE")
+        families = [family for page in pages for family in page["families"]]
     except (ClientError, BotoCoreError) as error:
         seen.miss("task definitions", error)
+        return
+    for family in families:
+        try:
+            found = client.describe_task_definition(taskDefinition=family)["taskDefinition"]
+        except (ClientError, BotoCoreError) as error:
+            seen.miss(f"task definition {family}", error)
+            continue
+        for container in found["containerDefinitions"]:
+            if "image" in container:
+                seen.see(container["image"], f"{consumers}/task-definition/{family}")
 
 
 def sort(

@@ -79,6 +79,8 @@ class Header(msgspec.Struct, frozen=True, tag="inventory", rename="camel", omit_
     """Whether manifests of images were read, and not those of indexes alone."""
     watched: tuple[str, ...] = ()
     """Whom the scan asked what runs: ``ecs``, ``lambda``, …"""
+    looks: tuple[str, ...] = ()
+    """Whom it was told to ask, with clusters and further hosts: some of it there may not have been."""
 
 
 class Use(msgspec.Struct, frozen=True, tag="use", omit_defaults=True):
@@ -364,7 +366,7 @@ def _is_selected(repository: Repository, selection: Selection) -> bool:
         selection.has_account(repository.account, repository.account_name)
         and selection.has_region(repository.region)
         and selection.has_repository(repository.name)
-        and selection.has_tags(repository.tags or {})
+        and (not selection.tags or (repository.tags is not None and selection.has_tags(repository.tags)))
     )
 
 
@@ -509,6 +511,7 @@ class Begun:
     """The repositories whose blocks are whole."""
     images: int
     """In them."""
+    uses: int
     refused: frozenset[Refusal]
     """Whole accounts and Regions that could not be seen."""
     refusals: int
@@ -522,7 +525,7 @@ def begun(path: Path) -> Begun | None:
     header: Header | None = None
     arns: set[str] = set()
     refused: set[Refusal] = set()
-    images = refusals = length = 0
+    images = uses = refusals = length = 0
     if not path.exists():
         return None
     with _opened(path) as file, contextlib.suppress(BadInput):  # it may break off in the middle of a block
@@ -531,6 +534,7 @@ def begun(path: Path) -> Begun | None:
             found = set()
             first = last = next(rows, None)
             for last in rows:
+                uses += isinstance(last, Use)
                 if isinstance(last, Refusal):
                     found.add(last)
             if header is None:
@@ -547,5 +551,5 @@ def begun(path: Path) -> Begun | None:
     return (
         None
         if header is None
-        else Begun(header, frozenset(arns), images, frozenset(refused), refusals, length)
+        else Begun(header, frozenset(arns), images, uses, frozenset(refused), refusals, length)
     )

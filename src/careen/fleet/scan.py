@@ -8,13 +8,15 @@ Reading a manifest is a pull to ECR: it sets ``lastRecordedPullTime``, unless th
 exclusions. A repository whose policy counts pulls is not read that far by anybody else (docs/adr/0030).
 """
 
+import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -51,6 +53,12 @@ class Asked:
     """Patterns of further hosts by which workloads name the registries."""
     starts_again: bool = False
     """Whether to leave what an earlier scan has begun."""
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """Where to look for what runs, in words: a scan that looks elsewhere is another."""
+        contexts = (f"{in_use.KUBERNETES}/{each}" for each in self.contexts)
+        return (*self.feeds, *contexts, *(f"host/{each}" for each in self.hosts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,32 +131,22 @@ def _folders(*files: Path) -> None:
 
 
 def _run(scan: _Scan, part: Path, file: Path, clock: Clock) -> Outcome:
-    now = clock()
-    begun = None if scan.asked.starts_again else inventory.begun(part)
-    if begun is not None and not _goes_on(begun.header, scan, now):
-        begun = None
-    listed, seen = _look(scan, begun)
-    uses = 0
-    with _opened(part, begun) as out:
+    with _opened(part) as out:
+        now = clock()
+        begun = None if scan.asked.starts_again else inventory.begun(part)
+        if begun is not None and not _goes_on(begun.header, scan, now):
+            begun = None
+        listed, seen = _look(scan, begun)
         writer = inventory.Writer(out)
         if begun is None:
-            found = list(_sorted(scan, listed, seen))
-            uses = len(found)
-            header = Header(
-                inventory.VERSION,
-                now,
-                scan.fleet.targets,
-                scan.asked.selection,
-                scan.asked.has_layers,
-                tuple(sorted({each.kind for each in seen})),
-            )
-            writer.head(header, found, scan.refusals)
+            out.truncate(0)
+            uses = list(_sorted(scan, listed, seen))
+            writer.head(_header(scan, now, seen), uses, scan.refusals)
+            counted = _Counted(len(uses), 0, 0, len(scan.refusals))
+        else:
+            out.truncate(begun.length)
+            counted = _Counted(begun.uses, len(begun.arns), begun.images, begun.refusals)
         done = begun.arns if begun is not None else frozenset()
-        counted = _Counted(
-            repositories=len(done),
-            images=begun.images if begun is not None else 0,
-            refusals=begun.refusals if begun is not None else len(scan.refusals),
-        )
         left = [each for each in listed if each.repository.arn not in done]
         scan.progress.begin("repositories", len(left))
         for scanned in _side_by_side(scan.pool, lambda each: _repository(scan, each), left):
@@ -159,14 +157,27 @@ def _run(scan: _Scan, part: Path, file: Path, clock: Clock) -> Outcome:
             scan.progress.step(note=f"{counted.images:,} images")
         complete = Complete(clock(), counted.repositories, counted.images, counted.refusals)
         writer.complete(complete)
-    part.replace(file)
-    _sync(file.parent)
+        part.replace(file)
+        _sync(file.parent)
     throttled = scan.fleet.throttle.refusals
-    return Outcome(complete, scan.refusals[:MOST_REFUSALS], uses, len(done), throttled)
+    return Outcome(complete, scan.refusals[:MOST_REFUSALS], counted.uses, len(done), throttled)
+
+
+def _header(scan: _Scan, now: Instant, seen: Sequence[in_use.Seen]) -> Header:
+    return Header(
+        inventory.VERSION,
+        now,
+        scan.fleet.targets,
+        scan.asked.selection,
+        scan.asked.has_layers,
+        tuple(sorted({each.kind for each in seen})),
+        scan.asked.looks,
+    )
 
 
 @dataclass
 class _Counted:
+    uses: int
     repositories: int
     images: int
     refusals: int
@@ -183,18 +194,28 @@ def _goes_on(header: Header, scan: _Scan, now: Instant) -> bool:
         header.targets == scan.fleet.targets
         and header.selection == scan.asked.selection
         and header.has_layers == scan.asked.has_layers
+        and header.looks == scan.asked.looks
         and 0 <= now - header.began_at < RESUMED_WITHIN
     )
 
 
-def _opened(part: Path, begun: inventory.Begun | None) -> Any:
+@contextmanager
+def _opened(part: Path) -> Iterator[BinaryIO]:
+    """The file that grows, for one scan at a time."""
     try:
-        if begun is None:
-            return part.open("wb")
-        os.truncate(part, begun.length)
-        return part.open("ab")
+        opened = part.open("ab")
     except OSError as error:
         raise BadInput(f"{part} cannot be written: {error.strerror}", "--inventory FILE") from None
+    with opened as out:
+        try:
+            fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Since it was opened another scan may have come to its end: then this is its inventory by now.
+            is_ours = part.exists() and os.path.samestat(os.fstat(out.fileno()), part.stat())
+        except BlockingIOError:
+            is_ours = False
+        if not is_ours:
+            raise BadInput(f"another scan writes {part}", "wait for it, or --inventory FILE")
+        yield out
 
 
 def _sync(folder: Path) -> None:
@@ -215,33 +236,50 @@ def _look(scan: _Scan, begun: inventory.Begun | None) -> tuple[list[_Listed], li
     if with_feeds:
         looks += [scan.pool.submit(in_use.look_at_cluster, each) for each in scan.asked.contexts]
     listed: list[_Listed] = []
-    failures: list[FleetError] = []
+    failures: dict[Target, FleetError] = {}
     for target, listing in listings.items():
         try:
             listed += listing.result()
         except FleetError as error:
-            refused = refusal(error, target)
-            if begun is not None and refused not in begun.refused:
-                raise  # the head, which is written, does not say so
-            failures.append(error)
-            scan.refusals.append(refused)
+            failures[target] = error
             continue
         if with_feeds:
             looks += [
                 scan.pool.submit(in_use.look, scan.fleet, target, kind)
                 for kind in in_use.kinds(scan.fleet, target, scan.asked.feeds)
             ]
-    if failures and len(failures) == len(listings):
-        raise failures[0]
-    seen = [each.result() for each in looks]
-    for each in seen:
-        scan.refusals += each.refusals
+    _refuse(scan, failures, begun)
+    scan.progress.begin("feeds", len(looks))
+    seen = []
+    for each in looks:
+        seen.append(each.result())
+        scan.refusals += seen[-1].refusals
+        scan.progress.step()
     return listed, seen
 
 
+def _refuse(scan: _Scan, failures: Mapping[Target, FleetError], begun: inventory.Begun | None) -> None:
+    """Note the registries that could not be listed."""
+    targets = scan.fleet.targets
+    if len(failures) == len(targets):
+        raise failures[targets[0]]
+    answered = {each.account for each in targets if each not in failures}
+    for target, error in failures.items():
+        is_off = clients.is_as_of_a_region_that_is_off(error) and target.account in answered
+        if is_off and target.region not in scan.asked.selection.regions:
+            continue  # a pattern meant the Regions that there are; one that is named is expected to be there
+        refused = refusal(error, target)
+        if begun is not None and refused not in begun.refused:
+            raise error  # the head, which is written, does not say so
+        scan.refusals.append(refused)
+
+
+def _ecr(scan: _Scan, target: Target) -> Any:
+    return scan.fleet.client(target, "ecr", images.read_quickly)
+
+
 def _list(scan: _Scan, target: Target) -> list[_Listed]:
-    ecr = scan.fleet.client(target, "ecr")
-    images.read_quickly(ecr)
+    ecr = _ecr(scan, target)
     found = [
         _Listed(target, described(target, each))
         for page in clients.pages(ecr, "describe_repositories", PaginationConfig={"PageSize": 1000})
@@ -299,7 +337,7 @@ def _repository(scan: _Scan, listed: _Listed) -> Scanned | None:
         FleetError: it cannot be read now, and may be later.
     """
     target, repository = listed.target, listed.repository
-    ecr = scan.fleet.client(target, "ecr")
+    ecr = _ecr(scan, target)
     refusals: list[Refusal] = []
 
     def tried(ask: Callable[[], _VALUE], absent: str = "") -> tuple[_VALUE | None, bool]:
@@ -315,7 +353,10 @@ def _repository(scan: _Scan, listed: _Listed) -> Scanned | None:
             return None, False
 
     try:
-        tags, _ = tried(lambda: tags_of(ecr, repository.arn))
+        tags, are_tags_known = tried(lambda: tags_of(ecr, repository.arn))
+        if scan.asked.selection.tags and not are_tags_known:
+            # Nobody knows whether it is meant. It is in the inventory with what is missing, and nothing is decided of it.
+            return Scanned(repository, (), refusals=refusals, is_whole=False)
         if not scan.asked.selection.has_tags(tags or {}):
             return None
         policy, is_policy_known = tried(
@@ -323,7 +364,8 @@ def _repository(scan: _Scan, listed: _Listed) -> Scanned | None:
         )
         found, is_whole = tried(lambda: list(images.describe(ecr, repository.name)))
         described = found or []
-        contents, _ = tried(lambda: _contents(scan, target, repository.name, policy, described, refusals))
+        counts_pulls = not is_policy_known or (policy is not None and _PULLED in policy)
+        contents, _ = tried(lambda: _contents(scan, listed, described, refusals, counts_pulls=counts_pulls))
     except Refused as error:
         if error.code == _GONE:
             return None
@@ -355,13 +397,22 @@ def _policy(ecr: Any, repository: str) -> str:
 
 def _contents(
     scan: _Scan,
-    target: Target,
-    repository: str,
-    policy: str | None,
+    listed: _Listed,
     described: Sequence[Image],
     refusals: list[Refusal],
+    *,
+    counts_pulls: bool,
 ) -> dict[str, Content]:
-    """What the manifests of a repository say, as far as they may be read."""
+    """What the manifests of a repository say, as far as they may be read.
+
+    Args:
+        scan: the scan.
+        listed: the repository.
+        described: its images.
+        refusals: where to note what may not be read.
+        counts_pulls: whether its policy may go by pulls.
+    """
+    target, repository = listed.target, listed.repository.name
     wanted = [
         each.digest
         for each in described
@@ -374,15 +425,15 @@ def _contents(
     missing = [each for each in wanted if each not in found and each in readable]
     if not missing:
         return found
-    if policy is not None and _PULLED in policy and not _is_excluded(scan, target):
+    if counts_pulls and not _is_excluded(scan, target):
         principal = scan.fleet.connection(target).principal
         reason = (
-            f"{len(missing):,} manifests are not read: the policy counts pulls, and this would be one."
+            f"{len(missing):,} manifests are not read: the policy may count pulls, and this would be one."
             f" Exclude the reader: aws ecr register-pull-time-update-exclusion --principal-arn {principal}"
         )
         refusals.append(Refusal(reason, target.account, target.region, repository))
         return found
-    read = images.contents(scan.fleet.client(target, "ecr"), repository, missing)
+    read = images.contents(_ecr(scan, target), repository, missing)
     scan.manifests.remember(read)
     return found | read
 
@@ -394,9 +445,7 @@ def _is_excluded(scan: _Scan, target: Target) -> bool:
     try:
         while True:
             # botocore has no paginator for this.
-            answer = clients.call(
-                scan.fleet.client(target, "ecr"), "list_pull_time_update_exclusions", **token
-            )
+            answer = clients.call(_ecr(scan, target), "list_pull_time_update_exclusions", **token)
             if principal in map(_without_path, answer.get("pullTimeUpdateExclusions", ())):
                 return True
             if not answer.get("nextToken"):

@@ -6,7 +6,7 @@ from there, or one role by name in many accounts. STS says which account each le
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -32,6 +32,11 @@ from careen.fleet.throttle import Throttle
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/[\w+=,.@/-]+", re.ASCII)
 _ASSUMED = re.compile(r"arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([^/]+)/.+")
+
+Prepare = Callable[[Any], None]
+
+MOST_CLIENTS = 200
+"""A client takes a quarter of a megabyte: a hundred accounts in all Regions would be most of the memory."""
 
 _SESSION_NAME = "careen-fleet"
 
@@ -106,7 +111,8 @@ class Fleet:
         self.refusals = tuple(refusals)
         self.throttle = throttle
         self._connections = connections
-        self._clients: dict[tuple[Target, str], Any] = {}
+        self._clients: dict[tuple[Target, str, Prepare | None], Any] = {}
+        """The latest used is last."""
         self._lock = threading.Lock()
 
     def connection(self, target: Target) -> Connection:
@@ -120,18 +126,29 @@ class Fleet:
             raise BadInput(f"nothing leads into account {target.account}", "--profile, --role or --role-name")
         return found
 
-    def client(self, target: Target, service: str) -> Any:
-        """A client, made once for each target and service.
+    def client(self, target: Target, service: str, prepare: Prepare | None = None) -> Any:
+        """A client, for any thread; the same one as long as it is among the latest used.
+
+        Args:
+            target: where.
+            service: botocore's name of it, ``ecr``.
+            prepare: called with a client that is new.
 
         Raises:
             NotReached: there is no such Region, or no credentials.
             BadInput: no way leads into the account.
         """
+        key = (target, service, prepare)
         with self._lock:
-            found = self._clients.get((target, service))
+            found = self._clients.pop(key, None)
             if found is None:
                 found = self.connection(target).client(service, target.region)
-                self._clients[target, service] = found
+                if prepare is not None:
+                    prepare(found)
+                # Whoever still has the one that is dropped may go on with it.
+                if len(self._clients) >= MOST_CLIENTS:
+                    del self._clients[next(iter(self._clients))]
+            self._clients[key] = found
         return found
 
 

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from careen.cli.fleet.options import ANYWHERE, AS_CONFIGURED, HERE, Access, Files, Json, Where, refusing
+from careen.cli.fleet.rows import lines
 from careen.cli.output import plural, print_json
 
 if TYPE_CHECKING:
@@ -92,11 +93,11 @@ def _wishes(policy: Path | None, mode: str, file: Path | None) -> "Sequence[Wish
     from careen.fleet import wishes
     from careen.fleet.errors import BadInput
 
-    if (policy is None) == (file is None):
-        raise BadInput("a plan is for one policy, or for a file of wishes", "--policy FILE, or --wishes FILE")
-    if policy is not None:
+    if policy is not None and file is None:
         return (wishes.from_policy(policy, wishes.Mode(mode)),)
-    if file is None or mode != "replace":
+    if policy is not None or file is None:
+        raise BadInput("a plan is for one policy, or for a file of wishes", "--policy FILE, or --wishes FILE")
+    if mode != "replace":
         raise BadInput("in a file of wishes each has its own mode", 'mode = "merge"')
     return wishes.from_file(file)
 
@@ -107,6 +108,8 @@ def _compare(made: "Plan", files: Files, access: Access) -> "Comparison":
     from careen.fleet import inventory as inventories
     from careen.fleet import previews
 
+    if not made.changes:
+        return previews.Comparison(0, (), ())
     fleet = access.enter(previews.targets_of(made))
     with shown() as progress:
         return previews.compare(
@@ -159,11 +162,10 @@ def _print(made: "Plan", file: Path, comparison: "Comparison | None", *, details
     _breaches(out, made, details=details)
     _findings(out, made)
     _unchanged(out, made, details=details)
-    if details:
-        for change in made.changes:
-            _change(out, change)
-    else:
+    if not details:
         _biggest(out, made)
+    for change in made.changes if details else ():
+        _change(out, change)
     if comparison is not None:
         _disagreements(out, comparison)
     out.print(f"\n{file}: plan {made.hash}", soft_wrap=True)
@@ -175,11 +177,11 @@ def _totals(out: "Console", made: "Plan") -> None:
     from careen.cli.policy.tables import grid
     from careen.fleet.plan import summed
 
-    changed = len(made.changes)
+    changed, kept = len(made.changes), len(made.unchanged)
     out.print(
         f"{changed:,} {'repository changes' if changed == 1 else 'repositories change'},"
-        f" {len(made.unchanged):,} {'keeps' if len(made.unchanged) == 1 else 'keep'} what they have"
-        + (f", {made.unwished:,} are in no wish" if made.unwished else "")
+        f" {kept:,} {'keeps what it has' if kept == 1 else 'keep what they have'}"
+        + (f", {made.unwished:,} {'is' if made.unwished == 1 else 'are'} in no wish" if made.unwished else "")
     )
     if not changed:
         return
@@ -279,12 +281,16 @@ def _findings(out: "Console", made: "Plan") -> None:
 
 
 _WHY = {
-    "AS_WISHED": "have it already",
-    "HAS_POLICY": "have a policy, which stays",
-    "POLICY_UNKNOWN": "have a policy, or none: it could not be read",
-    "IMAGES_UNKNOWN": "have images that could not be listed",
-    "CANNOT_MERGE": "have a policy that this cannot be merged into",
+    "AS_WISHED": ("has it already", "have it already"),
+    "HAS_POLICY": ("has a policy, which stays", "have policies, which stay"),
+    "POLICY_UNKNOWN": (
+        "has a policy or none: it could not be read",
+        "have policies or none: they could not be read",
+    ),
+    "IMAGES_UNKNOWN": ("has images that could not be listed", "have images that could not be listed"),
+    "CANNOT_MERGE": ("has a policy that cannot be merged", "have policies that cannot be merged"),
 }
+"""Why one repository keeps what it has, and why several do."""
 
 
 def _unchanged(out: "Console", made: "Plan", *, details: bool) -> None:
@@ -292,37 +298,39 @@ def _unchanged(out: "Console", made: "Plan", *, details: bool) -> None:
 
     for why in Why:
         those = [each for each in made.unchanged if each.why is why]
-        if those:
-            out.print(f"{'' if why in FAULTS else 'kept: '}{len(those):,} {_WHY[why]}")
-        for each in those if why in FAULTS else ():
-            if details or len(those) <= LISTED:
+        if not those:
+            continue
+        one, several = _WHY[why]
+        out.print(
+            f"{'not planned' if why in FAULTS else 'kept'}: {len(those):,} {one if len(those) == 1 else several}"
+        )
+        if why in FAULTS:
+            for each in those[: None if details else LISTED]:
                 out.print(f"  {each.account}/{each.region}/{each.name}: {each.detail}", soft_wrap=True)
+            _more(out, len(those), details=details)
 
 
 def _biggest(out: "Console", made: "Plan") -> None:
-    from careen.cli.policy.tables import dollars, grid, size
+    from careen.cli.policy.tables import dollars, size
 
     biggest = sorted(made.changes, key=lambda each: (-each.month.freed, -each.month.expired, each.arn))
     if not biggest:
         return
     out.print("\nmost first:")
-    table = grid(header=True)
-    table.add_column("repository", overflow="fold")
-    table.add_column("policy", no_wrap=True)
-    for name in ("images", "now", "30 days", "freed", "a month"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for each in biggest[:LISTED]:
-        about = "" if each.is_exact else "≤ "
-        table.add_row(
-            _name(each),
-            "new" if each.was is None else made.wishes[each.wish].mode.value.replace("-", " "),
-            f"{each.images:,}",
+    rows = [
+        (
             f"{each.now.expired + each.now.archived:,}",
             f"{each.month.expired + each.month.archived:,}",
-            f"{about}{size(each.month.freed)}",
-            f"{about}{dollars(each.month.dollars)}",
+            f"{each.images:,}",
+            f"{'' if each.is_exact else '≤ '}{size(each.month.freed)}",
+            f"{'' if each.is_exact else '≤ '}{dollars(each.month.dollars)}",
+            "new" if each.was is None else f"{made.wishes[each.wish].mode}d",
+            _name(each),
         )
-    out.print(table)
+        for each in biggest[:LISTED]
+    ]
+    for line in lines(("now", "30 days", "of", "freed", "a month", "policy", "repository"), rows):
+        out.print(line, soft_wrap=True)
     _more(out, len(biggest), details=False)
 
 
