@@ -175,6 +175,13 @@ def test_the_first_wish_that_selects_a_repository_is_its(tmp_path: Path) -> None
     assert made.unwished == 1
 
 
+def test_tags_that_could_not_be_read(tmp_path: Path) -> None:
+    """Select nothing, also where a selector only leaves out: it may be the very repository that is to be left out."""
+    spared = Wish("w", UNTAGGED, selection=parse(tags=["!owner=b"]))
+    found = planned(tmp_path, spared)
+    assert set(found) == {"team-a/web", "team-a/api"}
+
+
 def test_an_index_holds_what_it_lists(tmp_path: Path) -> None:
     """Untagged images of an index that stays are not planned to go, as ECR does not take them."""
     made = change(planned(tmp_path, Wish("w", UNTAGGED))["team-a/api"])
