@@ -23,7 +23,7 @@ from tests.fleet.conftest import Run
 from tests.images import image
 from tests.server import Server, clean_environment
 
-NAMES = tuple(f"team/{each}" for each in "abcdefgh")
+NAMES = tuple(f"team/{each}" for each in "abcdef")
 
 
 def keeping(number: int, **selection: Any) -> str:
@@ -38,7 +38,7 @@ OLD, NEW, OTHER = keeping(100), keeping(50), keeping(70)
 
 @pytest.fixture
 def team(amazon: Amazon, fleet: Run, tmp_path: Path) -> Any:
-    """Eight repositories, of which the first has no policy, scanned; and a plan that gives all the new one. Returns a client."""
+    """Six repositories, of which the first has no policy, scanned; and a plan that gives all the new one. Returns a client."""
     ecr = amazon.boto("ecr")
     for name in NAMES:
         made(ecr, name, "v1")
@@ -77,7 +77,7 @@ def test_nothing_is_done_unless_somebody_wants_it(team: Any, fleet: Run) -> None
     """Without --yes and without a terminal it is said what would be done."""
     done = fleet("apply")
     assert done.returncode == 0, done.stderr
-    assert "8 repositories to do" in done.stdout
+    assert "6 repositories to do" in done.stdout
     assert "nothing is done: --yes does it" in done.stdout
     assert policies_of(team) == BEFORE
 
@@ -94,13 +94,13 @@ def test_there_and_back(team: Any, amazon: Amazon, fleet: Run, tmp_path: Path) -
     }
     amazon.asked.clear()
     again = fleet("apply", "--yes")
-    assert (again.returncode, again.stdout.splitlines()[0]) == (0, "8 repositories there already")
+    assert (again.returncode, again.stdout.splitlines()[0]) == (0, "6 repositories there already")
     assert amazon.asked["ecr:PutLifecyclePolicy"] == 0
     asked = fleet("rollback", journal_of(done))
-    assert "8 repositories to put back: --yes does it" in asked.stdout
+    assert "6 repositories to put back: --yes does it" in asked.stdout
     back = fleet("rollback", journal_of(done), "--yes")
     assert back.returncode == 0, back.stderr
-    assert "8 policies are as before" in back.stdout
+    assert "6 policies are as before" in back.stdout
     assert policies_of(team) == BEFORE
     assert fleet("rollback", journal_of(done), "--yes").returncode == 0
 
@@ -171,13 +171,13 @@ def test_a_canary_that_dies(team: Any, amazon: Amazon, fleet: Run, tmp_path: Pat
 
 def test_denied_to_a_part(team: Any, amazon: Amazon, fleet: Run) -> None:
     """One repository may not even be asked: it is named, and the others are done."""
-    amazon.deny("ecr:GetLifecyclePolicy", about=NAMES[7])
+    amazon.deny("ecr:GetLifecyclePolicy", about=NAMES[5])
     done = fleet("apply", "--yes", "--json")
     assert done.returncode == 3
     states = {each["repository"]: each["state"] for each in json.loads(done.stdout)["repositories"]}
-    assert states == dict.fromkeys(NAMES, "DONE") | {NAMES[7]: "UNKNOWN"}
+    assert states == dict.fromkeys(NAMES, "DONE") | {NAMES[5]: "UNKNOWN"}
     amazon.rule = lambda *_: None
-    assert policies_of(team) == {**AFTER, NAMES[7]: OLD}
+    assert policies_of(team) == {**AFTER, NAMES[5]: OLD}
 
 
 def test_throttled(team: Any, amazon: Amazon, fleet: Run) -> None:
@@ -239,8 +239,8 @@ def test_a_person_at_a_terminal(team: Any, amazon: Amazon, tmp_path: Path) -> No
     os.close(terminal)
     os.close(line)
     assert done.returncode == 0, done.stderr
-    assert "Change the policies of 2 repositories first, then of 6 others? [y/N]" in done.stderr
-    assert "2 repositories done. Go on with 6 others? [y/N]" in done.stderr
+    assert "Change the policies of 2 repositories first, then of 4 others? [y/N]" in done.stderr
+    assert "2 repositories done. Go on with 4 others? [y/N]" in done.stderr
     assert sum(text == NEW for text in policies_of(team).values()) == 2
 
 
@@ -274,7 +274,7 @@ def test_drift_from_a_plan(team: Any, fleet: Run) -> None:
     assert "- rule 1 (any): keep the newest 50, expire the others" in done.stdout
     assert "+ rule 1 (any): keep the newest 70, expire the others" in done.stdout
     assert f"{NAMES[2]}: without a policy" in done.stdout
-    assert "6 repositories in line, 2 not" in done.stdout
+    assert "4 repositories in line, 2 not" in done.stdout
 
 
 def test_drift_from_a_wish(team: Any, amazon: Amazon, fleet: Run) -> None:

@@ -142,10 +142,9 @@ def test_what_was_not_listed_stays() -> None:
     assert going(of, keeping(1), only={digest(9), digest(8)}) == [8]
 
 
-@pytest.mark.parametrize("first", range(0, 500, 250))
-def test_the_end_of_all_evaluations(first: int) -> None:
+def test_the_end_of_all_evaluations() -> None:
     """Whatever the policy: what stays is what Amazon's evaluations leave, one after the other."""
-    for seed in range(first, first + 250):
+    for seed in range(200):
         of_seed = world(Random(seed))  # noqa: S311 - chance that can be repeated, no secret
         of, now = of_world(of_seed, []), parse_instant(of_seed.now)
         rules = _expiring(policy.parse(of.repository.policy or ""))

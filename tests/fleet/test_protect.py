@@ -66,7 +66,7 @@ def tagged(number: int, *tags: str, **members: Any) -> Image:
     return old(number, tag_of(digest(number)), *tags, **members)
 
 
-ARCHIVED = {"status": ImageStatus.ARCHIVED, "archived_at": NOW}
+ARCHIVED: dict[str, Any] = {"status": ImageStatus.ARCHIVED, "archived_at": NOW}
 
 WANTED: dict[str, tuple[list[Image], list[Use], str | None, list[str]]] = {
     "the rule before the tag": ([old(5, "a")], uses(5), keeping(1), ["rule", "+ 5"]),

@@ -26,7 +26,7 @@ def understood(line: str) -> None:
 
 def test_the_cron_job() -> None:
     """Is a CronJob of Kubernetes that scans, goes on where a part was denied, and protects."""
-    found: list[dict[str, Any]] = [yaml.safe_load(each) for each in fenced("yaml")]
+    found: list[Any] = [yaml.safe_load(each) for each in fenced("yaml")]
     [job] = [each for each in found if isinstance(each, dict)]
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "CronJob")
     pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
