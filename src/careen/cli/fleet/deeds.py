@@ -80,7 +80,7 @@ def enter(access: Access, targets: "Iterable[Target]") -> "Fleet":
 
 @contextmanager
 def journal(files: Files, command: str, now: "Instant", **about: str) -> "Iterator[Journal]":
-    """A new journal of a command in the state folder, ended if the command comes to its end; Ctrl-C ends the program with a line."""
+    """A new journal of a command in the state folder, ended if the command comes to its end; Ctrl-C makes a line."""
     from careen.clock import system_now
     from careen.fleet import journal as journals
 
