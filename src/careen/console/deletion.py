@@ -1,0 +1,155 @@
+"""Images deleted: first what would go and what that frees, then the deed, and its undoing for as long as the trash keeps them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from careen.console import repositories, words
+from careen.console.visit import Notice, Page, Undo, Visit
+from careen.ecr.errors import EcrError
+from careen.registry import browsing
+from careen.registry.browsing import Selection
+
+AT_A_TIME = 100
+"""The most images of one call of BatchDeleteImage and of RestoreImages (service models)."""
+
+MAX_CHOSEN = 100
+"""Images chosen at once: two pages of the list."""
+
+_FOR_UNDO = ("RestoreImages", "ListTrash", "DescribeDeletions")
+"""What undoing asks, of our own service."""
+
+
+async def delete(visit: Visit) -> Response:
+    """Ask whether to delete the images that were chosen, or delete them if that was answered."""
+    name, digests = visit.path("name"), list(dict.fromkeys(visit.form.getlist("digest")))[:MAX_CHOSEN]
+    repository = await repositories.describe(visit, name)
+    # What would be freed is for those who could find out by DescribeImages, and the rest is asked by the deed itself.
+    await visit.ask("DescribeImages", repositoryName=name, maxResults=1)
+    found = await visit.registry.read_in_thread(browsing.select, name, digests)
+    if visit.form.get("confirmed") == "yes" and found.lines:
+        return await _delete(visit, name, found)
+    return await repositories.of_repository(
+        visit,
+        "images/delete.html",
+        "images",
+        repository=repository,
+        selection=found,
+        protects=_pinned(visit, name, found),
+        undo=_may_undo(visit, name),
+    )
+
+
+def _pinned(visit: Visit, name: str, found: Selection) -> list[Any]:
+    """Those that somebody uses, as far as the visitor may know."""
+    return [line for line in found.lines if line.pins] if visit.may("ListImagePins", name, "careen") else []
+
+
+def _may_undo(visit: Visit, name: str) -> bool:
+    return bool(visit.registry.limits.trash) and all(visit.may(each, name, "careen") for each in _FOR_UNDO)
+
+
+class _Deleted(NamedTuple):
+    """What calls of BatchDeleteImage did."""
+
+    digests: set[str]
+    failures: list[str]
+    batches: list[str]
+    """What the ledger of deletions calls all that one of the calls deleted."""
+
+
+async def _delete(visit: Visit, name: str, found: Selection) -> Response:
+    done = _Deleted(set(), [], [])
+    can_undo = _may_undo(visit, name)
+    for digests in _calls(found.groups):
+        asked = [{"imageDigest": digest} for digest in digests]
+        answered = await visit.ask("BatchDeleteImage", repositoryName=name, imageIds=asked)
+        deleted = {each["imageDigest"] for each in answered["imageIds"]}
+        done.digests.update(deleted)
+        done.failures.extend(each["failureReason"] for each in answered["failures"])
+        if can_undo and deleted:
+            ledger = await visit.ask(
+                "DescribeDeletions", "careen", repositoryName=name, imageDigest=min(deleted), maxResults=1
+            )
+            done.batches.append(ledger["deletions"][0]["batchId"])
+    undo = (
+        Undo(f"repositories/{name}/-/images/undo", {"batch": " ".join(done.batches)})
+        if done.batches
+        else None
+    )
+    return visit.go(repositories.address(name), Notice(_said(found, done), undo, is_good=not done.failures))
+
+
+def _calls(groups: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """The digests of each call: an index in the same one as what it lists, as long as they fit."""
+    call: list[str] = []
+    for group in groups:
+        if call and len(call) + len(group) > AT_A_TIME:
+            yield call
+            call = []
+        call += group
+        while len(call) > AT_A_TIME:
+            yield call[:AT_A_TIME]
+            call = call[AT_A_TIME:]
+    if call:
+        yield call
+
+
+def _said(found: Selection, done: _Deleted) -> str:
+    count = sum(group[0] in done.digests for group in found.groups)
+    said = f"{words.plural(count, 'image')} deleted."
+    if done.failures:
+        said += f" {words.plural(len(done.failures), 'manifest')} stayed: {done.failures[0]}"
+    return said
+
+
+async def undo(visit: Visit) -> Response:
+    """Bring back exactly what a deletion took."""
+    name = visit.path("name")
+    restored: list[dict[str, Any]] = []
+    try:
+        for batch in visit.form.get("batch", "").split():
+            # What belongs to an image comes back with it: what is still in the trash is asked anew.
+            while digests := await _in_trash(visit, name, batch):
+                asked = [{"imageDigest": digest} for digest in digests[:AT_A_TIME]]
+                answered = await visit.ask("RestoreImages", "careen", repositoryName=name, imageIds=asked)
+                restored += answered["images"]
+    except EcrError as refusal:
+        said = f"Not all of it came back: {refusal.message}" if restored else refusal.message
+        return visit.go(repositories.address(name), Notice(said, is_good=False))
+    if not restored:
+        return visit.go(
+            repositories.address(name), Notice("Nothing of that is in the trash any more.", is_good=False)
+        )
+    taken = sorted({tag for each in restored for tag in each.get("takenTags") or ()})
+    said = f"{words.plural(len(restored), 'manifest')} came back, with their tags."
+    if taken:
+        said = f"{words.plural(len(restored), 'manifest')} came back. Other images have these tags by now, and keep them: "
+        said += ", ".join(taken)
+    return visit.go(repositories.address(name), Notice(said, is_good=not taken))
+
+
+async def _in_trash(visit: Visit, name: str, batch: str) -> list[str]:
+    """The digests of a batch that are in the trash, the first that went first: indexes before what they list."""
+    found: list[str] = []
+    token = None
+    while True:
+        page = await visit.ask("ListTrash", "careen", repositoryName=name, nextToken=token)
+        mine = [each["imageDigest"] for each in page["deletions"] if each["batchId"] == batch]
+        found += mine
+        token = page.get("nextToken")
+        # The latest come first, and what one transaction deleted lies together.
+        if token is None or (found and not mine):
+            return found[::-1]
+
+
+async def back(visit: Visit) -> Response:
+    """Nothing was chosen: to where that is done."""
+    return visit.go(repositories.address(visit.path("name")))
+
+
+PAGES = {
+    "repositories/{name:path}/-/images/delete": Page(back, delete),
+    "repositories/{name:path}/-/images/undo": Page(back, undo),
+}
