@@ -123,10 +123,9 @@ async def undo(visit: Visit) -> Response:
             repositories.address(name), Notice("Nothing of that is in the trash any more.", is_good=False)
         )
     taken = sorted({tag for each in restored for tag in each.get("takenTags") or ()})
-    said = f"{words.plural(len(restored), 'manifest')} came back, with their tags."
+    said = f"All of it came back: {words.plural(len(restored), 'manifest')}."
     if taken:
-        said = f"{words.plural(len(restored), 'manifest')} came back. Other images have these tags by now, and keep them: "
-        said += ", ".join(taken)
+        said += f" These tags name other images by now, and stay there: {', '.join(taken)}."
     return visit.go(repositories.address(name), Notice(said, is_good=not taken))
 
 

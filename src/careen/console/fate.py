@@ -8,8 +8,10 @@ from careen.lifecycle.explain import Explanation
 from careen.lifecycle.extension import ExtensionRule
 from careen.lifecycle.narrate import outlook
 from careen.lifecycle.plan import ACTED_ON, Action
+from careen.lifecycle.protection import Protection
 from careen.lifecycle.reason import SHORT, keeper, measured, reason
 from careen.lifecycle.rule import ActionType, Rule
+from careen.registry.trash import RESTORED
 
 _ACTS = {
     ActionType.EXPIRE: "goes",
@@ -42,7 +44,7 @@ def fate(of: Explanation) -> Fate:
         )
         return Fate(f"{act} with the next run, by {_name(decision.rule)}", why, "danger")
     if decision.action is Action.PROTECTED or of.protection is not None:
-        return Fate(f"protected: {keeper(of.protection or decision.protected_by)}", why, "success")
+        return Fate(f"protected: {_keeper(of.protection or decision.protected_by)}", why, "success")
     if decision.action is Action.BLOCKED:
         return Fate(f"stays as long as index {(decision.blocked_by or '')[:SHORT]} does", why, "secondary")
     if decision.follows is not None:
@@ -54,6 +56,18 @@ def fate(of: Explanation) -> Fate:
     return Fate(
         f"kept by {_name(decision.rule)}: {measured(decision, decision.rule, of.now)}", why, "secondary"
     )
+
+
+def _keeper(protection: Protection | None) -> str:
+    """Shorter than :func:`careen.lifecycle.reason.keeper`, which says when it was seen."""
+    if protection is None or protection.rule is not None or not protection.pins:
+        return keeper(protection)
+    users = [pin.consumer for pin in protection.pins if pin.source != RESTORED]
+    if not users:
+        return "it was brought back from the trash"
+    others = f" and {words.plural(len(users) - 1, 'other')}" if users[1:] else ""
+    needs = "" if protection.through is None else f", through {words.short_digest(protection.through)}"
+    return f"in use by {users[0]}{others}{needs}"
 
 
 def _name(rule: Rule) -> str:

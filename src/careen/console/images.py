@@ -43,7 +43,7 @@ _STATES_OF_RULES = {
     Course.KEPT.value: "Kept",
 }
 
-TAGS = {"": "With or without tags", "yes": "Tagged", "no": "Untagged"}
+TAGS = {"": "Tagged or not", "yes": "Tagged", "no": "Untagged"}
 
 
 class Asked(NamedTuple):

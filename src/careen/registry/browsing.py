@@ -33,6 +33,7 @@ from careen.registry import repositories as repository_cases
 from careen.registry.registry import Registry, Transaction
 from careen.registry.scans import State
 from careen.registry.storage import Weight, weigh
+from careen.registry.trash import RESTORED
 
 MAX_CONFIG = 1024 * 1024
 """Bytes of a configuration that are read. Those of real images have a few thousand."""
@@ -83,7 +84,7 @@ class Line:
     state: State | None
     """What is wrong with it; of an index, with the worst of its parts."""
     pins: tuple[Pin, ...]
-    """Who uses it or one of its parts, the latest first."""
+    """Who uses it or one of its parts, the latest first. That it was restored is no use of it."""
 
     @property
     def kinds(self) -> list[Kind]:
@@ -176,6 +177,7 @@ def _line(tx: Transaction, manifest_id: int, pinned: dict[str, tuple[Pin, ...]])
     everything = {row.id, *(each.row.id for each in parts), *attested}
     states = [scans.state(tx, row), *(each.state for each in parts)]
     uses = [pin for each in (row, *(part.row for part in parts)) for pin in pinned.get(each.digest, ())]
+    users = [pin for pin in uses if pin.source != RESTORED]
     return Line(
         row,
         image_rows.tags_of(tx.rows, row.id),
@@ -183,7 +185,7 @@ def _line(tx: Transaction, manifest_id: int, pinned: dict[str, tuple[Pin, ...]])
         attached,
         weigh(tx, everything),
         max(states, key=_badness),
-        tuple(sorted(uses, key=lambda pin: -pin.seen_at)),
+        tuple(sorted(users, key=lambda pin: -pin.seen_at)),
     )
 
 
