@@ -35,7 +35,7 @@ class Visitor:
     def get(self, path: str = "", **parameters: Any) -> httpx2.Response:
         """A page, whatever its status."""
         with self._client() as client:
-            return client.get(path, params=parameters)
+            return client.get(path, params=parameters or None)  # even none would drop the path's own
 
     def post(self, path: str, form: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
         """Send a form as the page at ``path`` would: with its token. Redirects are not followed."""

@@ -1,6 +1,5 @@
 """Images deleted: first what would go and what that frees, then the deed, and its undoing for as long as the trash keeps them."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -62,8 +61,8 @@ class _Deleted(NamedTuple):
 async def _delete(visit: Visit, name: str, found: Selection) -> Response:
     done = _Deleted(set(), [], [])
     can_undo = _may_undo(visit, name)
-    for digests in _calls(found.groups):
-        asked = [{"imageDigest": digest} for digest in digests]
+    for start in range(0, len(found.digests), AT_A_TIME):
+        asked = [{"imageDigest": digest} for digest in found.digests[start : start + AT_A_TIME]]
         answered = await visit.ask("BatchDeleteImage", repositoryName=name, imageIds=asked)
         deleted = {each["imageDigest"] for each in answered["imageIds"]}
         done.digests.update(deleted)
@@ -81,23 +80,8 @@ async def _delete(visit: Visit, name: str, found: Selection) -> Response:
     return visit.go(repositories.address(name), Notice(_said(found, done), undo, is_good=not done.failures))
 
 
-def _calls(groups: Sequence[Sequence[str]]) -> Iterator[list[str]]:
-    """The digests of each call: an index in the same one as what it lists, as long as they fit."""
-    call: list[str] = []
-    for group in groups:
-        if call and len(call) + len(group) > AT_A_TIME:
-            yield call
-            call = []
-        call += group
-        while len(call) > AT_A_TIME:
-            yield call[:AT_A_TIME]
-            call = call[AT_A_TIME:]
-    if call:
-        yield call
-
-
 def _said(found: Selection, done: _Deleted) -> str:
-    count = sum(group[0] in done.digests for group in found.groups)
+    count = sum(line.row.digest in done.digests for line in found.lines)
     said = f"{words.plural(count, 'image')} deleted."
     if done.failures:
         said += f" {words.plural(len(done.failures), 'manifest')} stayed: {done.failures[0]}"

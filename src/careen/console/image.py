@@ -31,10 +31,13 @@ MAX_SHOWN = 64 * 1024
 
 
 async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
-    """The image."""
-    name, digest = visit.path("name"), visit.path("digest")
+    """The image of that digest, or that a tag names now."""
+    name, reference = visit.path("name"), visit.path("reference")
     repository = await repositories.describe(visit, name)
-    described = await visit.ask("DescribeImages", repositoryName=name, imageIds=[{"imageDigest": digest}])
+    image_id = {"imageDigest" if ":" in reference else "imageTag": reference}
+    described = await visit.ask("DescribeImages", repositoryName=name, imageIds=[image_id])
+    image = described["imageDetails"][0]
+    digest = image["imageDigest"]
     look = await _look(visit, name, digest)
     may_read = visit.may("BatchGetImage", name)
     config = None
@@ -46,7 +49,7 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
         "images",
         status=200 if refusal is None else 400,
         repository=repository,
-        image=described["imageDetails"][0],
+        image=image,
         look=look,
         line=look.line,
         may_read=may_read,
@@ -141,7 +144,7 @@ async def _explanation(visit: Visit, name: str, look: Look) -> dict[str, Any] | 
 
 async def change(visit: Visit) -> Response:
     """Do what a form of the page asks for."""
-    name, digest = visit.path("name"), visit.path("digest")
+    name, digest = visit.path("name"), visit.path("reference")
     try:
         said = await _change(visit, name, digest)
     except EcrError as refusal:
@@ -207,4 +210,4 @@ async def _move(visit: Visit, name: str, digest: str, what: str) -> str:
     return "The image is on its way back, and can be pulled in a moment."
 
 
-PAGES = {"repositories/{name:path}/-/images/{digest}": Page(shown, change)}
+PAGES = {"repositories/{name:path}/-/images/{reference}": Page(shown, change)}

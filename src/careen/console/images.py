@@ -9,6 +9,7 @@ from careen.clock import DAY, Instant
 from careen.console import repositories
 from careen.console.fate import fate
 from careen.console.visit import Page, Visit
+from careen.ecrapi.call import base_url_of
 from careen.registry import browsing
 from careen.registry.browsing import Course, Order, Wanted
 
@@ -90,6 +91,7 @@ async def listed(visit: Visit) -> Response:
         found=found,
         fates=found.fates and {digest: fate(each) for digest, each in found.fates.items()},
         here=_here(visit),
+        is_plain=base_url_of(visit.registry, visit.request).startswith("http:"),
         asked=asked,
         first=(asked.page - 1) * PER_PAGE + 1,
         last=min(asked.page * PER_PAGE, found.total),

@@ -329,8 +329,8 @@ class Selection(NamedTuple):
     """Those that cannot, with the digests of the indexes that list them and stay."""
     gone: list[str]
     """Digests that were chosen and are not in the repository any more."""
-    groups: list[list[str]]
-    """For each of ``lines`` its digest, before those of its parts that go with it, and of what a tag attaches to it."""
+    digests: list[str]
+    """What has to be deleted so that they go: they, their parts, what cosign's tags attach; indexes before what they list."""
     manifests: int
     """How many go in all, referrers included."""
     weight: Weight
@@ -347,23 +347,22 @@ def select(tx: Transaction, name: str, digests: Sequence[str]) -> Selection:
     rows = {digest: image_rows.by_digest(tx.rows, repository.id, digest) for digest in digests}
     chosen = [row for row in rows.values() if row is not None]
     going = _going(tx, chosen)
-    lines, refused, groups, placed = [], [], [], set[int]()
+    named = going | {each for manifest_id in going for each in _attached_by_tag(tx, manifest_id)}
+    everything = _with_referrers(tx, repository, named)
+    refused = []
     for row in chosen:
-        line = _line(tx, row.id, pinned)
-        if row.id in going:
-            lines.append(line)
-            groups.append(
-                [digest for manifest_id, digest in _group(tx, row, going) if manifest_id not in placed]
-            )
-            placed |= {manifest_id for manifest_id, _ in _group(tx, row, going)}
-        else:
+        if row.id not in going:
             listed_by = image_rows.indexes(tx.rows, row.id)
-            refused.append((line, [digest for index, digest in listed_by if index not in going]))
-    everything = _with_referrers(
-        tx, repository, {each for row in chosen for each, _ in _group(tx, row, going)}
+            staying = [digest for index, digest in listed_by if index not in going]
+            refused.append((_line(tx, row.id, pinned), staying))
+    return Selection(
+        [_line(tx, row.id, pinned) for row in chosen if row.id in going],
+        refused,
+        [digest for digest, row in rows.items() if row is None],
+        [_row(tx, manifest_id).digest for manifest_id in _indexes_first(tx, named)],
+        len(everything),
+        weigh(tx, everything),
     )
-    gone = [digest for digest, row in rows.items() if row is None]
-    return Selection(lines, refused, gone, groups, len(everything), weigh(tx, everything))
 
 
 def _going(tx: Transaction, chosen: Sequence[ImageRow]) -> set[int]:
@@ -384,17 +383,27 @@ def _indexes(tx: Transaction, manifest_id: int) -> list[int]:
     return [index for index, _ in image_rows.indexes(tx.rows, manifest_id)]
 
 
-def _group(tx: Transaction, row: ImageRow, going: Collection[int]) -> Iterator[tuple[int, str]]:
-    """``(id, digest)`` of an image that goes, of its parts that do, and of what cosign's tags attach to them."""
-    if row.id not in going:
-        return
-    yield row.id, row.digest
+def _attached_by_tag(tx: Transaction, manifest_id: int) -> Iterator[int]:
+    """What cosign attached to an image, and nobody calls otherwise."""
+    row = _row(tx, manifest_id)
     for tag in attachments.tags_for(row.digest):
         by_tag = image_rows.by_tag(tx.rows, row.repository_id, tag)
-        if by_tag is not None and by_tag.id not in going and image_rows.tags_of(tx.rows, by_tag.id) == [tag]:
-            yield by_tag.id, by_tag.digest
-    for child, _ in image_rows.children(tx.rows, row.id):
-        yield from _group(tx, _row(tx, child), going)
+        if (
+            by_tag is not None
+            and image_rows.tags_of(tx.rows, by_tag.id) == [tag]
+            and not _indexes(tx, by_tag.id)
+        ):
+            yield by_tag.id
+
+
+def _indexes_first(tx: Transaction, manifest_ids: Collection[int]) -> Iterator[int]:
+    """The same in an order in which each can be deleted: an image holds no digest of what holds its own, so there is one."""
+    left = {each: set(_indexes(tx, each)) for each in sorted(manifest_ids)}
+    while left:
+        free = [each for each, indexes in left.items() if indexes.isdisjoint(left)]
+        for each in free:
+            del left[each]
+        yield from free
 
 
 def _with_referrers(tx: Transaction, repository: Repository, going: set[int]) -> set[int]:
