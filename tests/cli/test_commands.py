@@ -179,9 +179,12 @@ def test_the_first_start_prints_a_key_that_works(make_server: Callable[..., Serv
         aws_secret_access_key=exports["AWS_SECRET_ACCESS_KEY"],
     ).get_caller_identity()
     assert identity["Arn"].endswith(":user/administrator")
+    assert printed.count("/console/sign-in?link=") == 1
     server.stop()
     server.start()
-    greeting_of(server, times=2)
+    again = greeting_of(server, times=2).removeprefix(printed)
+    assert "`careen console " in again
+    assert "link=" not in again, "a log is no place for what signs an administrator in"
     assert len(answer("key", "list", "--data", str(server.data))) == 1
     assert server.log.read_text().count("AWS_SECRET_ACCESS_KEY") == 1
 

@@ -1,5 +1,6 @@
 """`careen user`, `careen role`, `careen provider` and the switches of `careen key`, on a data folder."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 
 from careen import server
 from careen.cli.main import app
+from careen.clock import system_now
+from careen.iam import passwords
+from careen.registry import console_sessions, login_profiles
+from careen.registry.login_profiles import LoginProfileRow
 from careen.settings import Settings
 from tests.iamapi.conftest import allowing, trust
 
@@ -153,3 +158,75 @@ def test_providers_are_listed(said: Said, answer: Callable[..., Any], data: str,
     }
     said("provider", "delete", "https://cluster", *on)
     assert len(answer("provider", "list", *on)) == 1
+
+
+def test_a_user_is_given_a_password(data: str, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made and printed, read from a script, good for one sign-in, taken away."""
+    said("user", "create", "alice", "--data", data)
+    made = said("user", "password", "alice", "--generate", "--once", "--data", data).strip()
+    profile = read_password(data)
+    assert profile is not None
+    assert passwords.matches(profile.password, made)
+    assert profile.reset_required
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery staple\n"))
+    assert said("user", "password", "alice", "--data", data) == ""
+    profile = read_password(data)
+    assert profile is not None
+    assert passwords.matches(profile.password, "correct horse battery staple")
+    assert not profile.reset_required
+    said("user", "password", "alice", "--remove", "--data", data)
+    assert read_password(data) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "says", "status"),
+    [
+        pytest.param(
+            ("nobody", "--generate"), "", "The user with name nobody cannot be found.", 1, id="nobody"
+        ),
+        pytest.param(("alice",), "short", "minimum length of 8", 1, id="too short"),
+        pytest.param(
+            ("alice", "--remove"), "", "Login Profile for User alice cannot be found.", 1, id="none yet"
+        ),
+        pytest.param(("alice", "--remove", "--generate"), "", "do not go together", 2, id="both"),
+    ],
+)
+def test_a_password_is_refused(
+    data: str,
+    said: Said,
+    arguments: tuple[str, ...],
+    typed: str,
+    says: str,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With what is wrong."""
+    said("user", "create", "alice", "--data", data)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{typed}\n"))
+    assert says in said("user", "password", *arguments, "--data", data, status=status)
+
+
+def test_a_link_into_the_console(data: str, said: Said) -> None:
+    """Of a user, of the administrator if nobody is named, of nobody who is not there."""
+    assert "there is no user administrator" in said("console", "--data", data, status=1)
+    said("key", "create", "administrator", "--policy", "AdministratorAccess", "--data", data)
+    assert "cannot be found" in said("console", "nobody", "--data", data, status=1)
+    link = said("console", "--data", data).strip()
+    assert link.startswith("http://localhost:5000/console/sign-in?link=")
+    registry = server.open_registry(Settings(data=data))
+    try:
+        secret = link.rpartition("=")[2]
+        holder = registry.read(console_sessions.holder_of_link, registry, secret, system_now())
+    finally:
+        registry.close()
+    assert holder is not None
+    assert holder.name == "administrator"
+
+
+def read_password(data: str) -> LoginProfileRow | None:
+    """What is kept of alice's."""
+    registry = server.open_registry(Settings(data=data))
+    try:
+        return registry.read(login_profiles.find, "alice")
+    finally:
+        registry.close()

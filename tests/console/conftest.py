@@ -14,6 +14,7 @@ from careen.demo.history import history
 from careen.iam.managed import ManagedPolicy
 from careen.registry.registry import Registry
 from tests.console.visitor import Visitor, settings_of, sign_in
+from tests.iamapi.conftest import allowing, arn, trust
 from tests.server import Server, serving
 
 if TYPE_CHECKING:
@@ -46,7 +47,22 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     registry.close()
     with serving(server) as started:
         started.boto().put_lifecycle_policy(repositoryName=pushes[-1].repository, lifecyclePolicyText=POLICY)
+        meet(started)
         yield started
+
+
+def meet(server: Server) -> None:
+    """A user with all that a user can have, and a role."""
+    iam = server.boto("iam")
+    alice = {"UserName": "alice"}
+    iam.create_user(**alice, Path="/team/")
+    iam.create_access_key(**alice)
+    iam.create_login_profile(**alice, Password="correct horse battery staple")
+    iam.put_user_policy(**alice, PolicyName="push", PolicyDocument=allowing("ecr:PutImage"))
+    managed = "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryReadOnly"
+    iam.attach_user_policy(**alice, PolicyArn=managed)
+    iam.create_role(RoleName="release", AssumeRolePolicyDocument=trust({"AWS": arn("user/team/alice")}))
+    iam.attach_role_policy(RoleName="release", PolicyArn=managed)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,16 @@ PLATFORMS = "platform/base"
 """Its images are indexes, and signed."""
 
 PAGES = {
+    "access-users": "access/users",
+    "access-user": "access/users/alice",
+    "access-user-new": "access/users/-/new",
+    "access-user-delete": "access/users/alice/delete",
+    "access-policy": "access/users/alice/policies/push",
+    "access-policy-new": "access/users/alice/policies/new",
+    "access-roles": "access/roles",
+    "access-role": "access/roles/release",
+    "access-explain": f"access/explain?principal=alice&action=ecr%3APutImage&resource={REPOSITORY}",
+    "credentials": "credentials",
     "repositories": "repositories",
     "images": f"repositories/{REPOSITORY}",
     "images-of-platforms": f"repositories/{PLATFORMS}",

@@ -46,11 +46,13 @@ from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
 from careen.registry.repositories import Repository
 from careen.replication.work import backfilling, copies
+from tests.console.visitor import Visitor
 from tests.distribution.client import Answer, Client
 from tests.images import Built
 from tests.receiver import Receiver
 from tests.registry import steps
 from tests.registry.steps import TESTER, cause
+from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
 PART = 60_000
 """Bytes per chunk of an upload."""
@@ -344,7 +346,12 @@ class Http:
             self._iam.create_login_profile(UserName=name, Password="correct horse battery staple")
 
     def visit(self, name: str) -> None:
-        raise NotImplementedError
+        visitor = Visitor(self._client.server, "")
+        key = {"with": "key", "id": ACCESS_KEY_ID, "secret": SECRET_ACCESS_KEY}
+        assert visitor.post("sign-in", key).headers["location"] == "/console/"
+        assert visitor.get("credentials").status_code == 200
+        visitor.post("sign-out")
+        assert visitor.get("credentials").status_code == 303, name
 
     def delete_user(self, name: str) -> None:
         with contextlib.suppress(self._iam.exceptions.NoSuchEntityException):

@@ -17,8 +17,21 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from careen.clock import system_now
-from careen.console import deletion, image, images, repositories, static, theme
+from careen.console import (
+    credentials,
+    deletion,
+    explain,
+    identities,
+    image,
+    images,
+    repositories,
+    sign_in,
+    static,
+    theme,
+    users,
+)
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
+from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
 from careen.registry.trouble import trouble
@@ -44,6 +57,11 @@ HEADERS = {
 
 PAGES: dict[str, Page] = {
     **theme.PAGES,
+    **sign_in.PAGES,
+    **credentials.PAGES,
+    **users.PAGES,
+    **identities.PAGES,
+    **explain.PAGES,
     **repositories.PAGES,
     **deletion.PAGES,
     **image.PAGES,
@@ -110,6 +128,8 @@ class Console:
         except NotOurs:
             reason = "The page that this came from is of another session, or of another site. Open it again."
             return _refusal(visit, 403, "Not done", reason)
+        except AccessDenied as error:  # which the wire of JSON has as a 400
+            return _refusal(visit, 403, "You may not do this", error.message, error.code)
         except EcrError as error:
             return _refusal(visit, error.status, _title(error), error.message, error.code)
         except Exception as error:

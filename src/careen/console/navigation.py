@@ -33,6 +33,14 @@ GROUPS = (
         "",
         (Entry("Repositories", "repositories", "packages", "DescribeRepositories"),),
     ),
+    Group(
+        "Access",
+        (
+            Entry("Users", "access/users", "users", "ListUsers", "iam"),
+            Entry("Roles", "access/roles", "user-cog", "ListRoles", "iam"),
+            Entry("Explain access", "access/explain", "shield-lock", "ExplainAccess", "careen"),
+        ),
+    ),
 )
 
 

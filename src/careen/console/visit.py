@@ -188,19 +188,24 @@ class Visit:
             if token is None:
                 return found
 
-    def may(self, operation: str, repository: str | None = None, service: str = "ecr") -> bool:
+    def may(
+        self, operation: str, repository: str | None = None, service: str = "ecr", /, **parameters: Any
+    ) -> bool:
         """Whether an operation would be let pass, so that a page offers it.
 
         Args:
             operation: ``BatchDeleteImage``.
             repository: the one that it would be on; None: it is on none.
             service: its signing name.
+            parameters: what tells whom it is about, of IAM's: ``UserName``.
         """
+        if service == "iam":
+            return self.registry.read(iamapi.may, self._iam_call, operation, parameters)
         resource = "*" if repository is None else self._call().arn(repository)
         if service == "ecr-public" and repository is not None:
             resource = self._call().public_arn(repository)
         action = action_of(operation, service)
-        asked = self.principal, action, resource, self._circumstances
+        asked = self.principal, action, resource, self.circumstances
         return self.registry.read(access.judge, *asked).decision.allowed
 
     def page(self, template: str, *, status: int = 200, section: str = "", **context: Any) -> Response:
@@ -256,12 +261,13 @@ class Visit:
         return Call(house.registry, house.pulls, house.importer, self.principal, base, circumstances)
 
     @cached_property
-    def _circumstances(self) -> access.Circumstances:
+    def circumstances(self) -> access.Circumstances:
+        """When, from where and with what browser."""
         return circumstances_of(self.registry, self.request.scope, {})
 
     @property
     def _iam_call(self) -> iamapi.Call:
-        return iamapi.Call(self.registry, self.house.issuers, self.principal, self._circumstances)
+        return iamapi.Call(self.registry, self.house.issuers, self.principal, self.circumstances)
 
     @property
     def host(self) -> str:

@@ -13,6 +13,7 @@ from careen.iamapi.call import Call as Call
 from careen.iamapi.call import Parameters, Result
 from careen.iamapi.identities import Operation
 from careen.registry import access
+from careen.registry.access import Circumstances
 from careen.registry.identities import Kind, find
 from careen.registry.registry import Transaction
 
@@ -90,12 +91,22 @@ async def answer(call: Call, operation: OperationModel, parameters: Parameters) 
     return await handler(call, parameters)
 
 
+def may(tx: Transaction, call: Call, operation: str, parameters: Parameters) -> bool:
+    """Whether an operation of IAM would be let pass: for pages that offer it."""
+    asked = action_of(operation, "iam"), _resource(tx, call, operation, parameters)
+    return access.judge(tx, call.signer, *asked, _circumstances(call, parameters)).decision.allowed
+
+
 def _authorise(tx: Transaction, call: Call, operation: str, parameters: Parameters) -> None:
-    circumstances = call.circumstances
-    if "PolicyArn" in parameters:  # so that somebody can be let attach these policies and no others
-        circumstances = replace(circumstances, more={"iam:policyarn": (parameters["PolicyArn"],)})
-    resource = _resource(tx, call, operation, parameters)
-    access.require(tx, call.signer, action_of(operation, "iam"), resource, circumstances)
+    asked = action_of(operation, "iam"), _resource(tx, call, operation, parameters)
+    access.require(tx, call.signer, *asked, _circumstances(call, parameters))
+
+
+def _circumstances(call: Call, parameters: Parameters) -> Circumstances:
+    """Those of the request, with the policy that is attached: so that somebody can be let attach these and no others."""
+    if "PolicyArn" not in parameters:
+        return call.circumstances
+    return replace(call.circumstances, more={"iam:policyarn": (parameters["PolicyArn"],)})
 
 
 def _resource(tx: Transaction, call: Call, operation: str, parameters: Parameters) -> str:

@@ -18,6 +18,8 @@ from careen.registry.login_profiles import LoginProfileRow
 from careen.registry.registry import Registry, Transaction
 from careen.registry.sign_in_attempts import Attempt
 
+LINK_IS_OVER = "This link has been used, or is too old. `careen console` prints another."
+
 
 class SignInRefused(Exception):
     """Somebody who is not let in. The message is for a person."""
@@ -153,7 +155,7 @@ async def by_link(registry: Registry, secret: str, asked: Circumstances) -> str:
     begun = await registry.write(console_sessions.begin_by_link, registry, secret, asked)
     if begun is None:
         _record(registry, trail.identity(registry.id, None, None), Method.LINK, asked, _WRONG)
-        raise SignInRefused("This link has been used, or is too old. `careen console` makes another.")
+        raise SignInRefused(LINK_IS_OVER)
     _record(
         registry,
         trail.identity(registry.id, None if holder is None else holder.arn, None),

@@ -67,7 +67,10 @@ def forgive(tx: Transaction, attempt: Attempt, security_now: Instant) -> None:
     """
     sign_in_attempts.clear(tx.rows, attempt.name)
     address = _known(tx, attempt.address, security_now)
-    sign_in_attempts.put(tx.rows, address._replace(wrong=max(address.wrong - 1, 0), next_at=0))
+    if address.wrong > 1:
+        sign_in_attempts.put(tx.rows, address._replace(wrong=address.wrong - 1, next_at=0))
+    else:
+        sign_in_attempts.clear(tx.rows, attempt.address)
 
 
 def forget(tx: Transaction, security_now: Instant) -> int:
