@@ -120,6 +120,7 @@ def test_who_may_only_look_is_offered_no_more(reader: Visitor, stocked: str, hou
         True,
     )
     refused = reader.post(page, {"do": "tag", "tag": "mine"})
+    assert refused.status_code == 403
     assert "is not authorized to perform: ecr:PutImage" in refused.text
     assert len(digests(house, stocked)) == 6
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from careen.console import repositories
 from careen.console.images import AT_ONCE
 from careen.console.visit import Notice, Page, Visit
+from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import (
     EcrError,
     ImageNotFound,
@@ -147,6 +148,8 @@ async def change(visit: Visit) -> Response:
     name, digest = visit.path("name"), visit.path("reference")
     try:
         said = await _change(visit, name, digest)
+    except AccessDenied:
+        raise
     except EcrError as refusal:
         return await shown(visit, refusal)
     return visit.go(repositories.address(name, f"images/{digest}"), said)
