@@ -278,9 +278,9 @@ def test_an_artifact_is_shown_as_what_it_is(root: Visitor, registry_of: Callable
     push(registry, name, Built(json.dumps(body).encode(), media_types.OCI_INDEX), "nothing")
     text = root.get(f"repositories/{name}").text
     assert "application/vnd.cncf.helm.config.v1+json" in text
-    assert "empty index" in text
     assert "there are no rules" in text
-    for tag in ("chart", "nothing"):
+    for tag, pull in (("chart", "helm pull --plain-http oci://"), ("nothing", "docker pull ")):
         answered = root.get(f"repositories/{name}/-/images/{tag}")
         assert answered.status_code == 200
+        assert pull in answered.text
         assert "no lifecycle rule holds" in answered.text

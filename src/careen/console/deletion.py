@@ -1,6 +1,6 @@
 """Images deleted: first what would go and what that frees, then the deed, and its undoing for as long as the trash keeps them."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.responses import Response
 
@@ -49,43 +49,33 @@ def _may_undo(visit: Visit, name: str) -> bool:
     return bool(visit.registry.limits.trash) and all(visit.may(each, name, "careen") for each in _FOR_UNDO)
 
 
-class _Deleted(NamedTuple):
-    """What calls of BatchDeleteImage did."""
-
-    digests: set[str]
-    failures: list[str]
-    batches: list[str]
-    """What the ledger of deletions calls all that one of the calls deleted."""
-
-
 async def _delete(visit: Visit, name: str, found: Selection) -> Response:
-    done = _Deleted(set(), [], [])
+    deleted: set[str] = set()
+    failures: list[str] = []
+    batches: list[str] = []
     can_undo = _may_undo(visit, name)
     for start in range(0, len(found.digests), AT_A_TIME):
         asked = [{"imageDigest": digest} for digest in found.digests[start : start + AT_A_TIME]]
         answered = await visit.ask("BatchDeleteImage", repositoryName=name, imageIds=asked)
-        deleted = {each["imageDigest"] for each in answered["imageIds"]}
-        done.digests.update(deleted)
-        done.failures.extend(each["failureReason"] for each in answered["failures"])
-        if can_undo and deleted:
-            ledger = await visit.ask(
-                "DescribeDeletions", "careen", repositoryName=name, imageDigest=min(deleted), maxResults=1
-            )
-            done.batches.append(ledger["deletions"][0]["batchId"])
-    undo = (
-        Undo(f"repositories/{name}/-/images/undo", {"batch": " ".join(done.batches)})
-        if done.batches
-        else None
+        gone = {each["imageDigest"] for each in answered["imageIds"]}
+        deleted |= gone
+        failures += [each["failureReason"] for each in answered["failures"]]
+        if can_undo and gone:
+            batches.append(await _batch(visit, name, min(gone)))
+    said = f"{words.plural(sum(line.row.digest in deleted for line in found.lines), 'image')} deleted."
+    if failures:
+        said += f" {words.plural(len(failures), 'manifest')} stayed: {failures[0]}"
+    undo = Undo(f"repositories/{name}/-/images/undo", {"batch": " ".join(batches)}) if batches else None
+    return visit.go(repositories.address(name), Notice(said, undo, is_good=not failures))
+
+
+async def _batch(visit: Visit, name: str, digest: str) -> str:
+    """What the ledger of deletions calls all that went with an image."""
+    ledger = await visit.ask(
+        "DescribeDeletions", "careen", repositoryName=name, imageDigest=digest, maxResults=1
     )
-    return visit.go(repositories.address(name), Notice(_said(found, done), undo, is_good=not done.failures))
-
-
-def _said(found: Selection, done: _Deleted) -> str:
-    count = sum(line.row.digest in done.digests for line in found.lines)
-    said = f"{words.plural(count, 'image')} deleted."
-    if done.failures:
-        said += f" {words.plural(len(done.failures), 'manifest')} stayed: {done.failures[0]}"
-    return said
+    batch: str = ledger["deletions"][0]["batchId"]
+    return batch
 
 
 async def undo(visit: Visit) -> Response:
@@ -94,11 +84,14 @@ async def undo(visit: Visit) -> Response:
     restored: list[dict[str, Any]] = []
     try:
         for batch in visit.form.get("batch", "").split():
-            # What belongs to an image comes back with it: what is still in the trash is asked anew.
-            while digests := await _in_trash(visit, name, batch):
+            digests = await _in_trash(visit, name, batch)
+            while digests:
                 asked = [{"imageDigest": digest} for digest in digests[:AT_A_TIME]]
                 answered = await visit.ask("RestoreImages", "careen", repositoryName=name, imageIds=asked)
                 restored += answered["images"]
+                # What belongs to an image came back with it.
+                back = {each["imageDigest"] for each in restored}
+                digests = [digest for digest in digests if digest not in back]
     except EcrError as refusal:
         said = f"Not all of it came back: {refusal.message}" if restored else refusal.message
         return visit.go(repositories.address(name), Notice(said, is_good=False))

@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from careen.console import repositories
-from careen.console.images import AT_ONCE
+from careen.console.images import AT_ONCE, is_plain
 from careen.console.visit import Notice, Page, Visit
 from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import (
@@ -17,7 +17,6 @@ from careen.ecr.errors import (
     LifecyclePolicyNotFound,
     ScanNotFound,
 )
-from careen.findings.finding import Severity
 from careen.oci import image_config
 from careen.registry import browsing
 from careen.registry.archive import ARCHIVED
@@ -42,7 +41,7 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
     look = await _look(visit, name, digest)
     may_read = visit.may("BatchGetImage", name)
     config = None
-    if may_read and look.manifest is not None:
+    if may_read and look.manifest is not None and visit.may("GetDownloadUrlForLayer", name):
         config = await visit.registry.in_thread(browsing.configuration, visit.registry, name, look.manifest)
     return await repositories.of_repository(
         visit,
@@ -63,7 +62,8 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
         pins=await _pins(visit, name, digest),
         pulls=look.line.row.pull_count if visit.may("DescribePulls", name, "careen") else None,
         explanation=await _explanation(visit, name, look),
-        severities=list(Severity),
+        many=browsing.MANY,
+        is_plain=is_plain(visit),
         refusal=refusal,
     )
 

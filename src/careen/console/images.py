@@ -91,7 +91,7 @@ async def listed(visit: Visit) -> Response:
         found=found,
         fates=found.fates and {digest: fate(each) for digest, each in found.fates.items()},
         here=_here(visit),
-        is_plain=base_url_of(visit.registry, visit.request).startswith("http:"),
+        is_plain=is_plain(visit),
         asked=asked,
         first=(asked.page - 1) * PER_PAGE + 1,
         last=min(asked.page * PER_PAGE, found.total),
@@ -137,6 +137,11 @@ def _here(visit: Visit) -> Any:
     }
     name = visit.path("name")
     return lambda **changed: repositories.address(name, **(kept | changed))
+
+
+def is_plain(visit: Visit) -> bool:
+    """Whether clients have to be told that they shall speak plain HTTP. Docker does so with localhost by itself."""
+    return base_url_of(visit.registry, visit.request).startswith("http:")
 
 
 PAGES = {"repositories/{name:path}": Page(listed)}

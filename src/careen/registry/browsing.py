@@ -91,6 +91,12 @@ class Line:
         """What is attached to it, each kind once."""
         return sorted({each.kind for each in self.attached}, key=list(Kind).index)
 
+    @property
+    def artifact_type(self) -> str | None:
+        """Of what is no container image: its type. None: it is one, or an index."""
+        found = self.row.artifact_type
+        return None if found in media_types.IMAGE_CONFIGS else found
+
 
 class Lines(NamedTuple):
     """A page of a list."""
@@ -169,9 +175,8 @@ def _in_use(tx: Transaction, repository: Repository, pinned: Collection[str]) ->
 
 def _line(tx: Transaction, manifest_id: int, pinned: dict[str, tuple[Pin, ...]]) -> Line:
     row = _row(tx, manifest_id)
-    parts, attached = _parts(tx, row), []
-    for each in (row, *(part.row for part in parts)):
-        attached += _attached(tx, each)
+    parts = _parts(tx, row)
+    attached = [each for one in (row, *(part.row for part in parts)) for each in _attached(tx, one)]
     attested = {each.row.id for each in attached}
     parts = [each for each in parts if each.row.id not in attested]
     everything = {row.id, *(each.row.id for each in parts), *attested}
