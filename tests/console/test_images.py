@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from careen.oci import media_types
 from careen.oci.digest import digest_of
@@ -149,9 +150,14 @@ def test_what_is_chosen_can_be_deleted_and_come_back(open_page: Open, stocked: s
     page.get_by_label("Select all of this page").check()
     assert button.text_content() == " Delete (3) …"
     button.press("Enter")
+    page.get_by_role("heading", name="Delete 3 images?").wait_for()
+    asked = Axe().run(page)
+    assert asked.violations_count == 0, asked.generate_report()
     page.get_by_role("button", name="Delete 3 images").click()
     assert "3 images deleted." in (page.get_by_role("status").text_content() or "")
     assert digests(house, stocked) == set()
+    said = Axe().run(page)
+    assert said.violations_count == 0, said.generate_report()
     page.get_by_role("button", name="Undo").click()
     assert "All of it came back" in (page.get_by_role("status").text_content() or "")
     after = house.boto().list_images(repositoryName=stocked)["imageIds"]

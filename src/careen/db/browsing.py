@@ -52,9 +52,9 @@ _BY_ITSELF = (
     f"(NOT EXISTS (SELECT 1 FROM manifest_children c WHERE c.child_id = m.id) OR {_TAGGED})"
     " AND (m.subject IS NULL OR NOT EXISTS (SELECT 1 FROM manifests s WHERE s.repository_id = m.repository_id"
     " AND s.digest = m.subject))"
-    " AND NOT EXISTS (SELECT 1 FROM tags t JOIN manifests s ON s.repository_id = t.repository_id"
-    " AND s.digest = 'sha256:' || substr(t.name, 8, 64) WHERE t.manifest_id = m.id AND t.name >= 'sha256-' AND t.name < 'sha256.'"
-    " AND substr(t.name, 72) IN ('', '.sig', '.sbom', '.att'))"
+    " AND m.id NOT IN (SELECT t.manifest_id FROM tags t JOIN manifests s ON s.repository_id = t.repository_id"
+    " AND s.digest = 'sha256:' || substr(t.name, 8, 64) WHERE t.repository_id = :id AND t.name >= 'sha256-'"
+    " AND t.name < 'sha256.' AND substr(t.name, 72) IN ('', '.sig', '.sbom', '.att'))"
 )
 
 
