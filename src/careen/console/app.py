@@ -20,8 +20,11 @@ from careen.clock import system_now
 from careen.console import (
     activity,
     credentials,
+    deletion,
     explain,
     identities,
+    image,
+    images,
     overview,
     repositories,
     sign_in,
@@ -66,6 +69,9 @@ PAGES: dict[str, Page] = {
     **overview.PAGES,
     **repositories.PAGES,
     **trash.PAGES,
+    **deletion.PAGES,
+    **image.PAGES,
+    **images.PAGES,  # at the end: a name has slashes, so this fits every address of a repository
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
 
