@@ -74,7 +74,13 @@ async def of_repository(
 async def listed(visit: Visit) -> Response:
     """The list."""
     found = await visit.ask("DescribeRepositories")
-    return visit.page("repositories/list.html", section=SECTION, title="Repositories", repositories=found["repositories"], address=address)
+    return visit.page(
+        "repositories/list.html",
+        section=SECTION,
+        title="Repositories",
+        repositories=found["repositories"],
+        address=address,
+    )
 
 
 async def new(visit: Visit, refusal: EcrError | None = None) -> Response:
