@@ -120,17 +120,21 @@ class Row(NamedTuple):
         """Whether it looks at tags."""
         return self.looks_at in {"pattern", "prefix"}
 
-    @property
-    def sentence(self) -> str:
-        """What the rule does, without a full stop."""
+    def sentence(self, others: Iterable["Row"] = ()) -> str:
+        """What the rule does, without a full stop.
+
+        Args:
+            others: all rows of its policy. A rule for any image takes what they leave.
+        """
         deed = DEEDS[self.deed]
         archived = "archived " if deed.storage_class is StorageClass.ARCHIVE else ""
         named = " or ".join(self.tags.split(", "))
+        left = any(row is not self and row.storage_class is self.storage_class for row in others)
         images = {
             "pattern": f"{archived}images tagged {named}",
             "prefix": f"{archived}images with a tag that begins with {named}",
-            "untagged": f"untagged {archived}images".replace("untagged archived", "archived untagged"),
-            "any": f"all other {archived}images",
+            "untagged": f"{archived}untagged images",
+            "any": f"all {'other ' if left else ''}{archived}images",
         }[self.looks_at]
         days = f"{self.number} day{'' if self.number == '1' else 's'}"
         return deed.sentence.format(images=images, number=days if deed.unit == "day" else self.number)
@@ -176,6 +180,7 @@ class Draft:
     """A policy that somebody is writing."""
 
     rows: Sequence[Row]
+    """None of a text that has rules: the form has no words for them."""
     text: str
     """As the page shows it."""
     policy: LifecyclePolicy | None = None
@@ -280,8 +285,9 @@ def change(draft: Draft, deed: str, which: str) -> Draft:
 
 def sentences(text: str) -> list[tuple[Rule, str]]:
     """The rules of a policy that stands, each in words."""
-    policy = policies.parse(text)
-    return [(rule, _row(rule).sentence) for rule in policy.rules]
+    rules = policies.parse(text).rules
+    rows = [_row(rule) for rule in rules]
+    return [(rule, row.sentence(rows)) for rule, row in zip(rules, rows, strict=True)]
 
 
 def _checked(rows: Sequence[Row], text: str, policy: LifecyclePolicy, *, is_in_step: bool) -> Draft:
@@ -309,7 +315,8 @@ def _rows(policy: LifecyclePolicy) -> tuple[list[Row], bool]:
     except KeyError:  # a combination that ECR refuses
         return [], False
     again = [msgspec.convert(_rule(place, row), Rule) for place, row in enumerate(rows, start=1)]
-    return rows, [_meaning(rule) for rule in again] == [_meaning(rule) for rule in policy.rules]
+    is_in_step = [_meaning(rule) for rule in again] == [_meaning(rule) for rule in policy.rules]
+    return (rows, True) if is_in_step else ([], False)
 
 
 def _meaning(rule: Rule) -> tuple[Any, ...]:
