@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from careen.clock import system_now
-from careen.console import policy, policy_editor, repositories, static, theme
+from careen.console import apply, policy, policy_editor, repositories, runs, static, theme
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
@@ -47,6 +47,8 @@ PAGES: dict[str, Page] = {
     **repositories.PAGES,
     **policy.PAGES,
     **policy_editor.PAGES,
+    **runs.PAGES,
+    **apply.PAGES,
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
 

@@ -33,6 +33,13 @@ GROUPS = (
         "",
         (Entry("Repositories", "repositories", "packages", "DescribeRepositories"),),
     ),
+    Group(
+        "Policies",
+        (
+            Entry("Apply to many", "policies/apply", "copy-check", "ApplyLifecyclePolicy", "careen"),
+            Entry("Runs", "runs", "history", "ListLifecycleRuns", "careen"),
+        ),
+    ),
 )
 
 

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from careen.console import policy_form, policy_preview
 from careen.console.repositories import address, of_repository
 from careen.console.visit import Notice, Page, Undo, Visit
-from careen.console.words import plural
+from careen.console.words import indented, plural
 from careen.ecr.errors import EcrError, LifecyclePolicyNotFound, PlanChanged
 
 TAB = "policy"
@@ -83,7 +82,7 @@ async def shown(visit: Visit) -> Response:
         TAB,
         holds=holds,
         rules=[] if text is None else policy_form.sentences(text),
-        text="" if text is None else msgspec.json.format(text, indent=2),
+        text="" if text is None else indented(text),
     )
 
 
