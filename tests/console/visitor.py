@@ -25,23 +25,29 @@ class Visitor:
 
     def __init__(self, server: Server, secret: str) -> None:
         self.secret = secret
-        cookies = {"careen-session": secret} if secret else {}
-        self._client = httpx2.Client(base_url=f"{server.url}/console/", cookies=cookies, trust_env=False)
+        self._home = f"{server.url}/console/"
+
+    def _client(self) -> httpx2.Client:
+        """A connection for one request, so that nothing has to be closed."""
+        cookies = {"careen-session": self.secret} if self.secret else {}
+        return httpx2.Client(base_url=self._home, cookies=cookies, trust_env=False, verify=False)
 
     def get(self, path: str = "", **parameters: Any) -> httpx2.Response:
         """A page, whatever its status."""
-        return self._client.get(path, params=parameters)
+        with self._client() as client:
+            return client.get(path, params=parameters)
 
     def post(self, path: str, form: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
         """Send a form as the page at ``path`` would: with its token. Redirects are not followed."""
         token = re.search(r'name="csrf" value="([0-9a-f]*)"', self.get("").text)
         data = {"csrf": token.group(1) if token else "", **(form or {})}
-        return self._client.post(path, data=data, headers=headers, follow_redirects=False)
+        with self._client() as client:
+            return client.post(path, data=data, headers=headers)
 
     def follow(self, answered: httpx2.Response) -> httpx2.Response:
         """The page that a form led to."""
         assert answered.status_code == 303, answered.text
-        return self._client.get(answered.headers["location"])
+        return self.get(answered.headers["location"])
 
 
 def sign_in(
