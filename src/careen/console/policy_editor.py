@@ -105,11 +105,14 @@ async def _page(
     refusal: EcrError | None = None,
     after: str = "",
 ) -> Response:
-    name, preview, outlook = visit.path("name"), None, None
-    if draft.policy is not None and "preview" in parts:
-        preview = await policy_preview.look(visit, name, draft.canonical, after)
-    if draft.policy is not None and "forecast" in parts:
-        outlook = await policy_preview.look_ahead(visit, name, draft.canonical)
+    name, preview, outlook, trouble = visit.path("name"), None, None, ""
+    try:
+        if draft.policy is not None and "preview" in parts:
+            preview = await policy_preview.look(visit, name, draft.canonical, after)
+        if draft.policy is not None and "forecast" in parts:
+            outlook = await policy_preview.look_ahead(visit, name, draft.canonical)
+    except EcrError as error:  # a part of the page shows it: who writes a policy does not lose it
+        trouble = error.message
     return await of_repository(
         visit,
         "policy/edit.html",
@@ -118,6 +121,7 @@ async def _page(
         draft=draft,
         preview=preview,
         outlook=outlook,
+        trouble=trouble,
         refusal=refusal,
         is_outdated=policy.is_outdated(refusal),
         deeds=policy_form.DEEDS,
