@@ -35,19 +35,24 @@ class Visitor:
     def get(self, path: str = "", **parameters: Any) -> httpx2.Response:
         """A page, whatever its status."""
         with self._client() as client:
-            return client.get(path, params=parameters)
+            return client.get(path, params=parameters or None)  # empty ones would take the address's own away
 
     def post(self, path: str, form: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
         """Send a form as the page at ``path`` would: with its token. Redirects are not followed."""
         token = re.search(r'name="csrf" value="([0-9a-f]*)"', self.get("").text)
         data = {"csrf": token.group(1) if token else "", **(form or {})}
         with self._client() as client:
-            return client.post(path, data=data, headers=headers)
+            answered = client.post(path, data=data, headers=headers)
+        if answered.headers.get("set-cookie", "").startswith("careen-session="):  # signed in, or out
+            self.secret = answered.cookies.get("careen-session", "")
+        return answered
 
     def follow(self, answered: httpx2.Response) -> httpx2.Response:
-        """The page that a form led to."""
+        """The page that a form led to, with what it was told to say."""
         assert answered.status_code == 303, answered.text
-        return self.get(answered.headers["location"])
+        with self._client() as client:
+            client.cookies.update(answered.cookies)
+            return client.get(answered.headers["location"].removeprefix("/console/"))
 
 
 def sign_in(
@@ -65,7 +70,7 @@ def sign_in(
         row = None
         if user is not None:
             row = registry.write_now(identities.create_user, user)
-            registry.write_now(identity_policies.attach, identities.Kind.USER, user, policy)
+            registry.write_now(identity_policies.attach, identities.Kind.USER, user, policy.arn)
         circumstances = Circumstances(system_now())
         secret = registry.write_now(console_sessions.begin, registry, row, Method.LINK, circumstances)
         return Visitor(server, secret)

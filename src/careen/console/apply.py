@@ -104,7 +104,9 @@ async def step(visit: Visit) -> Response:
         return await _go_on(visit, _unpacked(form.get("state", "")))
     if deed == "undo":
         progress = _unpacked(form.get("state", ""))
-        undoing = Progress(progress.text, progress.mode, progress.undoable, [], progress.formers, is_undo=True)
+        undoing = Progress(
+            progress.text, progress.mode, progress.undoable, [], progress.formers, is_undo=True
+        )
         return await _go_on(visit, undoing)
     text, pattern = form.get("text", ""), form.get("pattern", "").strip()
     mode = MISSING if form.get("mode") == MISSING else REPLACE

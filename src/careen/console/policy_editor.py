@@ -76,7 +76,9 @@ async def _save(visit: Visit, name: str, draft: Draft) -> Response:
             maxResults=1,
         )
         if found["breaches"]:
-            raise NotConfirmed("The next round would do what is below. Type the repository's name to want that.")
+            raise NotConfirmed(
+                "The next round would do what is below. Type the repository's name to want that."
+            )
     await visit.ask("PutLifecyclePolicy", repositoryName=name, lifecyclePolicyText=draft.canonical)
     notice = Notice("The policy stands. The next round runs it.", policy.undo_of(name, former))
     return visit.go(address(name, policy.TAB), notice)

@@ -10,7 +10,7 @@ Form and text are one state. Whoever sends both has changed one of them: the tex
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,7 +21,14 @@ from careen.lifecycle import constraints, grammar
 from careen.lifecycle import policy as policies
 from careen.lifecycle.constraints import MIN_ARCHIVE_DAYS
 from careen.lifecycle.policy import InvalidLifecyclePolicy, LifecyclePolicy, canonical
-from careen.lifecycle.rule import Action, ActionType, CountType, CountUnit, Rule, Selection, StorageClass, TagStatus
+from careen.lifecycle.rule import (
+    ActionType,
+    CountType,
+    CountUnit,
+    Rule,
+    StorageClass,
+    TagStatus,
+)
 
 SHOWN = "shown"
 """The field that names the text which was shown beside the form."""
