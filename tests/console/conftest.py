@@ -61,9 +61,9 @@ def reader(house: Server) -> Visitor:
     return sign_in(house, "reader", ManagedPolicy.READ_ONLY)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator["Browser"]:
-    """The system's Chromium."""
+    """The system's Chromium. Playwright's event loop lasts as long, in which no other test could run its own."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
