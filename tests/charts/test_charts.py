@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import careen
 from careen import charts
 from careen.charts.calendar import dates
 from careen.charts.units import ticks
@@ -33,7 +35,7 @@ def test_bars_as_text() -> None:
         width=400,
     )
     expected = """
-<svg class="chart chart-w400" viewBox="0 0 400 72" width="400" height="72" role="img" font-family="system-ui, sans-serif"
+<svg class="chart chart-w400" viewBox="0 0 400 72" width="400" height="72" role="group" font-family="system-ui, sans-serif"
  font-size="12" fill="currentColor">
 <title>Pulls</title>
 <desc>team/app 200; &lt;b&gt; 50</desc>
@@ -282,3 +284,8 @@ def test_fitted_draws_every_width_that_the_style_sheet_shows() -> None:
     assert drawn == ["360", "640", "1080"]
     assert all(f".charts>.chart-w{width}{{display:block}}" in charts.STYLE for width in drawn)
     assert chart == chart.__html__()
+
+
+def test_the_console_has_the_styles() -> None:
+    """Its style sheet carries the rules of charts as they are."""
+    assert charts.STYLE in (Path(careen.__file__).parent / "console" / "static" / "console.css").read_text()

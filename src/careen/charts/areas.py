@@ -53,8 +53,7 @@ def areas(
                 element("title", text(each.name)),
                 d=f"M{'L'.join(upper)}L{'L'.join(reversed(lower))}Z",
                 fill="currentColor",
-                fill_opacity="0.75",
-                stroke="currentColor",
+                fill_opacity="0.85",
                 **colour(place(each, index)),
             )
         )

@@ -63,5 +63,13 @@ def bars(
                     "rect", x=0, y=top + 20, width=length, height=8, rx=2, fill="currentColor", **colour(0)
                 )
             )
+    has_links = any(item.href for item in items)
     said = "; ".join(f"{item.label} {written(item.value, unit)}" for item in items)
-    return drawing(width, len(items) * ROW, title, said if description is None else description, *drawn)
+    return drawing(
+        width,
+        len(items) * ROW,
+        title,
+        said if description is None else description,
+        *drawn,
+        has_links=has_links,
+    )

@@ -82,7 +82,11 @@ Point = tuple[float, float]
 
 
 def _runs(plot: Plot, times: Sequence[Instant], values: Sequence[float | None]) -> list[list[Point]]:
-    """The stretches without a gap, as points."""
+    """The stretches without a gap, as points; a value that is alone in time holds over the whole width."""
+    if len(times) == 1:
+        return [
+            [(x, plot.y(value)) for x in (plot.left, plot.right)] for value in values if value is not None
+        ]
     runs: list[list[Point]] = [[]]
     for time, value in zip(times, values, strict=True):
         if value is not None:

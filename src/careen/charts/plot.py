@@ -117,15 +117,15 @@ def hits(
         unit: of the values.
         total: whether the sum is told too.
     """
-    every = range(0, len(times), -(-len(times) // HITS))
+    step = -(-len(times) // HITS)
     columns = []
-    for index in reversed(every):
+    for index in range((len(times) - 1) % step, len(times), step):  # so that the last is among them
         known = [(each.name, each.values[index]) for each in reversed(series)]
         lines = [f"{name}: {written(value, unit)}" for name, value in known if value is not None]
         if total and len(series) > 1:
             lines.append(f"together: {written(sum(value or 0 for _, value in known), unit)}")
-        before = plot.x(times[max(0, index - every.step)])
-        after = plot.x(times[min(len(times) - 1, index + every.step)])
+        before = plot.x(times[max(0, index - step)])
+        after = plot.x(times[min(len(times) - 1, index + step)])
         x = plot.x(times[index])
         left, right = (before + x) / 2, (x + after) / 2
         if len(times) == 1:
@@ -142,7 +142,7 @@ def hits(
                 fill_opacity="0",
             )
         )
-    return columns[::-1]
+    return columns
 
 
 def nothing(width: int) -> list[str]:

@@ -38,10 +38,10 @@ STYLE = f"""\
 :root{{{_variables(LIGHT)}}}
 @media (prefers-color-scheme:dark){{:root:not([data-bs-theme=light]){{{_variables(DARK)}}}}}
 [data-bs-theme=dark]{{{_variables(DARK)}}}
-.chart{{display:block;width:100%;height:auto}}
+svg.chart{{display:block;width:100%;height:auto;min-height:0}}
 .charts{{container-type:inline-size}}
 {_shown()}
-.chart-spark{{display:inline-block;width:auto;vertical-align:middle}}
+svg.chart-spark{{display:inline-block;width:auto;vertical-align:middle}}
 {"".join(f".chart-{number}{{color:var(--chart-{number})}}" for number in range(1, len(LIGHT) + 1))}
 .chart-hit:hover{{fill-opacity:.08}}
 .chart a:hover text,.chart a:focus text{{text-decoration:underline}}

@@ -51,7 +51,9 @@ def number(value: float) -> str:
     return "0" if written == "-0" else written
 
 
-def drawing(width: float, height: float, title: str, description: str, *children: str) -> Svg:
+def drawing(
+    width: float, height: float, title: str, description: str, *children: str, has_links: bool = False
+) -> Svg:
     """The whole of a chart.
 
     Args:
@@ -60,6 +62,7 @@ def drawing(width: float, height: float, title: str, description: str, *children
         title: what it shows.
         description: what there is to be seen, for those who do not see it; empty: the title says it.
         children: what is drawn.
+        has_links: whether there are links in it: then it is no image, whose parts nobody can reach.
     """
     described = [element("desc", text(description))] if description else []
     return Svg(
@@ -72,7 +75,7 @@ def drawing(width: float, height: float, title: str, description: str, *children
             viewBox=f"0 0 {number(width)} {number(height)}",
             width=width,
             height=height,
-            role="img",
+            role="group" if has_links else "img",
             font_family="system-ui, sans-serif",
             font_size=12,
             fill="currentColor",

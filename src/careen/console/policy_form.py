@@ -310,7 +310,8 @@ def _checked(rows: Sequence[Row], text: str, policy: LifecyclePolicy, *, is_in_s
         try:
             policies.parse(canonical(policy))
         except InvalidLifecyclePolicy as invalid:  # too long, or too short: no rules
-            whole.append("Add a rule." if not rows else invalid.reason)
+            whole += [invalid.reason] if rows else []
+            return Draft(rows, text, None, whole, {}, is_in_step)
     is_right = not whole and not row_faults
     return Draft(rows, text, policy if is_right else None, whole, row_faults, is_in_step)
 
