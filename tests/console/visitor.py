@@ -44,7 +44,7 @@ class Visitor:
         with self._client() as client:
             answered = client.post(path, data=data, headers=headers)
         if answered.headers.get("set-cookie", "").startswith("careen-session="):  # signed in, or out
-            self.secret = answered.cookies.get("careen-session", "")
+            self.secret = answered.cookies.get("careen-session") or ""
         return answered
 
     def follow(self, answered: httpx2.Response) -> httpx2.Response:

@@ -7,7 +7,6 @@ that nothing is lost with a connection: the page that one has goes on. Former po
 import base64
 import time
 import zlib
-from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -171,22 +170,22 @@ async def _look(visit: Visit, name: str, text: str, mode: str) -> Response:
         holds=holds,
         is_same=holds is not None and holds.own == text,
         is_left_alone=mode == MISSING and holds is not None and holds.own is not None,
-        figures=_figures(preview),
+        elsewhere="" if preview is None else _elsewhere(preview),
         refusal=refusal,
         address=address,
     )
 
 
-def _figures(preview: Preview | None) -> dict[str, Any]:
-    """How many images and bytes a plan deletes, and how many it archives."""
-    if preview is None:
-        return {"deleted": 0, "size": 0, "archived": 0}
-    gone = [each for each in preview.going if not (each["rule"] and each["action"] == "TRANSITION")]
-    return {
-        "deleted": sum(each["images"] for each in gone),
-        "size": sum(each["imageSizeInBytes"] for each in gone),
-        "archived": preview.images - sum(each["images"] for each in gone),
-    }
+def _elsewhere(preview: Preview) -> str:
+    """What a plan does beside deleting, in words."""
+    summary = preview.plan["summary"]
+    words = (
+        ("TRANSITION", "archived"),
+        ("CASCADE", "with the image that they refer to"),
+        ("UNTAG", "untagged"),
+    )
+    counts = [(summary[action]["images"], what) for action, what in words]
+    return ", ".join(f"{plural(count, 'image')} {what}" for count, what in counts if count)
 
 
 def _reviewed(visit: Visit, name: str, *, is_confirmed: bool) -> str | None:
@@ -238,8 +237,8 @@ async def _apply(visit: Visit, progress: Progress, task: Task) -> Result:
         if former not in progress.formers:
             progress.formers.append(former)
         place = progress.formers.index(former)
-    run = ran["runId"] if ran["expired"] else None
-    return Result(name, policy.done(ran, None).text, is_changed=True, former=place, run=run)
+    told, run = policy.in_words(ran), policy.restorable(visit, ran)
+    return Result(name, told, is_changed=True, former=place, run=run)
 
 
 async def _take_back(visit: Visit, progress: Progress, task: Task) -> Result:

@@ -114,14 +114,15 @@ async def run(visit: Visit) -> Response:
         ran = await visit.ask("RunLifecyclePolicy", "careen", repositoryName=name, **plan)
     except EcrError as refusal:
         return await ask_run(visit, refusal)
-    return visit.go(address(name, TAB), done(ran, None, f"{name}: ", takes_back_policy=False))
+    undo = _undo(name, {}, restorable(visit, ran))
+    return visit.go(address(name, TAB), Notice(f"The policy was run: {in_words(ran)}.", undo))
 
 
 async def delete(visit: Visit) -> Response:
     """Take the policy away. Nothing is deleted by that; what a default policy says may hold then."""
     name = visit.path("name")
     gone = await visit.ask("DeleteLifecyclePolicy", repositoryName=name)
-    undo = undo_of(name, gone["lifecyclePolicyText"])
+    undo = undo_of(visit, name, gone["lifecyclePolicyText"])
     return visit.go(address(name, TAB), Notice("The policy is deleted. No image is touched by that.", undo))
 
 
@@ -153,17 +154,8 @@ async def put_back(visit: Visit, name: str, text: str | None) -> None:
         return
 
 
-def done(
-    ran: dict[str, Any], former: str | None, beginning: str = "", *, takes_back_policy: bool = True
-) -> Notice:
-    """What a run did, and how it is taken back.
-
-    Args:
-        ran: as RunLifecyclePolicy and ApplyLifecyclePolicy answer.
-        former: the policy that stood before; None: there was none.
-        beginning: of the sentence.
-        takes_back_policy: whether undoing puts the former policy back.
-    """
+def in_words(ran: dict[str, Any]) -> str:
+    """What RunLifecyclePolicy or ApplyLifecyclePolicy did: ``2 images deleted, 1 image protected``."""
     counts = [
         (ran["expired"], "deleted"),
         (ran["archived"], "archived"),
@@ -172,31 +164,36 @@ def done(
         (ran["blocked"], "held by an index"),
         (ran["skipped"], "left alone, as they changed meanwhile"),
     ]
-    told = ", ".join(f"{plural(count, 'image')} {what}" for count, what in counts if count)
-    restorable = ran["runId"] if ran["expired"] else None
-    undo = None
-    if takes_back_policy or restorable:
-        undo = undo_of(ran["repositoryName"], former if takes_back_policy else _NOT_SET, restorable)
-    return Notice(f"{beginning}{told or 'nothing to do now'}.", undo)
+    return (
+        ", ".join(f"{plural(count, 'image')} {what}" for count, what in counts if count)
+        or "nothing to do now"
+    )
 
 
-_NOT_SET = "-"
-"""In place of a former policy: the policy was not changed."""
+def restorable(visit: Visit, ran: dict[str, Any]) -> int | None:
+    """The run whose deletions the visitor may take back; None: there are none, or they may not."""
+    run_id: int | None = ran["runId"]
+    return run_id if ran["expired"] and visit.may("RestoreImages", None, "careen") else None
 
 
-def undo_of(name: str, former: str | None, run_id: int | None = None) -> Undo | None:
-    """What takes a change of policy back, if it fits into a notice.
+def undo_of(visit: Visit, name: str, former: str | None, run_id: int | None = None) -> Undo | None:
+    """What takes a change of policy back, if the visitor may and it fits into a notice.
 
     Args:
+        visit: this one.
         name: the repository's.
         former: the policy that stood before; None: there was none.
         run_id: of the run whose deletions come back.
     """
-    if former is not None and len(former) > MOST_IN_NOTICE:
+    operation = "DeleteLifecyclePolicy" if former is None else "PutLifecyclePolicy"
+    if len(former or "") > MOST_IN_NOTICE or not visit.may(operation, name):
         return None
-    fields = {} if former == _NOT_SET else {"policy": former or ""}
+    return _undo(name, {"policy": former or ""}, run_id)
+
+
+def _undo(name: str, fields: dict[str, str], run_id: int | None) -> Undo | None:
     if run_id is not None:
-        fields["run"] = str(run_id)
+        fields = fields | {"run": str(run_id)}
     return Undo(f"repositories/{name}/-/policy/undo", fields) if fields else None
 
 

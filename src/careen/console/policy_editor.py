@@ -15,6 +15,12 @@ PREVIEWED = "policy-previewed"
 """What the page's parts listen for: events of htmx's HX-Trigger."""
 
 
+class NotConfirmed(EcrError):
+    """A plan goes beyond the limits, and nobody typed that it may."""
+
+    code = "NotConfirmed"
+
+
 async def edit(visit: Visit) -> Response:
     """The editor, with what holds or nothing."""
     holds = await policy.standing(visit, visit.path("name"))
@@ -34,20 +40,16 @@ async def put(visit: Visit) -> Response:
             return await (_apply if deed == "apply" else _save)(visit, name, draft)
         except EcrError as error:
             refusal = error
-    parts = {"preview": {"preview"}, "forecast": {"forecast"}, "apply": {"preview"}, "save": {"preview"}}
-    wanted = parts.get(deed, set())
-    if deed == "preview" and not visit.request.headers.get("hx-request"):
+    is_part = "hx-request" in visit.request.headers
+    wanted = (
+        {"forecast"} if deed == "forecast" else {"preview"} if deed in {"preview", "apply", "save"} else set()
+    )
+    if wanted and not is_part:  # what htmx asks for by and by
         wanted = {"preview", "forecast"}
     response = await _page(visit, draft, wanted, refusal, which if deed == "preview" else "")
-    if visit.request.headers.get("hx-request") and deed != "forecast":
+    if is_part and deed != "forecast":
         response.headers["hx-trigger"] = PREVIEWED if deed == "preview" else EDITED
     return response
-
-
-class NotConfirmed(EcrError):
-    """A plan goes beyond the limits, and nobody typed that it may."""
-
-    code = "NotConfirmed"
 
 
 async def _apply(visit: Visit, name: str, draft: Draft) -> Response:
@@ -60,7 +62,9 @@ async def _apply(visit: Visit, name: str, draft: Draft) -> Response:
         lifecyclePolicyText=draft.canonical,
         **_accepted(visit, name),
     )
-    return visit.go(address(name, policy.TAB), policy.done(ran, former, "The policy stands: "))
+    undo = policy.undo_of(visit, name, former, policy.restorable(visit, ran))
+    notice = Notice(f"The policy stands: {policy.in_words(ran)}.", undo)
+    return visit.go(address(name, policy.TAB), notice)
 
 
 async def _save(visit: Visit, name: str, draft: Draft) -> Response:
@@ -80,7 +84,7 @@ async def _save(visit: Visit, name: str, draft: Draft) -> Response:
                 "The next round would do what is below. Type the repository's name to want that."
             )
     await visit.ask("PutLifecyclePolicy", repositoryName=name, lifecyclePolicyText=draft.canonical)
-    notice = Notice("The policy stands. The next round runs it.", policy.undo_of(name, former))
+    notice = Notice("The policy stands. The next round runs it.", policy.undo_of(visit, name, former))
     return visit.go(address(name, policy.TAB), notice)
 
 

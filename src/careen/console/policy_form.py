@@ -187,7 +187,7 @@ class Draft:
     """A policy that somebody is writing."""
 
     rows: Sequence[Row]
-    """None of a text that has rules: the form has no words for them."""
+    """Empty of a text that has rules: the form has no words for them."""
     text: str
     """As the page shows it."""
     policy: LifecyclePolicy | None = None

@@ -21,7 +21,6 @@ from careen.clock import Instant
 from careen.db import images as image_rows
 from careen.db import jobs, repositories
 from careen.db import lifecycle as lifecycle_rows
-from careen.db.lifecycle import Action as RunAction
 from careen.db.lifecycle import Run as Run
 from careen.db.repositories import Repository
 from careen.ecr import errors
@@ -54,6 +53,9 @@ PROTECTED = "PROTECTED"
 UNTAGGED = "UNTAGGED"
 SKIPPED = "SKIPPED"
 """Outcomes of a decision; the last: the image changed between plan and deed."""
+
+RunAction = lifecycle_rows.Action
+"""What a run did to one image."""
 
 
 class Ran(NamedTuple):
