@@ -99,6 +99,21 @@ def test_without_script_the_text_can_be_saved(root: Visitor, ecr: Any, made: Cal
     assert stands(ecr, repository) == policy(9)
 
 
+def test_without_script_the_form_can_be_saved(root: Visitor, ecr: Any, made: Callable[..., str]) -> None:
+    """Who changes a field and not the text means the field; buttons move and remove without saving anything."""
+    repository = made()
+    path = f"repositories/{repository}/-/policy/edit"
+    ecr.put_lifecycle_policy(repositoryName=repository, lifecyclePolicyText=policy(9))
+    page = root.get(path).text
+    [shown] = re.findall(r'name="shown" value="([^"]*)"', page)
+    row = {"looks_at": "any", "tags": "", "deed": "keep", "number": "4", "description": "ours"}
+    form = fields(page) | {"shown": shown} | row
+    assert "No rule yet." in root.post(path, form | {"do": "remove:0"}).text
+    assert stands(ecr, repository) == policy(9)
+    assert root.post(path, form | {"do": "save"}).status_code == 303
+    assert stands(ecr, repository) == policy(4)
+
+
 def test_what_is_wrong_is_said_and_nothing_is_lost(root: Visitor, ecr: Any, made: Callable[..., str]) -> None:
     """Saving a text that is no policy brings the page back with the text and ECR's reason."""
     repository = made()
