@@ -19,6 +19,7 @@ from starlette.routing import Route
 from careen.clock import system_now
 from careen.console import (
     activity,
+    apply,
     credentials,
     deletion,
     explain,
@@ -26,7 +27,10 @@ from careen.console import (
     image,
     images,
     overview,
+    policy,
+    policy_editor,
     repositories,
+    runs,
     sign_in,
     static,
     theme,
@@ -72,6 +76,10 @@ PAGES: dict[str, Page] = {
     **deletion.PAGES,
     **image.PAGES,
     **images.PAGES,  # at the end: a name has slashes, so this fits every address of a repository
+    **policy.PAGES,
+    **policy_editor.PAGES,
+    **runs.PAGES,
+    **apply.PAGES,
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
 

@@ -46,6 +46,13 @@ GROUPS = (
             Entry("Explain access", "access/explain", "shield-lock", "ExplainAccess", "careen"),
         ),
     ),
+    Group(
+        "Policies",
+        (
+            Entry("Apply to many", "policies/apply", "copy-check", "ApplyLifecyclePolicy", "careen"),
+            Entry("Runs", "runs", "history", "ListLifecycleRuns", "careen"),
+        ),
+    ),
 )
 
 

@@ -31,6 +31,7 @@ def environment() -> Environment:
         words.day,
         words.short_digest,
         words.plural,
+        words.indented,
     ):
         made.filters[word.__name__] = word
     made.globals |= {"asset": static.address, "ago": words.ago, "share": words.share, "GIB": GIB}

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from careen.console.visit import Notice, Page, Visit, url
+from careen.console.words import indented
 from careen.ecr.errors import EcrError, RepositoryPolicyNotFound
 from careen.ecr.mutability import Mutability
 
@@ -203,7 +203,7 @@ async def permissions(visit: Visit, refusal: EcrError | None = None) -> Response
     """The policy that stands on the repository."""
     name = visit.path("name")
     try:
-        text = _indented((await visit.ask("GetRepositoryPolicy", repositoryName=name))["policyText"])
+        text = indented((await visit.ask("GetRepositoryPolicy", repositoryName=name))["policyText"])
     except RepositoryPolicyNotFound:
         text = ""
     return await of_repository(
@@ -292,10 +292,6 @@ async def _put_tags(visit: Visit, repository: dict[str, Any]) -> None:
         await visit.ask("UntagResource", resourceArn=arn, tagKeys=gone)
     if changed:
         await visit.ask("TagResource", resourceArn=arn, tags=changed)
-
-
-def _indented(text: str) -> str:
-    return msgspec.json.format(text, indent=2)
 
 
 PAGES = {

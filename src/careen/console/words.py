@@ -2,6 +2,8 @@
 
 import datetime as dt
 
+import msgspec
+
 from careen.clock import DAY, HOUR, SECOND, Instant, isoformat
 
 MINUTE = 60 * SECOND
@@ -72,3 +74,8 @@ def short_digest(digest: str) -> str:
     """``sha256:0123456789ab``: enough for people to tell images apart."""
     algorithm, _, rest = digest.partition(":")
     return f"{algorithm}:{rest[:12]}"
+
+
+def indented(text: str) -> str:
+    """A JSON document as people read it."""
+    return msgspec.json.format(text, indent=2)
