@@ -279,8 +279,8 @@ class Application:
         self._importer = Importer(registry, upstream_secrets)
         self.answer_again = again.answer
         """For a protocol that can write a whole response at once; see ``careen.protocol``."""
-        allowance = Allowance(registry.limits.anonymous_rate, registry.limits.anonymous_burst)
-        surface = Surface(registry, fresh, self._pulls, again, self._importer, allowance)
+        self._allowance = Allowance(registry.limits.anonymous_rate, registry.limits.anonymous_burst)
+        surface = Surface(registry, fresh, self._pulls, again, self._importer, self._allowance)
         self._distribution = DistributionApp(surface)
         self.feed = Feed(registry, fresh)
         issuers = Issuers()
@@ -314,7 +314,7 @@ class Application:
             from careen.console.app import Console  # noqa: PLC0415
             from careen.console.visit import House  # noqa: PLC0415
 
-            house = House(self._registry, self._pulls, self._importer, self._issuers)
+            house = House(self._registry, self._pulls, self._importer, self._issuers, self._allowance)
             self._console = Starlette(routes=Console(house).routes())
         return self._console
 

@@ -126,7 +126,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public_host: str = ""
     """A second host name of this registry, with its port if it has one, for clients that pull only with a token; see public.md."""
     anonymous_rate: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 10
-    """How many requests a second one address may make of public repositories without a credential; 0: any number."""
+    """How many requests a second one address may make without a credential, of public repositories and of pages; 0: any number."""
     anonymous_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
     """How many of them it may make at once after a rest."""
     proxies: str = ""

@@ -13,6 +13,7 @@ from careen.demo.fill import fill
 from careen.demo.history import history
 from careen.iam.managed import ManagedPolicy
 from careen.registry.registry import Registry
+from tests.console.content import administer
 from tests.console.visitor import Visitor, settings_of, sign_in
 from tests.iamapi.conftest import allowing, arn, trust
 from tests.server import Server, serving
@@ -37,7 +38,7 @@ POLICY = """{"rules": [
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A team's latest pushes, and a policy for one repository. Tests that change something use names of their own."""
     data = tmp_path_factory.mktemp("console") / "data"
-    server = Server(data, lifecycle_interval=86_400)
+    server = Server(data, lifecycle_interval=86_400, webhook_attempts=1)
     settings = settings_of(server)
     composition.prepare(settings)
     present = [0]
@@ -47,6 +48,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     registry.close()
     with serving(server) as started:
         started.boto().put_lifecycle_policy(repositoryName=pushes[-1].repository, lifecyclePolicyText=POLICY)
+        administer(started)
         meet(started)
         yield started
 

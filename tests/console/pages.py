@@ -4,6 +4,13 @@ REPOSITORY = "shop/web"
 PLATFORMS = "platform/base"
 """Its images are indexes, and signed."""
 
+OPEN = {
+    "gallery": "gallery",
+    "gallery-repository": "gallery/hello",
+    "gallery-tags": "gallery/hello/-/tags",
+}
+"""Those that anybody may see."""
+
 PAGES = {
     "access-users": "access/users",
     "access-user": "access/users/alice",
@@ -28,6 +35,7 @@ PAGES = {
     "repository-new": "repositories/new",
     "repository-settings": f"repositories/{REPOSITORY}/-/settings",
     "repository-permissions": f"repositories/{REPOSITORY}/-/permissions",
+    "repository-rules": f"repositories/{REPOSITORY}/-/rules",
     "repository-delete": f"repositories/{REPOSITORY}/-/delete",
     "policy": f"repositories/{REPOSITORY}/-/policy",
     "policy-edit": f"repositories/{REPOSITORY}/-/policy/edit",
@@ -35,5 +43,27 @@ PAGES = {
     "policy-runs": f"repositories/{REPOSITORY}/-/runs",
     "policies-apply": "policies/apply",
     "runs": "runs",
+    "rules": "rules",
+    "rules-default": "rules/default",
+    "cache": "cache",
+    "cache-new": "cache/new",
+    "cache-rule": "cache/quay/-/edit",
+    "replication": "replication",
+    "replication-standing": "replication/standing",
+    "templates": "templates",
+    "template-new": "templates/new",
+    "template": "templates/web/-/edit",
+    "scanning": "scanning",
+    "signing": "signing",
+    "pins": "pins",
+    "webhooks": "webhooks",
+    "webhook-new": "webhooks/new",
+    "webhook": "webhooks/-/ci",
+    "registry": "registry",
+    "public": "public",
+    "public-new": "public/new",
+    "public-edit": "public/hello/-/edit",
+    "public-delete": "public/hello/-/delete",
+    **OPEN,
 }
 """Addresses below ``/console/`` by the names that their pictures have."""

@@ -124,3 +124,36 @@ def test_a_catalogue_is_kept_as_it_was_put(registry: Registry) -> None:
 def test_a_logo_is_known_by_its_first_bytes(data: bytes, kind: str | None) -> None:
     """The media types that browsers show and do not run."""
     assert public.logo_type(data) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ["public/aged", "public/hello", "public/tools/greet"]),
+        ("HELLO", ["public/hello", "public/tools/greet"]),
+        ("hello says", ["public/tools/greet"]),
+        ("public", []),
+        ("description", []),
+        ("100%", ["public/aged"]),
+        ("nothing of the kind", []),
+    ],
+)
+def test_a_search_finds_all_words_in_name_or_description(
+    registry: Registry, text: str, found: list[str]
+) -> None:
+    """Whatever their case; never the alias, the catalogue's own words, or what is private."""
+    registry.write_now(repositories.create, "public/hello-private")
+    for name, said in (("hello", None), ("tools/greet", 'Says "Hello"'), ("aged", "100% old")):
+        registry.write_now(
+            public.create,
+            f"public/{name}",
+            tags={},
+            catalogue=None if said is None else Catalogue(description=said),
+            logo=PNG if said else None,
+        )
+    shown = registry.read(public.search, "public/", text, "", 10)
+    assert [each.name for each in shown] == found
+    assert all(each.has_logo is (each.catalogue.description is not None) for each in shown)
+    assert [each.name for each in registry.read(public.search, "public/", text, "public/aged", 1)] == [
+        name for name in found if name > "public/aged"
+    ][:1]

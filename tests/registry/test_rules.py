@@ -223,3 +223,24 @@ def test_the_collector_frees_what_an_extension_took(registry: Registry, clock: H
     registry.write_now(rules.put_extension, APP, UNPULLED)
     assert run(registry).expired == 1
     assert gc.collect(registry, grace=0).freed > 0
+
+
+def test_a_default_knows_its_repositories(registry: Registry) -> None:
+    """Those without a policy that fit no more specific pattern: the same that go by it, page after page, as many as are counted."""
+    names = [f"team-{letter}/app{number}" for letter in "ab" for number in range(5)]
+    for name in names:
+        registry.write_now(repositories.create, name)
+    registry.write_now(lifecycle.put_policy, names[0], policy(9))
+    for pattern in ("*", "team-a/*", "team-*/app1", "elsewhere/*"):
+        registry.write_now(rules.put_default, pattern, policy(3))
+    expected: dict[str, list[str]] = {}
+    for name in names[1:]:
+        expected.setdefault(str(registry.read(rules.effective, name).pattern), []).append(name)
+
+    counts = registry.read(rules.default_counts)
+    assert counts == {"elsewhere/*": 0} | {pattern: len(each) for pattern, each in expected.items()}
+    for pattern, each in expected.items():
+        first = registry.read(rules.repositories_of_default, pattern, "", 2)
+        rest = registry.read(rules.repositories_of_default, pattern, first[-1], 100)
+        assert first + rest == each
+    assert registry.read(rules.repositories_of_default, "elsewhere/*", "", 100) == []

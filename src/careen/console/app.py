@@ -6,38 +6,51 @@ session's own pages have.
 """
 
 import hmac
+import math
 from collections.abc import Awaitable, Callable
-from html import escape
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from careen.circumstances import circumstances_of
 from careen.clock import system_now
 from careen.console import (
+    account,
     activity,
     apply,
+    cache,
+    creation_templates,
     credentials,
     deletion,
     explain,
+    gallery,
     identities,
     image,
     images,
     overview,
+    pins,
     policy,
     policy_editor,
+    public,
+    replication,
     repositories,
+    rules,
     runs,
+    scanning,
     sign_in,
+    signing,
     static,
     theme,
     trash,
     users,
+    webhooks,
 )
 from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
+from careen.distribution import anonymous
 from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
@@ -75,11 +88,22 @@ PAGES: dict[str, Page] = {
     **trash.PAGES,
     **deletion.PAGES,
     **image.PAGES,
-    **images.PAGES,  # at the end: a name has slashes, so this fits every address of a repository
     **policy.PAGES,
     **policy_editor.PAGES,
     **runs.PAGES,
     **apply.PAGES,
+    **rules.PAGES,
+    **public.PAGES,
+    **gallery.PAGES,
+    **cache.PAGES,
+    **replication.PAGES,
+    **creation_templates.PAGES,
+    **scanning.PAGES,
+    **signing.PAGES,
+    **pins.PAGES,
+    **webhooks.PAGES,
+    **account.PAGES,
+    **images.PAGES,  # at the end: a name has slashes, so this fits every address of a repository
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
 
@@ -129,6 +153,13 @@ class Console:
             if request.headers.get("hx-request"):  # a part of a page cannot be the sign-in page
                 response = Response(status_code=401, headers={"hx-redirect": url("sign-in")})
             return response
+        wait = 0.0 if visit.is_signed_in else self._wait_of(request)
+        if wait:
+            refused = _refusal(
+                visit, 429, "Too often", "Many requests come from this address. Wait a moment."
+            )
+            refused.headers["retry-after"] = str(math.ceil(wait))
+            return refused
         try:
             if request.method == "POST":
                 await self._read_form(request, visit)
@@ -145,7 +176,9 @@ class Console:
         except AccessDenied as error:  # which the wire of JSON has as a 400
             return _refusal(visit, 403, "You may not do this", error.message, error.code)
         except EcrError as error:
-            return _refusal(visit, error.status, _title(error), error.message, error.code)
+            is_absent = error.code.endswith("NotFoundException")  # another 400 there
+            status, title = (404, "Not found") if is_absent else (error.status, "Not done")
+            return _refusal(visit, status, title, error.message, error.code)
         except Exception as error:
             wrong = trouble(error)
             log.exception("a page failed", path=request.url.path)
@@ -153,6 +186,11 @@ class Console:
                 "Something failed here. The log of the registry has it." if wrong is None else wrong.value
             )
             return _refusal(visit, 500 if wrong is None else 503, "Not done", reason)
+
+    def _wait_of(self, request: Request) -> float:
+        """How many seconds a stranger's address has to wait."""
+        address = circumstances_of(self._house.registry, request.scope, {}).source_ip
+        return anonymous.wait_of(self._house.allowance, address)
 
     async def _arrive(self, request: Request) -> Visit:
         """Who comes, by the cookie."""
@@ -196,13 +234,7 @@ def _is_from_here(request: Request, public_url: str) -> bool:
     return origin is None or urlsplit(origin).netloc in ours
 
 
-def _title(error: EcrError) -> str:
-    return {403: "You may not do this", 404: "Not found"}.get(error.status, "Not done")
-
-
 def _refusal(visit: Visit, status: int, title: str, reason: str, code: str = "") -> Response:
-    if not visit.is_signed_in:
-        return HTMLResponse(f"<!doctype html><title>{escape(title)}</title><p>{escape(reason)}</p>", status)
     return visit.page("error.html", status=status, title=title, reason=reason, code=code)
 
 

@@ -53,6 +53,27 @@ GROUPS = (
             Entry("Runs", "runs", "history", "ListLifecycleRuns", "careen"),
         ),
     ),
+    Group(
+        "Public",
+        (
+            Entry("Public repositories", "public", "world", "DescribeRepositories", "ecr-public"),
+            Entry("Gallery", "gallery", "book"),
+        ),
+    ),
+    Group(
+        "Administration",
+        (
+            Entry("Rules and defaults", "rules", "shield-check", "GetProtectionRules", "careen"),
+            Entry("Pull-through cache", "cache", "cloud-download", "DescribePullThroughCacheRules"),
+            Entry("Replication", "replication", "arrows-exchange", "DescribeRegistry"),
+            Entry("Creation templates", "templates", "template", "DescribeRepositoryCreationTemplates"),
+            Entry("Scanning", "scanning", "scan", "GetRegistryScanningConfiguration"),
+            Entry("Signing", "signing", "certificate", "GetSigningConfiguration"),
+            Entry("Images in use", "pins", "pinned", "DescribePinFeeds", "careen"),
+            Entry("Webhooks", "webhooks", "link", "ListWebhooks", "careen"),
+            Entry("Registry", "registry", "settings", "GetRegistryPolicy"),
+        ),
+    ),
 )
 
 

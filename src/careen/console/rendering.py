@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from careen.console import static, words
+from careen.console import markdown, static, words
 from careen.lifecycle.cost import GIB
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -32,6 +32,8 @@ def environment() -> Environment:
         words.short_digest,
         words.plural,
         words.indented,
+        words.capital,
+        markdown.safe_markdown,
     ):
         made.filters[word.__name__] = word
     made.globals |= {"asset": static.address, "ago": words.ago, "share": words.share, "GIB": GIB}

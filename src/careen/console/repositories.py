@@ -14,6 +14,7 @@ SECTION = "repositories"
 TAB_TITLES = {
     "images": "Images",
     "policy": "Lifecycle policy",
+    "rules": "Rules",
     "permissions": "Permissions",
     "settings": "Settings",
 }
@@ -148,9 +149,9 @@ async def create(visit: Visit) -> Response:
             "CreateRepository",
             repositoryName=name,
             imageTagMutability=form.get("mutability", "MUTABLE"),
-            imageTagMutabilityExclusionFilters=_filters(form.get("filters", "")),
+            imageTagMutabilityExclusionFilters=filters_of(form.get("filters", "")),
             imageScanningConfiguration={"scanOnPush": form.get("scan") == "on"},
-            tags=_tags(form.get("tags", "")) or None,
+            tags=tags_of(form.get("tags", "")) or None,
         )
     except EcrError as refusal:
         return await new(visit, refusal)
@@ -184,7 +185,7 @@ async def put_settings(visit: Visit) -> Response:
                 "PutImageTagMutability",
                 repositoryName=name,
                 imageTagMutability=form["mutability"],
-                imageTagMutabilityExclusionFilters=_filters(form.get("filters", "")),
+                imageTagMutabilityExclusionFilters=filters_of(form.get("filters", "")),
             )
         elif "scanning" in form:
             await visit.ask(
@@ -264,19 +265,19 @@ MUTABILITIES = (
 )
 
 
-def _filters(text: str) -> list[dict[str, str]] | None:
+def filters_of(text: str) -> list[dict[str, str]] | None:
     """``imageTagMutabilityExclusionFilters``, as people write them: with commas or spaces between."""
     return [{"filterType": "WILDCARD", "filter": each} for each in text.replace(",", " ").split()] or None
 
 
-def _tags(text: str) -> list[dict[str, str]]:
+def tags_of(text: str) -> list[dict[str, str]]:
     """Resource tags, one ``key=value`` a line."""
     pairs = [line.partition("=") for line in text.splitlines() if line.strip()]
     return [{"Key": key.strip(), "Value": value.strip()} for key, _, value in pairs]
 
 
 async def _tags_of(visit: Visit, repository: dict[str, Any]) -> str | None:
-    """Resource tags as :func:`_tags` reads them; None: they are not to be seen."""
+    """Resource tags as :func:`tags_of` reads them; None: they are not to be seen."""
     if not visit.may("ListTagsForResource", repository["repositoryName"]):
         return None
     found = await visit.ask("ListTagsForResource", resourceArn=repository["repositoryArn"])
@@ -284,8 +285,8 @@ async def _tags_of(visit: Visit, repository: dict[str, Any]) -> str | None:
 
 
 async def _put_tags(visit: Visit, repository: dict[str, Any]) -> None:
-    arn, wanted = repository["repositoryArn"], _tags(visit.form["tags"])
-    before = _tags(await _tags_of(visit, repository) or "")
+    arn, wanted = repository["repositoryArn"], tags_of(visit.form["tags"])
+    before = tags_of(await _tags_of(visit, repository) or "")
     gone = [tag["Key"] for tag in before if tag["Key"] not in {each["Key"] for each in wanted}]
     changed = [tag for tag in wanted if tag not in before]
     if gone:

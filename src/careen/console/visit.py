@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from careen.circumstances import circumstances_of
 from careen.clock import Instant
 from careen.console import navigation, rendering
+from careen.distribution.allowance import Allowance
 from careen.ecr import model, wire
 from careen.ecr.errors import EcrError
 from careen.ecrapi import operations, permissions
@@ -56,6 +57,8 @@ class House:
     pulls: PullTimes
     importer: Importer
     issuers: Issuers
+    allowance: Allowance
+    """How often those may come who are not signed in; shared with those who pull without a credential."""
 
 
 @dataclass(frozen=True, slots=True)

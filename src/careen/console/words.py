@@ -37,6 +37,11 @@ def plural(count: int, noun: str, several: str = "") -> str:
     return f"{count:,} {noun if count == 1 else several or noun + 's'}"
 
 
+def capital(sentence: str) -> str:
+    """``Deletes images`` of ``deletes images``: names further on stay as they are."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def share(part: float, whole: float) -> str:
     """``17 %``; nothing of nothing is ``0 %``."""
     return f"{100 * part / whole:.0f} %" if whole else "0 %"

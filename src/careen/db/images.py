@@ -272,6 +272,16 @@ def tagged(rows: Connection, repository_id: int, after: str, limit: int) -> list
     return [TaggedImage(name, tagged_at, ImageRow._make(row)) for name, tagged_at, *row in found]
 
 
+def tagged_last(rows: Connection, repository_id: int, limit: int) -> list[TaggedImage]:
+    """Up to ``limit`` tags of active manifests, those that were put last first, with their manifests."""
+    found = rows.execute(
+        f"SELECT t.name, t.tagged_at, {_COLUMNS} FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+        " WHERE t.repository_id = :id AND m.status = 'ACTIVE' ORDER BY t.tagged_at DESC, t.name LIMIT :limit",
+        {"id": repository_id, "limit": limit},
+    )
+    return [TaggedImage(name, tagged_at, ImageRow._make(row)) for name, tagged_at, *row in found]
+
+
 def put_tag(rows: Connection, repository_id: int, name: str, manifest_id: int, now: Instant) -> None:
     """Make a tag name a manifest, moving it if it named another."""
     rows.execute(

@@ -1,5 +1,6 @@
 """Public repositories: which ones are, and what their catalogue says."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from careen.db import rules
@@ -10,6 +11,15 @@ from careen.db.repositories import Repository
 class Described(NamedTuple):
     """What a repository's catalogue has."""
 
+    catalogue: str | None
+    """JSON; None: nobody described the repository."""
+    has_logo: bool
+
+
+class Found(NamedTuple):
+    """A public repository, as a list for people has it."""
+
+    name: str
     catalogue: str | None
     """JSON; None: nobody described the repository."""
     has_logo: bool
@@ -46,6 +56,30 @@ def page(rows: Connection, prefix: str, after: str, limit: int) -> list[Reposito
         {"prefix": prefix, "after": after, "limit": limit},
     )
     return [Repository._make(row) for row in found]
+
+
+def search(rows: Connection, prefix: str, words: Sequence[str], after: str, limit: int) -> list[Found]:
+    """Public repositories in whose name, without the prefix, or description all the words are, whatever their case.
+
+    Args:
+        rows: the connection.
+        prefix: names begin with it.
+        words: in lower case. None: every repository is found.
+        after: names follow it.
+        limit: how many are answered.
+    """
+    text = (
+        "lower(substr(r.name, length(:prefix) + 1) || ' ' || coalesce(p.catalogue ->> '$.description', ''))"
+    )
+    conditions = "".join(f" AND instr({text}, :word{number})" for number in range(len(words)))
+    found = rows.execute(
+        f"SELECT r.name, p.catalogue, p.logo IS NOT NULL {_FROM}"
+        f" WHERE r.name > :after AND substr(r.name, 1, length(:prefix)) = :prefix{conditions}"
+        " ORDER BY r.name LIMIT :limit",
+        {"prefix": prefix, "after": after, "limit": limit}
+        | {f"word{number}": word for number, word in enumerate(words)},
+    )
+    return [Found(name, catalogue, bool(has_logo)) for name, catalogue, has_logo in found]
 
 
 def described(rows: Connection, repository_id: int) -> Described:

@@ -3,6 +3,7 @@
 Whatever changes here may give an evaluation something to do, so the repositories concerned are marked as changed.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from careen.db import repositories
@@ -73,6 +74,15 @@ def defaults(rows: Connection) -> list[Default]:
     """All default policies, by pattern."""
     found = rows.execute("SELECT pattern, policy FROM default_lifecycle_policies ORDER BY pattern")
     return [Default._make(row) for row in found]
+
+
+def without_policy(rows: Connection, after: str = "") -> Iterator[str]:
+    """The names of the repositories that have no lifecycle policy and follow ``after``, in order."""
+    found = rows.execute(
+        "SELECT name FROM repositories WHERE lifecycle_policy IS NULL AND name > :after ORDER BY name",
+        {"after": after},
+    )
+    return (name for (name,) in found)
 
 
 def put_default(rows: Connection, pattern: str, policy: str) -> None:

@@ -10,6 +10,7 @@ import math
 
 from careen.circumstances import circumstances_of
 from careen.distribution import auth
+from careen.distribution.allowance import Allowance
 from careen.distribution.exchange import Exchange
 from careen.distribution.surface import Surface, in_a_file
 from careen.oci.errors import OciError
@@ -56,11 +57,15 @@ def count(surface: Surface, exchange: Exchange) -> None:
         OciError: the address has asked too often (429, with Retry-After).
     """
     exchange.is_judged_alone = True
-    address = circumstances_of(surface.registry, exchange.scope, {}).source_ip
-    wait = surface.allowance.take(_network(address or ""))
+    wait = wait_of(surface.allowance, circumstances_of(surface.registry, exchange.scope, {}).source_ip)
     if wait:
         headers = [(b"retry-after", b"%d" % math.ceil(wait))]
         raise OciError("TOOMANYREQUESTS", "Rate exceeded", headers=headers)
+
+
+def wait_of(allowance: Allowance, address: str | None) -> float:
+    """Take a token for a stranger at an address. Returns 0 if there was one; else in how many seconds there will be."""
+    return allowance.take(_network(address or ""))
 
 
 def _network(address: str) -> str:

@@ -30,6 +30,9 @@ LOGO_TYPES = {
 }
 """What logos begin with. No other kind is taken: what browsers would run, such as SVG, must not come from this address."""
 
+MAX_WORDS = 8
+"""Words of a search: each is looked for in every repository."""
+
 OPEN = frozenset(
     {
         Action.BATCH_CHECK_LAYER_AVAILABILITY,
@@ -49,6 +52,15 @@ class Catalogue(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel")
     operating_systems: Sequence[str] | None = None
     about_text: str | None = None
     usage_text: str | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A public repository, as a list for people has it."""
+
+    name: str
+    catalogue: Catalogue
+    """Empty if nobody described it."""
+    has_logo: bool
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -95,6 +107,23 @@ def require(tx: Transaction, name: str) -> Repository:
 def page(tx: Transaction, prefix: str, after: str, limit: int) -> list[Repository]:
     """Up to ``limit`` public repositories whose names begin with ``prefix`` and follow ``after``."""
     return rows.page(tx.rows, prefix, after, limit)
+
+
+def search(tx: Transaction, prefix: str, text: str, after: str, limit: int) -> list[Found]:
+    """Public repositories in whose name or description all the words of a text are.
+
+    Args:
+        tx: the transaction.
+        prefix: their names begin with it.
+        text: of words, whatever their case; the first :data:`MAX_WORDS` count. Empty: every repository is found.
+        after: their names follow it.
+        limit: how many are answered.
+    """
+    words = text.lower().split()[:MAX_WORDS]
+    return [
+        Found(each.name, _read(each.catalogue), each.has_logo)
+        for each in rows.search(tx.rows, prefix, words, after, limit)
+    ]
 
 
 def describe(tx: Transaction, wanted: Sequence[str]) -> list[Repository]:
@@ -159,7 +188,11 @@ def catalogue_of(tx: Transaction, name: str) -> Described:
     found = rows.described(tx.rows, require(tx, name).id)
     if found.catalogue is None:
         raise errors.RepositoryCatalogDataNotFound(name, tx.registry_id)
-    return Described(msgspec.json.decode(found.catalogue, type=Catalogue), found.has_logo)
+    return Described(_read(found.catalogue), found.has_logo)
+
+
+def _read(catalogue: str | None) -> Catalogue:
+    return Catalogue() if catalogue is None else msgspec.json.decode(catalogue, type=Catalogue)
 
 
 def logo(tx: Transaction, name: str) -> tuple[str, bytes] | None:
@@ -181,6 +214,15 @@ def tagged(tx: Transaction, name: str, after: str, limit: int) -> list[TaggedIma
         careen.ecr.errors.RepositoryNotFound: there is no such public repository.
     """
     return image_rows.tagged(tx.rows, require(tx, name).id, after, limit)
+
+
+def tagged_last(tx: Transaction, name: str, limit: int) -> list[TaggedImage]:
+    """Up to ``limit`` tags of a public repository's active images, those that were put last first.
+
+    Raises:
+        careen.ecr.errors.RepositoryNotFound: there is no such public repository.
+    """
+    return image_rows.tagged_last(tx.rows, require(tx, name).id, limit)
 
 
 def display_name(tx: Transaction) -> str | None:

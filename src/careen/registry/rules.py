@@ -7,6 +7,7 @@ what runs, previews, explanations and forecasts go by.
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
+from itertools import islice
 
 import msgspec
 
@@ -20,7 +21,7 @@ from careen.lifecycle.beyond import Beyond
 from careen.lifecycle.extension import ExtensionRules, InvalidExtensionRules
 from careen.lifecycle.policy import LifecyclePolicy
 from careen.lifecycle.protection import InvalidProtectionRules, ProtectionRule
-from careen.lifecycle.selection import pattern_test
+from careen.lifecycle.selection import Test, pattern_test
 from careen.registry import repositories as repository_cases
 from careen.registry.registry import Transaction
 
@@ -83,7 +84,7 @@ def effective_for(tx: Transaction, repository: Repository, text: str | None = No
         careen.lifecycle.policy.InvalidLifecyclePolicy: ``text`` is none.
     """
     own = text or repository.lifecycle_policy
-    default = _default(rule_rows.defaults(tx.rows), repository.name) if own is None else None
+    default = _default(defaults(tx), repository.name) if own is None else None
     if default is not None:
         own, origin, pattern = default.policy, Origin.DEFAULT, default.pattern
     else:
@@ -101,9 +102,17 @@ def origin_of(name: str, own: str | None, defaults: Sequence[Default]) -> Origin
 
 
 def _default(defaults: Sequence[Default], name: str) -> Default | None:
-    """The most specific that matches: the pattern with the most letters of its own, equal ones by name."""
-    matching = [each for each in defaults if pattern_test(each.pattern)(name)]
-    return max(matching, key=lambda each: (len(each.pattern.replace("*", "")), each.pattern), default=None)
+    """The most specific that matches."""
+    return next((each for each, fits in _by_weight(tuple(defaults)) if fits(name)), None)
+
+
+@lru_cache(8)
+def _by_weight(defaults: tuple[Default, ...]) -> list[tuple[Default, Test]]:
+    """The most specific first: the pattern with the most letters of its own, equal ones by name."""
+    ordered = sorted(
+        defaults, key=lambda each: (len(each.pattern.replace("*", "")), each.pattern), reverse=True
+    )
+    return [(each, pattern_test(each.pattern)) for each in ordered]
 
 
 def _beyond(tx: Transaction, repository: Repository) -> Beyond:
@@ -225,3 +234,21 @@ def delete_default(tx: Transaction, pattern: str) -> str:
 def defaults(tx: Transaction) -> list[Default]:
     """All default policies, by pattern."""
     return rule_rows.defaults(tx.rows)
+
+
+def default_counts(tx: Transaction) -> dict[str, int]:
+    """How many repositories each default policy holds for, by its pattern: the repositories without a policy of their own."""
+    known = defaults(tx)
+    counts = {each.pattern: 0 for each in known}
+    for name in rule_rows.without_policy(tx.rows):
+        holding = _default(known, name)
+        if holding is not None:
+            counts[holding.pattern] += 1
+    return counts
+
+
+def repositories_of_default(tx: Transaction, pattern: str, after: str, limit: int) -> list[str]:
+    """Up to ``limit`` names, after ``after``, of the repositories that the default policy of a pattern holds for."""
+    known = defaults(tx)
+    found = ((name, _default(known, name)) for name in rule_rows.without_policy(tx.rows, after))
+    return list(islice((name for name, holding in found if holding and holding.pattern == pattern), limit))

@@ -42,6 +42,16 @@
   });
   for (const field of document.querySelectorAll("input[data-must-be]")) field.dispatchEvent(new Event("input", { bubbles: true }));
 
+  // A small file goes into a hidden field of its form, in base64: forms are sent as text.
+  on("change", "input[type=file][data-into]", async (chooser) => {
+    const [file] = chooser.files;
+    const most = Number(chooser.dataset.most);
+    chooser.setCustomValidity(file && file.size > most ? `It has ${file.size} bytes; ${most} are allowed.` : "");
+    const read = new FileReader();
+    read.addEventListener("load", () => (chooser.form.elements[chooser.dataset.into].value = read.result.split(",")[1]));
+    if (file && chooser.reportValidity()) read.readAsDataURL(file);
+  });
+
   // A form that changes something is sent once, however often it is clicked.
   document.addEventListener("submit", (happened) => {
     const form = happened.target;
