@@ -1,6 +1,8 @@
 """Every page of the console, for tests that hold of all of them and for screenshots."""
 
 REPOSITORY = "shop/web"
+PLATFORMS = "platform/base"
+"""Its images are indexes, and signed."""
 
 OPEN = {
     "gallery": "gallery",
@@ -26,11 +28,21 @@ PAGES = {
     "activity": "activity",
     "deletions": "activity/deletions",
     "repositories": "repositories",
+    "images": f"repositories/{REPOSITORY}",
+    "images-of-platforms": f"repositories/{PLATFORMS}",
+    "images-filtered-away": f"repositories/{REPOSITORY}?search=no-such-tag",
+    "image": f"repositories/{PLATFORMS}/-/images/bookworm",
     "repository-new": "repositories/new",
     "repository-settings": f"repositories/{REPOSITORY}/-/settings",
     "repository-permissions": f"repositories/{REPOSITORY}/-/permissions",
     "repository-rules": f"repositories/{REPOSITORY}/-/rules",
     "repository-delete": f"repositories/{REPOSITORY}/-/delete",
+    "policy": f"repositories/{REPOSITORY}/-/policy",
+    "policy-edit": f"repositories/{REPOSITORY}/-/policy/edit",
+    "policy-run": f"repositories/{REPOSITORY}/-/policy/run",
+    "policy-runs": f"repositories/{REPOSITORY}/-/runs",
+    "policies-apply": "policies/apply",
+    "runs": "runs",
     "rules": "rules",
     "rules-default": "rules/default",
     "cache": "cache",

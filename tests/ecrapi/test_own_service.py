@@ -62,6 +62,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "DeleteWebhook": ("delete_webhook", _WEBHOOK),
     "DescribeDefaultLifecyclePolicies": ("describe_default_lifecycle_policies", {}),
     "DescribeDeletions": ("describe_deletions", {}),
+    "DescribeLifecycleRun": ("describe_lifecycle_run", _THERE | {"runId": 1}),
     "DescribePinFeeds": ("describe_pin_feeds", {}),
     "DescribePulls": ("describe_pulls", _THERE),
     "DiffLifecyclePolicy": ("diff_lifecycle_policy", _THERE | {"lifecyclePolicyText": policy(1)}),
@@ -78,6 +79,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "ListEvents": ("list_events", {}),
     "ListRepositorySummaries": ("list_repository_summaries", {}),
     "ListStorageSamples": ("list_storage_samples", {}),
+    "ListLifecycleRuns": ("list_lifecycle_runs", _THERE),
     "ListTrash": ("list_trash", {}),
     "ListWebhooks": ("list_webhooks", {}),
     "PutDefaultLifecyclePolicy": (
@@ -91,6 +93,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "RedeliverDeadLetters": ("redeliver_dead_letters", _WEBHOOK),
     "ReportImagesInUse": ("report_images_in_use", _IN_USE | {"complete": False}),
     "RestoreImages": ("restore_images", {"runId": 2**40}),
+    "RunLifecyclePolicy": ("run_lifecycle_policy", _THERE),
     "SimulateLifecyclePolicy": ("simulate_lifecycle_policy", _THERE),
     "TestWebhook": ("test_webhook", _WEBHOOK),
 }
@@ -106,6 +109,7 @@ NOTHING_THERE = {
 READS = {
     "DescribeDefaultLifecyclePolicies",
     "DescribeDeletions",
+    "DescribeLifecycleRun",
     "DescribePinFeeds",
     "DescribePulls",
     "DiffLifecyclePolicy",
@@ -119,6 +123,7 @@ READS = {
     "ListImagePins",
     "ListRepositorySummaries",
     "ListStorageSamples",
+    "ListLifecycleRuns",
     "ListTrash",
     "SimulateLifecyclePolicy",
 }
@@ -343,6 +348,48 @@ def test_diff_then_apply(careen: Any, ecr: Any, repository: str, images: dict[st
     assert (applied["expired"], applied["skipped"]) == (4, 0)
     assert json.loads(ecr.get_lifecycle_policy(**named)["lifecyclePolicyText"]) == json.loads(all_pr)
     assert [each["imageTag"] for each in ecr.list_images(**named)["imageIds"]] == ["v3"]
+
+
+def test_runs(careen: Any, ecr: Any, repository: str, images: dict[str, str]) -> None:
+    """A run of what holds does what was reviewed, is kept with every decision, and is taken back by its number."""
+    named = {"repositoryName": repository}
+    assert refusal(careen.run_lifecycle_policy, **named).code == "LifecyclePolicyNotFoundException"
+    assert careen.list_lifecycle_runs(**named)["runs"] == []
+    ecr.put_lifecycle_policy(**named, lifecyclePolicyText=policy(2))
+    outdated = refusal(careen.run_lifecycle_policy, **named, planHash=f"sha256:{'0' * 64}")
+    assert outdated.code == "PlanChangedException"
+    reviewed = careen.simulate_lifecycle_policy(**named)["planHash"]
+    ran = careen.run_lifecycle_policy(**named, planHash=reviewed)
+    assert (ran["expired"], ran["planHash"]) == (2, reviewed)
+    again = careen.run_lifecycle_policy(**named)
+    assert (again["expired"], "runId" in again) == (0, False)
+    ecr.put_lifecycle_policy(**named, lifecyclePolicyText=policy(1))
+    refused = refusal(careen.run_lifecycle_policy, **named)
+    assert refused.code == "BlastRadiusExceededException"
+    accepted = {"planHash": refused.members["planHash"], "lifecyclePolicyText": policy(1)}
+    second = careen.apply_lifecycle_policy(**named, **accepted)
+
+    listed = careen.get_paginator("list_lifecycle_runs").paginate(**named, PaginationConfig={"PageSize": 1})
+    found = listed.build_full_result()["runs"]
+    assert [each["runId"] for each in found] == [second["runId"], ran["runId"]]
+    assert found[1]["outcomes"]["EXPIRED"]["images"] == 2
+    assert (found[1]["images"], found[1]["repositoryName"]) == (4, repository)
+    assert ran["runId"] in {each["runId"] for each in careen.list_lifecycle_runs()["runs"]}
+
+    one = {"repositoryName": repository, "runId": ran["runId"]}
+    described = careen.get_paginator("describe_lifecycle_run").paginate(
+        **one, PaginationConfig={"PageSize": 1}
+    )
+    actions = described.build_full_result()["actions"]
+    assert [each["imageDigest"] for each in actions] == [images["v1"], images["pr-1"]]
+    assert actions[0]["reason"] == "expires: rule 1 (any), 4th youngest of 4, keeps 2"
+    assert {each["outcome"] for each in actions} == {"EXPIRED"}
+    assert careen.describe_lifecycle_run(**one)["run"] == found[1]
+    unknown = refusal(careen.describe_lifecycle_run, repositoryName=repository, runId=2**40)
+    assert unknown.code == "LifecycleRunNotFoundException"
+
+    restored = careen.restore_images(runId=ran["runId"])["images"]
+    assert {each["imageDigest"] for each in restored} == {images["v1"], images["pr-1"]}
 
 
 def test_the_aws_cli_learns_the_service(

@@ -14,6 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 
 from careen.demo import images
+from careen.oci.digest import digest_of
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -164,7 +165,12 @@ def push(ecr: Any, repository: str, tag: str, *, layers: int = 2) -> str:
         "linux/amd64",
         {"tag": tag},
     )
-    answer = ecr.put_image(repositoryName=repository, imageManifest=built.manifest.decode(), imageTag=tag)
+    answer = ecr.put_image(
+        repositoryName=repository,
+        imageManifest=built.manifest.decode(),
+        imageTag=tag,
+        imageDigest=digest_of(built.manifest),  # moto would make one of its own
+    )
     digest: str = answer["image"]["imageId"]["imageDigest"]
     return digest
 

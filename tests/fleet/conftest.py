@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from moto.moto_api._internal.models import moto_api_backend
 
+from careen.cli.main import app
+from careen.fleet.permissions import PERMISSIONS
 from tests.fleet.amazon import Amazon, serving
 from tests.server import clean_environment
 
@@ -32,6 +34,35 @@ def amazon(cloud: Amazon, monkeypatch: pytest.MonkeyPatch) -> Amazon:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     return cloud
+
+
+_NEEDS = {"drift": "apply", "scan": "read"}
+"""Whose permissions a command needs, where it has none of its own."""
+
+
+@pytest.fixture
+def fleet(
+    cloud: Amazon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """The same in this process, where it takes no second to begin; where the fixture ``amazon`` leads, or an environment.
+
+    In Amazon's cloud no command asks for more than it says that it needs.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def fleet(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        before = cloud.asked.copy()
+        with pytest.raises(SystemExit) as ended:
+            app(["fleet", *arguments])
+        said, errors = capsys.readouterr()
+        made = {each for each in cloud.asked - before if each.startswith("ecr:")}
+        assert made <= set(PERMISSIONS.get(_NEEDS.get(arguments[0], arguments[0]), ()))
+        return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), said, errors)
+
+    return fleet
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def image(number: int, age: float, *tags: str, layers: int | None = 10, **member
     if layers is not None:
         blobs = (Blob(digest(1), 100 * MIB), Blob(digest(10_000 + number), layers * MIB))
     size = sum(blob.size for blob in blobs) if blobs else 110 * MIB
-    values = {"size": size, "media_type": OCI_MANIFEST, "blobs": blobs} | members
+    values: dict[str, Any] = {"size": size, "media_type": OCI_MANIFEST, "blobs": blobs} | members
     return Image(digest(number), tags, NOW - round(age * DAY), **values)
 
 

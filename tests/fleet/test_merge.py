@@ -3,7 +3,7 @@
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from careen.clock import parse_instant
@@ -71,6 +71,7 @@ def test_cases(name: str) -> None:
     assert policies.parse(policies.canonical(merged)) == merged
 
 
+@settings(max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_any_two_policies(random: Random) -> None:
     """Merge into what ECR accepts, and merging once more changes nothing."""
@@ -80,6 +81,7 @@ def test_any_two_policies(random: Random) -> None:
     assert merge(merged, wish) == merged
 
 
+@settings(max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_what_only_one_of_two_policies_speaks_of(random: Random) -> None:
     """Has the fate that this policy gives it: neither is bent where the other says nothing."""

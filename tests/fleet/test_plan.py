@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from careen.fleet import inventory, plan, planning, wishes
@@ -27,7 +27,8 @@ def planned(
 ) -> dict[str, Change | Unchanged]:
     """What comes of wishes, by repository."""
     made = planning.plan(written(tmp_path / "inventory", found), wanted)
-    return {each.name: each for each in (*made.changes, *made.unchanged)}
+    decided: list[Change | Unchanged] = [*made.changes, *made.unchanged]
+    return {each.name: each for each in decided}
 
 
 def change(of: Change | Unchanged) -> Change:
@@ -140,6 +141,10 @@ def test_images_that_could_not_be_listed(tmp_path: Path) -> None:
     made = planned(tmp_path, Wish("w", UNTAGGED), found=[Scanned(repository("a"), [], is_whole=False)])["a"]
     assert isinstance(made, Unchanged)
     assert made.why is Why.IMAGES_UNKNOWN
+    has_it = Scanned(repository("a", policy=UNTAGGED), [], is_whole=False)
+    kept = planned(tmp_path, Wish("w", UNTAGGED), found=[has_it])["a"]
+    assert isinstance(kept, Unchanged)
+    assert kept.why is Why.AS_WISHED  # which takes no look at images
 
 
 def test_policies_that_cannot_be_merged(tmp_path: Path) -> None:
@@ -170,6 +175,13 @@ def test_the_first_wish_that_selects_a_repository_is_its(tmp_path: Path) -> None
     assert made.unwished == 1
 
 
+def test_tags_that_could_not_be_read(tmp_path: Path) -> None:
+    """Select nothing, also where a selector only leaves out: it may be the very repository that is to be left out."""
+    spared = Wish("w", UNTAGGED, selection=parse(tags=["!owner=b"]))
+    found = planned(tmp_path, spared)
+    assert set(found) == {"team-a/web", "team-a/api"}
+
+
 def test_an_index_holds_what_it_lists(tmp_path: Path) -> None:
     """Untagged images of an index that stays are not planned to go, as ECR does not take them."""
     made = change(planned(tmp_path, Wish("w", UNTAGGED))["team-a/api"])
@@ -195,6 +207,7 @@ def test_sums(tmp_path_factory: pytest.TempPathFactory, found: list[Scanned], te
         assert each.month.dollars == pytest.approx(monthly_dollars(each.month.freed))
 
 
+@settings(max_examples=30)
 @given(fleets())
 def test_a_plan_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, found: list[Scanned]

@@ -8,6 +8,7 @@ from careen.registry.measurements import Sample
 from careen.registry.pins import InUse
 from careen.registry.registry import Registry
 from careen.registry.rules import put_default
+from tests.ecrapi.samples import KEEP_ONE
 from tests.images import image
 from tests.registry.steps import Hands, delete, push, row, upload, with_limits
 
@@ -83,6 +84,17 @@ def test_what_is_in_use_is_not_counted(registry: Registry, clock: Hands) -> None
     assert measurements.measure(registry).stale_images == 1
     registry.write_now(pins.put, "cluster", DAY, [InUse(APP, ONE.digest, None, "deployment/web")])
     assert measurements.measure(registry).stale_images == 0
+
+
+def test_what_only_its_use_keeps(registry: Registry) -> None:
+    """An image that a rule would take were it not in use is told; one in use that no rule would take is not."""
+    push(registry, APP, ONE, "one")
+    push(registry, APP, TWO, "two")
+    registry.write_now(lifecycle.put_policy, APP, KEEP_ONE)
+    registry.write_now(pins.put, "cluster", DAY, [InUse(APP, TWO.digest, None, "deployment/new")])
+    assert measurements.measure(registry).spared_images == 0
+    registry.write_now(pins.put, "cluster", DAY, [InUse(APP, ONE.digest, None, "deployment/old")])
+    assert measurements.measure(registry).spared_images == 1
 
 
 def test_old_measurements_are_thinned(registry: Registry, clock: Hands) -> None:

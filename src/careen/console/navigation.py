@@ -47,6 +47,13 @@ GROUPS = (
         ),
     ),
     Group(
+        "Policies",
+        (
+            Entry("Apply to many", "policies/apply", "copy-check", "ApplyLifecyclePolicy", "careen"),
+            Entry("Runs", "runs", "history", "ListLifecycleRuns", "careen"),
+        ),
+    ),
+    Group(
         "Public",
         (
             Entry("Public repositories", "public", "world", "DescribeRepositories", "ecr-public"),

@@ -31,6 +31,7 @@ def environment() -> Environment:
         words.day,
         words.short_digest,
         words.plural,
+        words.indented,
         words.capital,
         markdown.safe_markdown,
     ):

@@ -72,14 +72,57 @@ async def of_repository(
     )
 
 
+COLUMNS = (
+    ("name", "Name"),
+    ("images", "Images"),
+    ("untagged", "Untagged"),
+    ("size", "Size"),
+    ("pushed", "Pushed"),
+    ("pulled", "Pulled"),
+)
+"""What the list can be sorted by, and the columns' titles."""
+
+ASCENDING = ("name",)
+"""What begins with the smallest when it is first sorted by."""
+
+PER_PAGE = 50
+
+ORIGINS = {"REPOSITORY": "own policy", "DEFAULT": "default policy", "NONE": "no policy"}
+
+
 async def listed(visit: Visit) -> Response:
-    """The list."""
-    found = await visit.ask("DescribeRepositories")
+    """The list, with figures for those who may see them; else the names alone."""
+    query = visit.query
+    search, token = query.get("search", "").strip(), query.get("token") or None
+    sort = query.get("sort", "name")
+    sort = sort if sort in dict(COLUMNS) else "name"
+    descending = query.get("order", "up" if sort in ASCENDING else "down") == "down"
+    has_figures = visit.may("ListRepositorySummaries", service="careen")
+    if has_figures:
+        found = await visit.ask(
+            "ListRepositorySummaries",
+            "careen",
+            nameContains=search or None,
+            sortBy=sort.upper(),
+            descending=descending,
+            maxResults=PER_PAGE,
+            nextToken=token,
+        )
+    else:
+        found = await visit.ask("DescribeRepositories", maxResults=PER_PAGE, nextToken=token)
     return visit.page(
         "repositories/list.html",
         section=SECTION,
         title="Repositories",
-        repositories=found["repositories"],
+        found=found,
+        has_figures=has_figures,
+        search=search,
+        sort=sort,
+        descending=descending,
+        is_first=token is None,
+        columns=COLUMNS,
+        ascending=ASCENDING,
+        origins=ORIGINS,
         address=address,
     )
 

@@ -464,6 +464,23 @@ def needs(rows: Connection, repository_id: int) -> Iterator[tuple[int, int, int]
     )
 
 
+def of_manifest(rows: Connection, manifest_id: int) -> list[tuple[str, int]]:
+    """``(digest, bytes)`` of the blobs that a manifest needs."""
+    return rows.execute(
+        "SELECT b.digest, b.size FROM manifest_blobs n JOIN blobs b ON b.digest = n.digest WHERE n.manifest_id = :id",
+        {"id": manifest_id},
+    ).fetchall()
+
+
+def needing(rows: Connection, digest: str) -> Iterator[tuple[int, int]]:
+    """``(id, repository's id)`` of the manifests of the registry that need a blob. Of a base layer they are many: take a few."""
+    yield from rows.execute(
+        "SELECT n.manifest_id, n.repository_id FROM repository_blobs l JOIN manifest_blobs n"
+        " ON n.repository_id = l.repository_id AND n.digest = l.digest WHERE l.digest = :digest",
+        {"digest": digest},
+    )
+
+
 def repository_bytes(rows: Connection) -> list[tuple[str, int, int, int, int]]:
     """Per repository, by name: ``(name, manifests, blobs, bytes, bytes that manifests need)``.
 

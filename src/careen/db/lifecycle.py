@@ -142,6 +142,47 @@ def runs(rows: Connection, repository_id: int, limit: int) -> list[Run]:
     return [Run._make(row) for row in found]
 
 
+def page(rows: Connection, repository_id: int | None, before: int, limit: int) -> list[tuple[Run, str]]:
+    """Up to ``limit`` runs below an id with the names of their repositories, the newest first; of one repository, or of all."""
+    found = rows.execute(
+        "SELECT run.id, run.repository_id, run.policy, run.evaluated_at, run.finished_at, run.images, repository.name"
+        " FROM lifecycle_runs run JOIN repositories repository ON repository.id = run.repository_id"
+        f" WHERE run.id < :before{'' if repository_id is None else ' AND run.repository_id = :id'}"
+        " ORDER BY run.id DESC LIMIT :limit",
+        {"before": before, "id": repository_id, "limit": limit},
+    )
+    return [(Run._make(row[:-1]), row[-1]) for row in found]
+
+
+def run(rows: Connection, repository_id: int, run_id: int) -> Run | None:
+    """One run of a repository."""
+    row = rows.execute(
+        "SELECT id, repository_id, policy, evaluated_at, finished_at, images FROM lifecycle_runs"
+        " WHERE id = :run AND repository_id = :id",
+        {"run": run_id, "id": repository_id},
+    ).fetchone()
+    return None if row is None else Run._make(row)
+
+
+def outcomes(rows: Connection, run_id: int) -> list[tuple[str, int, int]]:
+    """Each outcome of a run, with how many images and bytes it concerns."""
+    found = rows.execute(
+        "SELECT outcome, count(*), sum(size) FROM lifecycle_actions WHERE run_id = :id GROUP BY outcome ORDER BY outcome",
+        {"id": run_id},
+    )
+    return [(row[0], int(row[1]), int(row[2])) for row in found]
+
+
+def actions_after(rows: Connection, run_id: int, after: int, limit: int) -> list[Action]:
+    """Up to ``limit`` of what a run did behind a position, in the order it did it."""
+    found = rows.execute(
+        "SELECT position, digest, tags, size, action, rule_priority, reason, outcome FROM lifecycle_actions"
+        " WHERE run_id = :id AND position > :after ORDER BY position LIMIT :limit",
+        {"id": run_id, "after": after, "limit": limit},
+    )
+    return [Action._make(row) for row in found]
+
+
 def actions(rows: Connection, run_id: int) -> list[Action]:
     """Everything a run did, in the order it did it."""
     found = rows.execute(

@@ -124,6 +124,11 @@ def count_of_source(rows: Connection, source: str) -> int:
     return int(found.fetchone()[0])
 
 
+def pinned_repositories(rows: Connection) -> set[int]:
+    """The ids of the repositories with images in use."""
+    return {row[0] for row in rows.execute("SELECT DISTINCT repository_id FROM pins")}
+
+
 def are_in(rows: Connection, repository_id: int) -> bool:
     """Whether anything of a repository is pinned."""
     found = rows.execute("SELECT 1 FROM pins WHERE repository_id = :id LIMIT 1", {"id": repository_id})

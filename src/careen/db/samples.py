@@ -33,6 +33,8 @@ class Sample(NamedTuple):
     """Untagged images that have been in those for too long."""
     stale_bytes: int
     """What deleting them gives back."""
+    spared_images: int
+    """Images that a rule would take were they not in use."""
 
 
 _COLUMNS = ", ".join(Sample._fields)

@@ -873,6 +873,9 @@ storage_samples = Table(
     Column("unruled", BigInteger, nullable=False, comment="repositories on whose images no rule acts"),
     Column("stale_images", BigInteger, nullable=False, comment="untagged for two weeks in such repositories"),
     Column("stale_bytes", BigInteger, nullable=False, comment="what deleting those gives back"),
+    Column(
+        "spared_images", BigInteger, nullable=False, comment="that a rule would take were they not in use"
+    ),
 )
 
 events = Table(

@@ -405,6 +405,15 @@ class PlanChanged(EcrError):
         )
 
 
+class LifecycleRunNotFound(EcrError):
+    """The repository has no run of this number. Ours: Amazon ECR keeps no runs."""
+
+    code = "LifecycleRunNotFoundException"
+
+    def __init__(self, run_id: int, repository: str, registry_id: str) -> None:
+        super().__init__(f"Run {run_id} does not exist for {_in(repository, registry_id)}")
+
+
 class ImageNotInTrash(EcrError):
     """No such image lies in the trash. Ours: Amazon ECR has no trash."""
 

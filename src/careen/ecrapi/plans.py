@@ -13,6 +13,7 @@ from careen.lifecycle.plan import Decision, Plan
 from careen.lifecycle.plan_hash import plan_hash
 from careen.lifecycle.policy import InvalidLifecyclePolicy
 from careen.registry import forecasts, lifecycle
+from careen.registry.lifecycle import Applied
 
 Parameters = dict[str, Any]
 Result = dict[str, Any]
@@ -88,11 +89,24 @@ async def apply_lifecycle_policy(call: Call, parameters: Parameters) -> Result:
         )
     except InvalidLifecyclePolicy as error:
         raise refused(error) from None
+    return _applied(name, applied) | {"lifecyclePolicyText": applied.text}
+
+
+async def run_lifecycle_policy(call: Call, parameters: Parameters) -> Result:
+    """RunLifecyclePolicy."""
+    name = parameters["repositoryName"]
+    applied = await call.registry.in_thread(
+        lifecycle.run_reviewed, call.registry, name, parameters.get("planHash"), _limits(parameters)
+    )
+    return _applied(name, applied)
+
+
+def _applied(name: str, applied: Applied) -> Result:
     ran = applied.ran
     return {
         "repositoryName": name,
-        "lifecyclePolicyText": applied.text,
         "planHash": applied.plan_hash,
+        "runId": ran.run_id,
         "expired": ran.expired,
         "archived": ran.archived,
         "untagged": ran.untagged,

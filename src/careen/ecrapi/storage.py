@@ -81,6 +81,7 @@ def _sample(call: Call, sample: Sample) -> Result:
         "repositoriesWithoutRules": sample.unruled,
         "staleImageCount": sample.stale_images,
         "staleBytes": sample.stale_bytes,
+        "sparedImageCount": sample.spared_images,
     }
 
 

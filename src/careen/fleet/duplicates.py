@@ -39,7 +39,7 @@ class Duplicates:
     def __init__(self) -> None:
         self._arns: list[str] = []
         self._once: dict[int, int] = {}
-        """By the first 64 bits of a digest: the place of the repository that has it. Among ten million layers the odds that two
+        """By the last 64 bits of a digest: the place of the repository that has it. Among ten million layers the odds that two
         have the same are one in 300,000, and then one of them is told wrongly."""
         self._shared: dict[str, _Shared] = {}
 
@@ -53,7 +53,7 @@ class Duplicates:
                 shared.repositories.append(place)
                 continue
             _, _, hexadecimal = digest.partition(":")
-            first = self._once.setdefault(int(hexadecimal[:16], 16), place)
+            first = self._once.setdefault(int(hexadecimal[-16:], 16), place)
             if first != place:
                 self._shared[digest] = _Shared(size, [first, place])
 

@@ -285,7 +285,7 @@ class Inventory:
         with _opened(self.path) as file:
             for rows in _Members(file):
                 first = next(rows, None)
-                if isinstance(first, Repository) and (selection is None or _is_selected(first, selection)):
+                if isinstance(first, Repository) and (selection is None or is_selected(first, selection)):
                     yield _block(first, rows, self.uses)
         if not isinstance(first, Complete):
             raise BadInput(f"{self.path} is of a scan that did not come to its end", "careen fleet scan")
@@ -361,7 +361,8 @@ class _Members:
         self.end = self._file.tell() - len(self._held)
 
 
-def _is_selected(repository: Repository, selection: Selection) -> bool:
+def is_selected(repository: Repository, selection: Selection) -> bool:
+    """Whether a repository is selected; one whose tags could not be read is by no selector of tags, not even by what leaves out."""
     return (
         selection.has_account(repository.account, repository.account_name)
         and selection.has_region(repository.region)

@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -197,8 +198,10 @@ class Written:
 
 
 def new_path(folder: Path, command: str, now: Instant) -> Path:
-    """Where a command's journal goes: ``clean-20261126T091500Z.jsonl``."""
-    return folder / f"{command}-{to_datetime(now):%Y%m%dT%H%M%SZ}.jsonl"
+    """Where a command's journal goes: ``clean-20261126T091500Z.jsonl``, the second of that second ``…Z-2.jsonl``."""
+    stem = f"{command}-{to_datetime(now):%Y%m%dT%H%M%SZ}"
+    names = chain([f"{stem}.jsonl"], (f"{stem}-{number}.jsonl" for number in count(2)))
+    return next(path for path in map(folder.joinpath, names) if not path.exists())
 
 
 def begin(path: Path, head: Head) -> Journal:
@@ -212,7 +215,7 @@ def begin(path: Path, head: Head) -> Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("xb")
     except FileExistsError:
-        raise Conflict(f"there is a journal {path} already", "wait a second, or move it away") from None
+        raise Conflict(f"there is a journal {path} already", "the same command again") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}", "--state FOLDER") from None
     journal = Journal(path, file, 1)

@@ -95,27 +95,35 @@ def resolve(scanned: Scanned, wish: Wish) -> LifecyclePolicy | tuple[Why, str]:
     repository = scanned.repository
     if not repository.is_policy_known:
         return Why.POLICY_UNKNOWN, _refusal(scanned, "its policy could not be read")
-    if wish.mode is Mode.ONLY_IF_MISSING and repository.policy is not None:
-        return Why.HAS_POLICY, ""
-    if not scanned.is_whole:
+    becomes = _combined(repository.policy, wish)
+    if isinstance(becomes, LifecyclePolicy) and not scanned.is_whole:
         return Why.IMAGES_UNKNOWN, _refusal(scanned, "not all of its images could be listed")
+    return becomes
+
+
+def _combined(text: str | None, wish: Wish) -> LifecyclePolicy | tuple[Why, str]:
+    """What a wish makes of a policy that is there, or is not."""
+    rules = wish.rules
+    if text is None:
+        return rules
+    if wish.mode is Mode.ONLY_IF_MISSING:
+        return Why.HAS_POLICY, ""
     try:
-        own = policies.parse(repository.policy) if repository.policy is not None else None
+        own = policies.parse(text)
     except InvalidLifecyclePolicy as invalid:
         if wish.mode is Mode.MERGE:
             return Why.CANNOT_MERGE, f"its policy cannot be read: {invalid.reason}"
-        return wish.rules
-    if own is None or wish.mode is not Mode.MERGE:
-        wished = wish.rules
-        if own is not None and any(map(is_keep_rule, own.rules)):
-            try:
-                wished = with_keep_rule(wished)
-            except NoRoom as error:
-                return Why.CANNOT_MERGE, f"what runs is kept by a rule that has to stay: {error.message}"
-        return (Why.AS_WISHED, "") if own == wished else wished
-    merged = merge(own, wish.rules)
+        return rules
     try:
-        return (Why.AS_WISHED, "") if merged == own else policies.parse(policies.canonical(merged))
+        # What runs is kept whatever is wished: merging leaves the rule for that where it is.
+        kept = with_keep_rule(rules) if any(map(is_keep_rule, own.rules)) else rules
+    except NoRoom as error:
+        return Why.CANNOT_MERGE, f"what runs is kept by a rule that has to stay: {error.message}"
+    becomes = merge(own, rules) if wish.mode is Mode.MERGE else kept
+    if becomes == own:
+        return Why.AS_WISHED, ""
+    try:
+        return policies.parse(policies.canonical(becomes))
     except InvalidLifecyclePolicy as invalid:
         return Why.CANNOT_MERGE, f"ECR would refuse both together: {invalid.reason}"
 
@@ -195,8 +203,10 @@ def in_use(
         pins: what is in use, by digest.
         spared: of the policy before: what it takes too is nothing new.
     """
+    if not pins:
+        return
     before = {each.image.digest for day in spared for each in day.acted_on}
-    for day in days if pins else ():
+    for day in days:
         for each in day.acted_on:
             users = pins.get(each.image.digest)
             if users:

@@ -15,8 +15,9 @@ import msgspec
 from careen.clock import Clock
 from careen.fleet import clients, images
 from careen.fleet.errors import FleetError, NotReached, Refused
-from careen.fleet.inventory import Image, Inventory, Refusal, Scanned
+from careen.fleet.inventory import Inventory, Refusal, Scanned
 from careen.fleet.plan import Change, Plan
+from careen.fleet.planning import readable
 from careen.fleet.progress import Progress
 from careen.fleet.scan import refusal
 from careen.fleet.selection import Selection
@@ -92,14 +93,21 @@ def compare(
     Raises:
         BadInput: the inventory is damaged.
     """
-    changes = {each.arn: each for each in plan.changes}
+    changes = {each.arn for each in plan.changes}
     disagreements: list[Disagreement] = []
     refusals: list[Refusal] = []
     progress.begin("previews", len(changes))
-    chosen = (each for each in inventory.scanned() if each.repository.arn in changes)
+    # Of the inventory only its indexes are kept, for what they list: not all of it need fit into memory.
+    indexes = {
+        each.repository.arn: Scanned(
+            each.repository, [image for image in each.images if image.children is not None]
+        )
+        for each in inventory.scanned()
+        if each.repository.arn in changes
+    }
+    ask = partial(_ask, fleet=fleet, clock=clock, sleep=sleep)
     with ThreadPoolExecutor(clients.THREADS) as pool:
-        ask = partial(_ask, fleet=fleet, clock=clock, sleep=sleep)
-        for found in pool.map(lambda scanned: ask(changes[scanned.repository.arn], scanned), chosen):
+        for found in pool.map(lambda change: ask(change, indexes[change.arn]), plan.changes):
             if isinstance(found, Refusal):
                 refusals.append(found)
             else:
@@ -109,14 +117,14 @@ def compare(
 
 
 def _ask(
-    change: Change, scanned: Scanned, *, fleet: Fleet, clock: Clock, sleep: Callable[[float], None]
+    change: Change, indexes: Scanned, *, fleet: Fleet, clock: Clock, sleep: Callable[[float], None]
 ) -> Sequence[Disagreement] | Refusal:
     try:
         ecr = fleet.client(change.target, "ecr")
         images.read_quickly(ecr)
         policy = policies.parse(change.becomes)
         before = clock()
-        world = _world(ecr, change, scanned, policy)
+        world = _world(ecr, change, indexes, policy)
         theirs = preview(ecr, change.name, change.becomes, sleep)
         after = clock()
     except FleetError as error:
@@ -127,26 +135,22 @@ def _ask(
     ]
 
 
-def _world(ecr: Any, change: Change, scanned: Scanned, policy: LifecyclePolicy) -> list[RulesImage]:
+def _world(ecr: Any, change: Change, indexes: Scanned, policy: LifecyclePolicy) -> list[RulesImage]:
     """The images that are there now, with what their indexes list."""
-    known = {image.digest: image for image in scanned.images}
+    listed = {each.digest: each.children for each in indexes.images}
     found = list(images.describe(ecr, change.name))
     new = [
         image.digest
         for image in found
-        if image.digest not in known and image.media_type in media_types.INDEXES and image.status == "ACTIVE"
+        if image.media_type in media_types.INDEXES and image.status == "ACTIVE" and image.digest not in listed
     ]
     # Reading a manifest is a pull, and a rule by pulls would be asked about another world than the one that was there.
     by_pulls = any(rule.selection.count_type is CountType.SINCE_IMAGE_PULLED for rule in policy.rules)
-    read = images.contents(ecr, change.name, new) if new and not by_pulls else {}
-
-    def whole(image: Image) -> Image:
-        if image.digest in read:
-            return msgspec.structs.replace(image, children=read[image.digest].children)
-        before = known.get(image.digest)
-        return image if before is None else msgspec.structs.replace(image, children=before.children)
-
-    return Scanned(scanned.repository, [whole(image) for image in found]).as_rules_see()
+    if new and not by_pulls:
+        read = images.contents(ecr, change.name, new)
+        listed |= {digest: content.children for digest, content in read.items()}
+    whole = [msgspec.structs.replace(image, children=listed.get(image.digest)) for image in found]
+    return Scanned(indexes.repository, whole).as_rules_see()
 
 
 def preview(
@@ -164,29 +168,42 @@ def preview(
         Refused: ECR refuses, or the preview failed.
         NotReached: no answer, or none in :data:`PATIENCE` seconds.
     """
-    waits = _delays()
-    while True:
-        try:
-            clients.call(
-                ecr, "start_lifecycle_policy_preview", repositoryName=repository, lifecyclePolicyText=text
-            )
-            break
-        except Refused as error:
-            if error.code != "LifecyclePolicyPreviewInProgressException":
-                raise
-        _wait(waits, sleep, repository)  # somebody else's, of another policy
+    waits, wanted = _delays(), policies.parse(text)
+    _start(ecr, repository, text, waits, sleep)
     while True:
         answers = clients.pages(ecr, "get_lifecycle_policy_preview", repositoryName=repository)
         first = next(answers)
-        if first["status"] == "COMPLETE":
+        if readable(first["lifecyclePolicyText"]) != wanted:
+            # A repository has one preview, and somebody else has started the last one.
+            _wait(waits, sleep, repository)
+            _start(ecr, repository, text, waits, sleep)
+        elif first["status"] == "COMPLETE":
             return {
                 each["imageDigest"]: (each["action"]["type"], each["appliedRulePriority"])
                 for page in (first, *answers)
                 for each in page.get("previewResults", ())
             }
-        if first["status"] != "IN_PROGRESS":
+        elif first["status"] != "IN_PROGRESS":
             raise Refused("GetLifecyclePolicyPreview", first["status"], "ECR made no preview", "try again")
-        _wait(waits, sleep, repository)
+        else:
+            _wait(waits, sleep, repository)
+
+
+def _start(
+    ecr: Any, repository: str, text: str, waits: Iterator[float], sleep: Callable[[float], None]
+) -> None:
+    """Start a preview, after the one that is being made, if there is one."""
+    while True:
+        try:
+            clients.call(
+                ecr, "start_lifecycle_policy_preview", repositoryName=repository, lifecyclePolicyText=text
+            )
+        except Refused as error:
+            if error.code != "LifecyclePolicyPreviewInProgressException":
+                raise
+            _wait(waits, sleep, repository)
+        else:
+            return
 
 
 def _delays() -> Iterator[float]:
@@ -243,7 +260,7 @@ def _disagreement(
         tags=image.tags,
         ecr=ecr,
         here=ours,
-        sentence=f"{image.tags[0] if image.tags else image.digest[:SHORT]}: ECR would {ecr or 'keep it'}, here it {why}",
+        sentence=f"{image.tags[0] if image.tags else image.digest[:SHORT]}: ECR would {ecr or 'keep it'}; here: {why}",
     )
 
 

@@ -107,7 +107,7 @@ def want(scanned: Scanned, wish: Wish, now: Instant, seen_at: Instant) -> Wanted
         return Wanted(scanned, failures=[Failure(reasons or "not all of its images could be listed")])
     in_use = _in_use(scanned, seen_at)
     failures = [
-        Failure("it is archived: nobody can run it, and no rule keeps it; restore it", digest=image.digest)
+        Failure("it is archived, and no rule keeps what is: restore it", digest=image.digest)
         for image in scanned.images
         if image.digest in in_use and image.status is ImageStatus.ARCHIVED
     ]
@@ -146,15 +146,23 @@ def want(scanned: Scanned, wish: Wish, now: Instant, seen_at: Instant) -> Wanted
 def _in_use(scanned: Scanned, seen_at: Instant) -> Mapping[str, str]:
     """What has to be tagged, with the reason: what runs, the indexes by which it is found, and subjects that would take it along.
 
-    What an index that is among them lists is held by it.
+    What an index that is among them lists is held by it, unless that is archived.
     """
     images = scanned.as_rules_see(scanned.pins(seen_at))
     repository = roster(images)
     protected = protect((), repository, seen_at)
+
+    def is_held(number: int) -> bool:
+        """Whether an index keeps it that is kept itself. One in the archive lets it be archived, and cannot be tagged."""
+        return any(
+            index in protected and images[index].status is not ImageStatus.ARCHIVED
+            for index in repository.indexes.get(number, ())
+        )
+
     return {
         images[number].digest: keeper(why)
         for number, why in protected.items()
-        if images[number].pins or not any(index in protected for index in repository.indexes.get(number, ()))
+        if images[number].pins or not is_held(number)
     }
 
 

@@ -175,6 +175,11 @@ class Report(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         found = [row for row in self.repositories if row.saves.freed or row.saves.expired]
         return sorted(found, key=lambda row: (-row.saves.freed, -row.saves.expired, row.place))
 
+    @property
+    def is_saving_exact(self) -> bool:
+        """Whether the bytes of all savings are by layers."""
+        return all(row.cost.is_exact for row in self.savings)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

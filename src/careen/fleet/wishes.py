@@ -22,7 +22,7 @@ import msgspec
 
 from careen.fleet import selection
 from careen.fleet.errors import BadInput
-from careen.fleet.inventory import Repository
+from careen.fleet.inventory import Repository, is_selected
 from careen.fleet.selection import Selection
 from careen.lifecycle import policy
 from careen.lifecycle.policy import InvalidLifecyclePolicy, LifecyclePolicy
@@ -54,13 +54,8 @@ class Wish(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         return policy.parse(self.policy)
 
     def selects(self, repository: Repository) -> bool:
-        """Whether it is for a repository; one whose tags could not be read is selected by no tag."""
-        return (
-            self.selection.has_account(repository.account, repository.account_name)
-            and self.selection.has_region(repository.region)
-            and self.selection.has_repository(repository.name)
-            and self.selection.has_tags(repository.tags or {})
-        )
+        """Whether it is for a repository."""
+        return is_selected(repository, self.selection)
 
 
 def chosen(wishes: Iterable[Wish], repository: Repository) -> int | None:

@@ -108,6 +108,7 @@ class Action(StrEnum):
     DELETE_WEBHOOK = "careen:DeleteWebhook"
     DESCRIBE_DEFAULT_LIFECYCLE_POLICIES = "careen:DescribeDefaultLifecyclePolicies"
     DESCRIBE_DELETIONS = "careen:DescribeDeletions"
+    DESCRIBE_LIFECYCLE_RUN = "careen:DescribeLifecycleRun"
     DESCRIBE_PIN_FEEDS = "careen:DescribePinFeeds"
     DESCRIBE_PULLS = "careen:DescribePulls"
     DIFF_LIFECYCLE_POLICY = "careen:DiffLifecyclePolicy"
@@ -124,6 +125,7 @@ class Action(StrEnum):
     LIST_EVENTS = "careen:ListEvents"
     LIST_REPOSITORY_SUMMARIES = "careen:ListRepositorySummaries"
     LIST_STORAGE_SAMPLES = "careen:ListStorageSamples"
+    LIST_LIFECYCLE_RUNS = "careen:ListLifecycleRuns"
     LIST_TRASH = "careen:ListTrash"
     LIST_IMAGE_PINS = "careen:ListImagePins"
     LIST_WEBHOOKS = "careen:ListWebhooks"
@@ -135,6 +137,7 @@ class Action(StrEnum):
     REDELIVER_DEAD_LETTERS = "careen:RedeliverDeadLetters"
     RESTORE_IMAGES = "careen:RestoreImages"
     REPORT_IMAGES_IN_USE = "careen:ReportImagesInUse"
+    RUN_LIFECYCLE_POLICY = "careen:RunLifecyclePolicy"
     SIMULATE_LIFECYCLE_POLICY = "careen:SimulateLifecyclePolicy"
     TEST_WEBHOOK = "careen:TestWebhook"
 

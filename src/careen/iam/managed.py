@@ -42,6 +42,7 @@ _READ_ONLY = frozenset(
         # Ours: who may read a policy may ask what it does, and who may see an image, how often it was pulled or who deleted it.
         Action.DESCRIBE_DEFAULT_LIFECYCLE_POLICIES,
         Action.DESCRIBE_DELETIONS,
+        Action.DESCRIBE_LIFECYCLE_RUN,
         Action.DESCRIBE_PIN_FEEDS,
         Action.DESCRIBE_PULLS,
         Action.DIFF_LIFECYCLE_POLICY,
@@ -55,6 +56,7 @@ _READ_ONLY = frozenset(
         Action.LIST_EVENTS,
         Action.LIST_REPOSITORY_SUMMARIES,
         Action.LIST_STORAGE_SAMPLES,
+        Action.LIST_LIFECYCLE_RUNS,
         Action.LIST_TRASH,
         Action.LIST_IMAGE_PINS,
         Action.SIMULATE_LIFECYCLE_POLICY,

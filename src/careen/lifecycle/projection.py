@@ -1,6 +1,5 @@
 """A repository on paper: its images and bytes, as plans and pushes that have not happened yet would leave them."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -37,7 +36,7 @@ class Projection:
         self._blobs = None if blobs is None else dict(blobs)
         self._images: dict[str, Image] = {}
         self._holders: dict[str, str] = {}
-        self._needed: Counter[str] = Counter()
+        self._needed: dict[str, int] = {}
         self._size = 0
         for image in images:
             self._add(image)
@@ -82,9 +81,12 @@ class Projection:
     def _add(self, image: Image) -> None:
         self._images[image.digest] = image
         self._holders |= dict.fromkeys(image.tags, image.digest)
+        needed = self._needed
         for blob, size in self._needs(image).items():
-            self._size += 0 if self._needed[blob] else size
-            self._needed[blob] += 1
+            number = needed.get(blob, 0)
+            needed[blob] = number + 1
+            if not number:
+                self._size += size
 
     def _remove(self, digest: str) -> None:
         image = self._images.pop(digest)

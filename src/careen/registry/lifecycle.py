@@ -21,8 +21,7 @@ from careen.clock import Instant
 from careen.db import images as image_rows
 from careen.db import jobs, repositories
 from careen.db import lifecycle as lifecycle_rows
-from careen.db.lifecycle import Action as RunAction
-from careen.db.lifecycle import Run
+from careen.db.lifecycle import Run as Run
 from careen.db.repositories import Repository
 from careen.ecr import errors
 from careen.ecr import events as ecr_events
@@ -33,7 +32,7 @@ from careen.lifecycle.difference import Difference, difference
 from careen.lifecycle.due import next_due
 from careen.lifecycle.evaluate import evaluate
 from careen.lifecycle.image import Image, ImageStatus
-from careen.lifecycle.plan import Action, Decision, Plan
+from careen.lifecycle.plan import Action, Decision, Plan, Tally
 from careen.lifecycle.plan_hash import plan_hash
 from careen.lifecycle.protection import Protection
 from careen.lifecycle.reason import reason
@@ -55,6 +54,9 @@ UNTAGGED = "UNTAGGED"
 SKIPPED = "SKIPPED"
 """Outcomes of a decision; the last: the image changed between plan and deed."""
 
+RunAction = lifecycle_rows.Action
+"""What a run did to one image."""
+
 
 class Ran(NamedTuple):
     """What a run did."""
@@ -73,13 +75,15 @@ class Ran(NamedTuple):
     """Images that lost tags."""
     protected: int = 0
     """Images that protection rules kept."""
+    run_id: int | None = None
+    """Under which it is kept what was done; None: there was nothing to do."""
 
 
 class Applied(NamedTuple):
-    """A policy that was set and run."""
+    """A policy that was run, and perhaps set before."""
 
-    text: str
-    """As ECR answers it."""
+    text: str | None
+    """As ECR answers it; None: there are extension rules alone."""
     plan_hash: str
     ran: Ran
 
@@ -176,6 +180,48 @@ def history(tx: Transaction, name: str, last: int) -> list[tuple[Run, list[RunAc
     return [(ran, lifecycle_rows.actions(tx.rows, ran.id)) for ran in found]
 
 
+class Recorded(NamedTuple):
+    """A run that found something to do, as it is kept."""
+
+    run: Run
+    repository: str
+    outcomes: Mapping[str, Tally]
+    """How many images and bytes each outcome concerns."""
+
+
+def runs(tx: Transaction, name: str | None, before: int, limit: int) -> list[Recorded]:
+    """Up to ``limit`` runs whose ids are below one, the latest first; of one repository, or of all.
+
+    Raises:
+        careen.ecr.errors.RepositoryNotFound: there is none of that name.
+    """
+    repository_id = None if name is None else repository_cases.require(tx, name).id
+    found = lifecycle_rows.page(tx.rows, repository_id, before, limit)
+    return [Recorded(ran, repository, _outcomes(tx, ran.id)) for ran, repository in found]
+
+
+def recorded(tx: Transaction, name: str, run_id: int) -> Recorded:
+    """One run of a repository.
+
+    Raises:
+        careen.ecr.errors.RepositoryNotFound: there is no such repository.
+        careen.ecr.errors.LifecycleRunNotFound: it has no such run.
+    """
+    found = lifecycle_rows.run(tx.rows, repository_cases.require(tx, name).id, run_id)
+    if found is None:
+        raise errors.LifecycleRunNotFound(run_id, name, tx.registry_id)
+    return Recorded(found, name, _outcomes(tx, run_id))
+
+
+def run_actions(tx: Transaction, run_id: int, after: int, limit: int) -> list[RunAction]:
+    """Up to ``limit`` of what a run did behind a position, in the order it did it."""
+    return lifecycle_rows.actions_after(tx.rows, run_id, after, limit)
+
+
+def _outcomes(tx: Transaction, run_id: int) -> dict[str, Tally]:
+    return {name: Tally(images, size) for name, images, size in lifecycle_rows.outcomes(tx.rows, run_id)}
+
+
 def compare(tx: Transaction, name: str, text: str) -> Difference:
     """What changes if a policy replaces what holds now. Reads only.
 
@@ -260,6 +306,7 @@ def carry_out(registry: Registry, to_do: Planned) -> Ran:
         skipped=counts[SKIPPED],
         untagged=counts[UNTAGGED],
         protected=counts[PROTECTED] if plan.acted_on else plan.tallies[Action.PROTECTED].images,
+        run_id=run_id,
     )
 
 
@@ -282,30 +329,69 @@ def apply(
     """
     canonical = policies.canonical(policies.parse(text))
     to_do = registry.read(_planned_with, name, canonical)
-    found = to_do.plan_hash
-    if accepted is not None and accepted != found:
-        raise errors.PlanChanged(name, registry.id, found)
-    exceeded = breaches(to_do.plan, limits)
-    if exceeded and accepted is None:
-        raise errors.BlastRadiusExceeded(name, registry.id, found, [each.sentence for each in exceeded])
-    registry.write_now(_set_reviewed, to_do, found)
-    return Applied(canonical, found, carry_out(registry, to_do))
+    _check_reviewed(registry, to_do, accepted, limits)
+    registry.write_now(_set_reviewed, to_do)
+    return Applied(canonical, to_do.plan_hash, carry_out(registry, to_do))
 
 
-def _planned_with(tx: Transaction, name: str, text: str) -> Planned:
+def run_reviewed(
+    registry: Registry, name: str, accepted: str | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Applied:
+    """Carry out at once what holds for a repository: exactly the plan that was reviewed, or nothing.
+
+    Args:
+        registry: the registry.
+        name: the repository's.
+        accepted: the hash of a plan that somebody has looked at; None asks for one within the limits.
+        limits: what a plan may do unseen.
+
+    Raises:
+        careen.ecr.errors.LifecyclePolicyNotFound: nothing holds.
+        careen.ecr.errors.PlanChanged: the plan is another than the accepted one.
+        careen.ecr.errors.BlastRadiusExceeded: no plan was accepted, and this one is beyond the limits.
+    """
+    to_do = registry.read(_planned_with, name, None)
+    if to_do.holds.is_empty:
+        raise errors.LifecyclePolicyNotFound(name, registry.id)
+    _check_reviewed(registry, to_do, accepted, limits)
+    registry.write_now(_begin_reviewed, to_do)
+    return Applied(to_do.holds.text, to_do.plan_hash, carry_out(registry, to_do))
+
+
+def _planned_with(tx: Transaction, name: str, text: str | None) -> Planned:
     repository = repository_cases.require(tx, name)
     holds = rules.effective_for(tx, repository, text)
     return Planned(repository, holds, plan(tx, repository, holds))
 
 
-def _set_reviewed(tx: Transaction, to_do: Planned, found: str) -> None:
+def _check_reviewed(registry: Registry, to_do: Planned, accepted: str | None, limits: Limits) -> None:
+    """Let a plan pass that somebody has looked at, or that nobody needs to."""
+    name, found = to_do.repository.name, to_do.plan_hash
+    if accepted is not None and accepted != found:
+        raise errors.PlanChanged(name, registry.id, found)
+    exceeded = breaches(to_do.plan, limits)
+    if exceeded and accepted is None:
+        raise errors.BlastRadiusExceeded(name, registry.id, found, [each.sentence for each in exceeded])
+
+
+def _set_reviewed(tx: Transaction, to_do: Planned) -> None:
     """Set the policy, if the repository is the one that was looked at and nothing else about its rules is new."""
-    name, text = to_do.repository.name, to_do.holds.text
+    _require_same(tx, to_do, to_do.holds.text)
+    repositories.set_lifecycle_policy(tx.rows, to_do.repository.id, to_do.holds.text)
+    repositories.begin_evaluation(tx.rows, to_do.repository.id)
+
+
+def _begin_reviewed(tx: Transaction, to_do: Planned) -> None:
+    """Begin an evaluation, if the repository is the one that was looked at and nothing about its rules is new."""
+    _require_same(tx, to_do, None)
+    repositories.begin_evaluation(tx.rows, to_do.repository.id)
+
+
+def _require_same(tx: Transaction, to_do: Planned, text: str | None) -> None:
+    name = to_do.repository.name
     repository = repository_cases.require(tx, name)
     if repository.id != to_do.repository.id or rules.effective_for(tx, repository, text) != to_do.holds:
-        raise errors.PlanChanged(name, tx.registry_id, found)
-    repositories.set_lifecycle_policy(tx.rows, repository.id, text)
-    repositories.begin_evaluation(tx.rows, repository.id)
+        raise errors.PlanChanged(name, tx.registry_id, to_do.plan_hash)
 
 
 def _start_run(tx: Transaction, to_do: Planned) -> int:

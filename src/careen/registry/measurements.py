@@ -5,11 +5,11 @@ measurement, later ones the first of each day, for ever: a year of days takes 50
 """
 
 from careen.clock import DAY, SECOND, Instant
-from careen.db import layers, repositories, samples, trash
+from careen.db import layers, pins, repositories, samples, trash
 from careen.db.samples import Sample as Sample
 from careen.faults import Point, reach
 from careen.lifecycle.cost import both_homes_dollars
-from careen.lifecycle.plan import ACTED_ON
+from careen.lifecycle.plan import ACTED_ON, Action, Decision
 from careen.registry import lifecycle, rules, storage
 from careen.registry.registry import Limits, Registry, Transaction
 
@@ -50,7 +50,7 @@ def dollars(sample: Sample, limits: Limits) -> float:
 def _measured(tx: Transaction, database_bytes: int) -> Sample:
     totals, (trash_images, trash_bytes) = layers.totals(tx.rows), trash.totals(tx.rows)
     shared = layers.shared_bytes(tx.rows)
-    unruled, doomed = _untidy(tx)
+    unruled, doomed, spared = _judged(tx)
     return Sample(
         sampled_at=tx.now // SECOND * SECOND,  # as clients can name it: the wire has no microseconds
         live_bytes=totals.referenced_bytes - totals.archive_bytes - shared,
@@ -66,15 +66,25 @@ def _measured(tx: Transaction, database_bytes: int) -> Sample:
         unruled=unruled,
         stale_images=sum(map(len, doomed.values())),
         stale_bytes=storage.freed_by(tx, doomed) if doomed else 0,
+        spared_images=spared,
     )
 
 
-def _untidy(tx: Transaction) -> tuple[int, dict[str, list[str]]]:
-    """How many repositories no rule acts on, and what :data:`TIDY` would delete from each of them."""
-    unruled, doomed = 0, {}
+def _judged(tx: Transaction) -> tuple[int, dict[str, list[str]], int]:
+    """What the rules say, and the lack of them.
+
+    Returns:
+        How many repositories no rule acts on; what :data:`TIDY` would delete from each of them; how many images of the others a
+        rule would take were they not in use.
+    """
+    unruled, doomed, spared = 0, {}, 0
+    in_use = pins.pinned_repositories(tx.rows)
     suspects = repositories.with_loose_images(tx.rows, tx.now - STALE_DAYS * DAY)
     for repository in repositories.page(tx.rows, "", -1):
-        if not rules.effective_for(tx, repository).is_empty:
+        holds = rules.effective_for(tx, repository)
+        if not holds.is_empty:
+            if repository.id in in_use:
+                spared += sum(map(_is_spared, lifecycle.plan(tx, repository, holds).decisions))
             continue
         unruled += 1
         if repository.id in suspects:
@@ -82,7 +92,12 @@ def _untidy(tx: Transaction) -> tuple[int, dict[str, list[str]]]:
             gone = [each.image.digest for each in plan.decisions if each.action in ACTED_ON]
             if gone:
                 doomed[repository.name] = gone
-    return unruled, doomed
+    return unruled, doomed, spared
+
+
+def _is_spared(decision: Decision) -> bool:
+    kept = decision.protected_by
+    return decision.action is Action.PROTECTED and kept is not None and kept.rule is None
 
 
 def _keep(tx: Transaction, sample: Sample) -> None:

@@ -177,6 +177,26 @@ def freed_by(tx: Transaction, doomed: Mapping[str, Collection[str]]) -> int:
     return sum(size for blob, size in released.items() if blob not in needed)
 
 
+class Weight(NamedTuple):
+    """What some images weigh. Sizes are bytes of configs and layers, each once."""
+
+    unique: int
+    """Of the blobs that no other image of the registry needs: what deleting them together gives back."""
+    shared: int
+    """Of the others."""
+
+
+def weigh(tx: Transaction, manifests: Collection[int]) -> Weight:
+    """What some images weigh, by the ids of their rows. The same as :func:`freed_by` says, without looking at all the others."""
+    blobs = {digest: size for each in manifests for digest, size in layers.of_manifest(tx.rows, each)}
+    unique = sum(
+        size
+        for digest, size in blobs.items()
+        if all(manifest in manifests for manifest, _ in layers.needing(tx.rows, digest))
+    )
+    return Weight(unique, sum(blobs.values()) - unique)
+
+
 def in_trash(tx: Transaction) -> tuple[int, int]:
     """Images in the trash, and the bytes that only they need."""
     return trash.totals(tx.rows)

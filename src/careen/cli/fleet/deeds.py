@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from careen.cli.fleet.options import Access, Files
-from careen.cli.output import plural
+from careen.cli.output import fail, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def enter(access: Access, targets: "Iterable[Target]") -> "Fleet":
 
 @contextmanager
 def journal(files: Files, command: str, now: "Instant", **about: str) -> "Iterator[Journal]":
-    """A new journal of a command in the state folder, ended if the command comes to its end."""
+    """A new journal of a command in the state folder, ended if the command comes to its end; Ctrl-C makes a line."""
     from careen.clock import system_now
     from careen.fleet import journal as journals
 
@@ -88,10 +88,11 @@ def journal(files: Files, command: str, now: "Instant", **about: str) -> "Iterat
     made = journals.begin(path, journals.Head(command, now, about))
     try:
         yield made
-    except BaseException:
+        made.end(system_now())
+    except KeyboardInterrupt:
+        fail(f"broken off; what was done is in {path}", "the same command goes on with what is left")
+    finally:
         made.close()
-        raise
-    made.end(system_now())
 
 
 def name_of(what: "Repository | Change | Deed") -> str:

@@ -8,7 +8,7 @@ from careen.cli.output import print_json
 
 
 def permissions(
-    what: Literal["read", "preview", "apply", "clean", "protect"] = "read",
+    what: Literal["read", "preview", "apply", "clean", "protect", "rollback"] = "read",
     /,
     *,
     partition: Annotated[str, Parameter(help="Of AWS: aws, aws-cn, aws-us-gov.")] = "aws",
@@ -16,7 +16,7 @@ def permissions(
     """Print the IAM policy that a command needs, no more.
 
     Args:
-        what: read for scan; preview for a plan that asks ECR for previews; apply, clean and protect come on top of read.
+        what: read for scan; preview for a plan that asks ECR for previews; the others on top of read; apply is for drift, too.
     """
     from careen.fleet.permissions import document
 

@@ -5,9 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from careen.cli.fleet.options import ANYWHERE, AS_CONFIGURED, HERE, Access, Files, Json, Where, refusing
+from careen.cli.fleet.options import (
+    ANYWHERE,
+    AS_CONFIGURED,
+    HERE,
+    Access,
+    Files,
+    Json,
+    Price,
+    Where,
+    refusing,
+)
+from careen.cli.fleet.rows import LISTED, in_use, lines, repositories
 from careen.cli.output import plural, print_json
 
 if TYPE_CHECKING:
@@ -15,17 +25,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from careen.fleet.plan import Change, InUse, Plan, Taken
+    from careen.fleet.plan import Change, Plan, Taken
     from careen.fleet.previews import Comparison
     from careen.fleet.status import Status
     from careen.fleet.wishes import Wish
-
-LISTED = 10
-"""Rows of a table before --details."""
-
-Price = Annotated[
-    float, Parameter(validator=Number(gt=0), help="US dollars for a GiB and a month: 0.10 is Amazon's.")
-]
 
 
 def plan(
@@ -92,11 +95,11 @@ def _wishes(policy: Path | None, mode: str, file: Path | None) -> "Sequence[Wish
     from careen.fleet import wishes
     from careen.fleet.errors import BadInput
 
-    if (policy is None) == (file is None):
-        raise BadInput("a plan is for one policy, or for a file of wishes", "--policy FILE, or --wishes FILE")
-    if policy is not None:
+    if policy is not None and file is None:
         return (wishes.from_policy(policy, wishes.Mode(mode)),)
-    if file is None or mode != "replace":
+    if policy is not None or file is None:
+        raise BadInput("a plan is for one policy, or for a file of wishes", "--policy FILE, or --wishes FILE")
+    if mode != "replace":
         raise BadInput("in a file of wishes each has its own mode", 'mode = "merge"')
     return wishes.from_file(file)
 
@@ -107,6 +110,8 @@ def _compare(made: "Plan", files: Files, access: Access) -> "Comparison":
     from careen.fleet import inventory as inventories
     from careen.fleet import previews
 
+    if not made.changes:
+        return previews.Comparison(0, (), ())
     fleet = access.enter(previews.targets_of(made))
     with shown() as progress:
         return previews.compare(
@@ -159,11 +164,10 @@ def _print(made: "Plan", file: Path, comparison: "Comparison | None", *, details
     _breaches(out, made, details=details)
     _findings(out, made)
     _unchanged(out, made, details=details)
-    if details:
-        for change in made.changes:
-            _change(out, change)
-    else:
+    if not details:
         _biggest(out, made)
+    for change in made.changes if details else ():
+        _change(out, change)
     if comparison is not None:
         _disagreements(out, comparison)
     out.print(f"\n{file}: plan {made.hash}", soft_wrap=True)
@@ -175,11 +179,11 @@ def _totals(out: "Console", made: "Plan") -> None:
     from careen.cli.policy.tables import grid
     from careen.fleet.plan import summed
 
-    changed = len(made.changes)
+    changed, kept = len(made.changes), len(made.unchanged)
     out.print(
         f"{changed:,} {'repository changes' if changed == 1 else 'repositories change'},"
-        f" {len(made.unchanged):,} {'keeps' if len(made.unchanged) == 1 else 'keep'} what they have"
-        + (f", {made.unwished:,} are in no wish" if made.unwished else "")
+        f" {kept:,} {'keeps what it has' if kept == 1 else 'keep what they have'}"
+        + (f", {made.unwished:,} {'is' if made.unwished == 1 else 'are'} in no wish" if made.unwished else "")
     )
     if not changed:
         return
@@ -220,29 +224,10 @@ def _conflicts(out: "Console", made: "Plan", *, details: bool) -> None:
     rows.sort(key=lambda row: row[0])
     now = sum(day == 0 for day, _, _ in rows)
     out.print(f"\nin use, and would go: {plural(len(rows), 'image')}, {now:,} of them now")
-    for day, change, each in rows[: None if details else LISTED]:
-        when = "now" if day == 0 else f"day {day}"
-        out.print(f"  {when}: {_name(change)}, {image_name(each)}, used by {users(each)}", soft_wrap=True)
-        out.print(f"    {each.reason}", soft_wrap=True)
+    for _, change, each in rows[: None if details else LISTED]:
+        for line in in_use(_name(change), each):
+            out.print(line, soft_wrap=True)
     _more(out, len(rows), details=details)
-
-
-def repositories(number: int) -> str:
-    """``1 repository``, ``1,204 repositories``."""
-    return "1 repository" if number == 1 else f"{number:,} repositories"
-
-
-def image_name(of: "InUse") -> str:
-    """What people call an image: its first tag, or the beginning of its digest."""
-    from careen.cli.policy.tables import short
-
-    return of.tags[0] if of.tags else short(of.digest)
-
-
-def users(of: "InUse") -> str:
-    """What runs an image."""
-    others = len(of.consumers) - 1
-    return of.consumers[0] + (f" and {plural(others, 'other')}" if others else "")
 
 
 def _more(out: "Console", number: int, *, details: bool) -> None:
@@ -279,12 +264,16 @@ def _findings(out: "Console", made: "Plan") -> None:
 
 
 _WHY = {
-    "AS_WISHED": "have it already",
-    "HAS_POLICY": "have a policy, which stays",
-    "POLICY_UNKNOWN": "have a policy, or none: it could not be read",
-    "IMAGES_UNKNOWN": "have images that could not be listed",
-    "CANNOT_MERGE": "have a policy that this cannot be merged into",
+    "AS_WISHED": ("has it already", "have it already"),
+    "HAS_POLICY": ("has a policy, which stays", "have policies, which stay"),
+    "POLICY_UNKNOWN": (
+        "has a policy or none: it could not be read",
+        "have policies or none: they could not be read",
+    ),
+    "IMAGES_UNKNOWN": ("has images that could not be listed", "have images that could not be listed"),
+    "CANNOT_MERGE": ("has a policy that cannot be merged", "have policies that cannot be merged"),
 }
+"""Why one repository keeps what it has, and why several do."""
 
 
 def _unchanged(out: "Console", made: "Plan", *, details: bool) -> None:
@@ -292,37 +281,39 @@ def _unchanged(out: "Console", made: "Plan", *, details: bool) -> None:
 
     for why in Why:
         those = [each for each in made.unchanged if each.why is why]
-        if those:
-            out.print(f"{'' if why in FAULTS else 'kept: '}{len(those):,} {_WHY[why]}")
-        for each in those if why in FAULTS else ():
-            if details or len(those) <= LISTED:
+        if not those:
+            continue
+        one, several = _WHY[why]
+        out.print(
+            f"{'not planned' if why in FAULTS else 'kept'}: {len(those):,} {one if len(those) == 1 else several}"
+        )
+        if why in FAULTS:
+            for each in those[: None if details else LISTED]:
                 out.print(f"  {each.account}/{each.region}/{each.name}: {each.detail}", soft_wrap=True)
+            _more(out, len(those), details=details)
 
 
 def _biggest(out: "Console", made: "Plan") -> None:
-    from careen.cli.policy.tables import dollars, grid, size
+    from careen.cli.policy.tables import dollars, size
 
     biggest = sorted(made.changes, key=lambda each: (-each.month.freed, -each.month.expired, each.arn))
     if not biggest:
         return
     out.print("\nmost first:")
-    table = grid(header=True)
-    table.add_column("repository", overflow="fold")
-    table.add_column("policy", no_wrap=True)
-    for name in ("images", "now", "30 days", "freed", "a month"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for each in biggest[:LISTED]:
-        about = "" if each.is_exact else "≤ "
-        table.add_row(
-            _name(each),
-            "new" if each.was is None else made.wishes[each.wish].mode.value.replace("-", " "),
-            f"{each.images:,}",
+    rows = [
+        (
             f"{each.now.expired + each.now.archived:,}",
             f"{each.month.expired + each.month.archived:,}",
-            f"{about}{size(each.month.freed)}",
-            f"{about}{dollars(each.month.dollars)}",
+            f"{each.images:,}",
+            f"{'' if each.is_exact else '≤ '}{size(each.month.freed)}",
+            f"{'' if each.is_exact else '≤ '}{dollars(each.month.dollars)}",
+            "new" if each.was is None else f"{made.wishes[each.wish].mode}d",
+            _name(each),
         )
-    out.print(table)
+        for each in biggest[:LISTED]
+    ]
+    for line in lines(("now", "30 days", "of", "freed", "a month", "policy", "repository"), rows):
+        out.print(line, soft_wrap=True)
     _more(out, len(biggest), details=False)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from careen.cli.fleet.options import ANYWHERE, HERE, Files, Json, Where, refusing
-from careen.cli.fleet.plan import LISTED, Price, image_name, repositories, users
+from careen.cli.fleet.options import ANYWHERE, HERE, Files, Json, Price, Where, refusing
+from careen.cli.fleet.rows import LISTED, in_use, lines, repositories
 from careen.cli.output import plural, print_json
 
 if TYPE_CHECKING:
@@ -102,10 +102,9 @@ def _print(made: "Report") -> None:
     from careen.clock import isoformat
 
     out, total = console(), made.total
-    about = "" if total.is_exact else "≤ "
     out.print(
-        f"{repositories(total.repositories)}, {plural(total.images, 'image')}, {about}{size(total.bytes)},"
-        f" {about}{dollars(total.dollars)} a month, on {isoformat(made.evaluated_at)}",
+        f"{repositories(total.repositories)}, {plural(total.images, 'image')}, {_about(total)}{size(total.bytes)},"
+        f" {_about(total)}{dollars(total.dollars)} a month, on {isoformat(made.evaluated_at)}",
         soft_wrap=True,
     )
     if not total.is_exact:
@@ -154,39 +153,35 @@ def _ending(out: "Console", made: "Report") -> None:
         f"\nin use, and the policies of today take them within 30 days: {plural(len(made.ending), 'image')}"
     )
     for row, each in made.ending[:LISTED]:
-        when = "now" if each.day == 0 else f"day {each.day}"
-        out.print(f"  {when}: {row.place}, {image_name(each)}, used by {users(each)}", soft_wrap=True)
-        out.print(f"    {each.reason}", soft_wrap=True)
+        for line in in_use(row.place, each):
+            out.print(line, soft_wrap=True)
     _more(out, len(made.ending))
 
 
 def _savings(out: "Console", made: "Report") -> None:
-    from careen.cli.policy.tables import dollars, grid, size
+    from careen.cli.policy.tables import dollars, size
     from careen.fleet import wording
 
-    saves = made.saves
+    saves, at_most = made.saves, "" if made.is_saving_exact else "≤ "
     out.print(
-        f"\n{made.saving.name}, merged into what is there, would save {dollars(saves.dollars)} a month now"
-        f" ({plural(saves.expired, 'image')}, {size(saves.freed)}):",
+        f"\n{made.saving.name}, merged into what is there, would save {at_most}{dollars(saves.dollars)} a month now"
+        f" ({plural(saves.expired, 'image')}, {at_most}{size(saves.freed)}):",
         soft_wrap=True,
     )
     for rule in made.saving.rules.rules:
         out.print(f"  {wording.sentence(rule)}", soft_wrap=True)
-    table = grid(header=True)
-    for name in ("a month", "freed", "images", "in use"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("repository", overflow="fold")
-    for row in made.savings[:LISTED]:
-        about = "" if row.cost.is_exact else "≤ "
-        table.add_row(
-            f"{about}{dollars(row.saves.dollars)}",
-            f"{about}{size(row.saves.freed)}",
+    rows = [
+        (
+            f"{_about(row.cost)}{dollars(row.saves.dollars)}",
+            f"{_about(row.cost)}{size(row.saves.freed)}",
             f"{row.saves.expired:,}",
             f"{row.saves_in_use:,}" if row.saves_in_use else "-",
             row.place,
         )
-    if made.savings:
-        out.print(table)
+        for row in made.savings[:LISTED]
+    ]
+    if rows:
+        _lines(out, ("a month", "freed", "images", "in use", "repository"), rows)
     _more(out, len(made.savings))
 
 
@@ -206,23 +201,30 @@ def _largest(out: "Console", made: "Report") -> None:
 
 
 def _table(out: "Console", rows: "Sequence[tuple[str, Cost]]") -> None:
-    from careen.cli.policy.tables import dollars, grid, size
+    from careen.cli.policy.tables import dollars, size
 
-    table = grid(header=True)
-    for name in ("a month", "bytes", "images", "untagged", "stale"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for name, cost in rows:
-        about = "" if cost.is_exact else "≤ "
-        table.add_row(
-            f"{about}{dollars(cost.dollars)}",
-            f"{about}{size(cost.bytes)}",
+    cells = [
+        (
+            f"{_about(cost)}{dollars(cost.dollars)}",
+            f"{_about(cost)}{size(cost.bytes)}",
             f"{cost.images:,}",
             _share(cost.untagged_bytes, cost.bytes),
             _share(cost.stale_bytes, cost.bytes),
             name,
         )
-    out.print(table)
+        for name, cost in rows
+    ]
+    _lines(out, ("a month", "bytes", "images", "untagged", "stale", ""), cells)
+
+
+def _lines(out: "Console", header: "Sequence[str]", rows: "Sequence[Sequence[str]]") -> None:
+    for line in lines(header, rows):
+        out.print(line, soft_wrap=True)
+
+
+def _about(cost: "Cost") -> str:
+    """What stands before bytes and dollars that are at most so much."""
+    return "" if cost.is_exact else "≤ "
 
 
 def _policies(out: "Console", made: "Report") -> None:

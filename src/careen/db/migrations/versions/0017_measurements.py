@@ -74,5 +74,11 @@ def upgrade() -> None:
             comment="untagged for two weeks in such repositories",
         ),
         sa.Column("stale_bytes", sa.BigInteger(), nullable=False, comment="what deleting those gives back"),
+        sa.Column(
+            "spared_images",
+            sa.BigInteger(),
+            nullable=False,
+            comment="that a rule would take were they not in use",
+        ),
         sa.PrimaryKeyConstraint("sampled_at", name=op.f("pk_storage_samples")),
     )

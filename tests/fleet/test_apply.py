@@ -1,0 +1,357 @@
+"""`careen fleet apply`, `rollback` and `drift`: in Amazon's cloud (moto), killed and denied and throttled, and on Careen."""
+
+import gzip
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from careen.fleet import journal, plan
+from careen.fleet.keep_rule import with_keep_rule
+from careen.lifecycle import policy as policies
+from tests.ecrapi.client import push
+from tests.fleet.amazon import ACCOUNT, REGION, Amazon
+from tests.fleet.amazon import repository as made
+from tests.fleet.conftest import Run
+from tests.images import image
+from tests.server import Server, clean_environment
+
+NAMES = tuple(f"team/{each}" for each in "abcdef")
+
+
+def keeping(number: int, **selection: Any) -> str:
+    """A policy that keeps so many images; none of those here go."""
+    chosen = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": number} | selection
+    rule = {"rulePriority": 1, "selection": chosen, "action": {"type": "expire"}}
+    return policies.canonical(policies.parse(json.dumps({"rules": [rule]}).ljust(100)))
+
+
+OLD, NEW, OTHER = keeping(100), keeping(50), keeping(70)
+
+
+@pytest.fixture
+def team(amazon: Amazon, fleet: Run, tmp_path: Path) -> Any:
+    """Six repositories, of which the first has no policy, scanned; and a plan that gives all the new one. Returns a client."""
+    ecr = amazon.boto("ecr")
+    for name in NAMES:
+        made(ecr, name, "v1")
+        if name != NAMES[0]:
+            ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=OLD)
+    (tmp_path / "policy.json").write_text(NEW)
+    assert fleet("scan", "--in-use", "none").returncode == 0
+    assert fleet("plan", "--policy", "policy.json").returncode == 0
+    amazon.asked.clear()
+    return ecr
+
+
+def policies_of(ecr: Any, *names: str) -> dict[str, str | None]:
+    """The policies of repositories, in Amazon's words."""
+
+    def one(name: str) -> str | None:
+        try:
+            text: str = ecr.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+        except ecr.exceptions.LifecyclePolicyNotFoundException:
+            return None
+        return policies.canonical(policies.parse(text))
+
+    return {name: one(name) for name in names or NAMES}
+
+
+BEFORE: Mapping[str, str | None] = {name: None if name == NAMES[0] else OLD for name in NAMES}
+AFTER: Mapping[str, str | None] = dict.fromkeys(NAMES, NEW)
+
+
+def journal_of(done: "subprocess.CompletedProcess[str]") -> str:
+    """The journal that a command names."""
+    return done.stdout.rpartition("journal: ")[2].strip()
+
+
+def test_nothing_is_done_unless_somebody_wants_it(team: Any, fleet: Run) -> None:
+    """Without --yes and without a terminal it is said what would be done."""
+    done = fleet("apply")
+    assert done.returncode == 0, done.stderr
+    assert "6 repositories to do" in done.stdout
+    assert "nothing is done: --yes does it" in done.stdout
+    assert policies_of(team) == BEFORE
+
+
+def test_there_and_back(team: Any, amazon: Amazon, fleet: Run, tmp_path: Path) -> None:
+    """All get the policy, each is written down; again there is nothing to do; rolled back, all have what they had."""
+    done = fleet("apply", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert policies_of(team) == AFTER
+    written = journal.read(tmp_path / journal_of(done))
+    assert written.is_ended
+    assert {each.repository: each.do for each in written.deeds.values()} == {
+        name: journal.PutPolicy(BEFORE[name], NEW) for name in NAMES
+    }
+    amazon.asked.clear()
+    again = fleet("apply", "--yes")
+    assert (again.returncode, again.stdout.splitlines()[0]) == (0, "6 repositories there already")
+    assert amazon.asked["ecr:PutLifecyclePolicy"] == 0
+    asked = fleet("rollback", journal_of(done))
+    assert "6 repositories to put back: --yes does it" in asked.stdout
+    back = fleet("rollback", journal_of(done), "--yes")
+    assert back.returncode == 0, back.stderr
+    assert "6 policies are as before" in back.stdout
+    assert policies_of(team) == BEFORE
+    assert fleet("rollback", journal_of(done), "--yes").returncode == 0
+
+
+def test_a_world_that_changed(team: Any, fleet: Run) -> None:
+    """One policy is another, one repository is gone: both are named, and nothing is done, unless they are to be left out."""
+    team.put_lifecycle_policy(repositoryName=NAMES[1], lifecyclePolicyText=OTHER)
+    team.delete_repository(repositoryName=NAMES[2], force=True)
+    done = fleet("apply", "--yes")
+    assert done.returncode == 4
+    assert f"{ACCOUNT}/{REGION}/{NAMES[1]}: it has another policy" in done.stderr
+    assert f"{ACCOUNT}/{REGION}/{NAMES[2]}: it is gone" in done.stderr
+    assert "error: 2 repositories changed since the plan" in done.stderr
+    assert policies_of(team, *NAMES[3:]) == dict.fromkeys(NAMES[3:], OLD)
+    skipped = fleet("apply", "--yes", "--skip-changed")
+    assert skipped.returncode == 3
+    assert policies_of(team, NAMES[1], *NAMES[3:]) == {NAMES[1]: OTHER} | dict.fromkeys(NAMES[3:], NEW)
+
+
+def test_rolling_back_what_somebody_changed(team: Any, fleet: Run) -> None:
+    """Theirs stays, and is named; the others are as before."""
+    done = fleet("apply", "--yes")
+    team.put_lifecycle_policy(repositoryName=NAMES[1], lifecyclePolicyText=OTHER)
+    back = fleet("rollback", journal_of(done), "--yes")
+    assert back.returncode == 3
+    assert f"{NAMES[1]}: not done: its policy is another by now, and stays" in back.stderr
+    assert policies_of(team) == {**BEFORE, NAMES[1]: OTHER}
+
+
+def test_a_plan_that_somebody_edited(team: Any, fleet: Run, tmp_path: Path) -> None:
+    """Is none."""
+    file = tmp_path / "careen-fleet" / "plan.jsonl.gz"
+    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()).replace(b"50", b"5 ")))
+    done = fleet("apply", "--yes")
+    assert done.returncode == 2
+    assert policies_of(team) == BEFORE
+
+
+def test_other_accounts_credentials(team: Any, amazon: Amazon, fleet: Run) -> None:
+    """Do not carry out a plan; it is said where they lead."""
+    other = amazon.boto("sts").assume_role(RoleArn="arn:aws:iam::999999999999:role/r", RoleSessionName="me")
+    key = other["Credentials"]
+    done = fleet(
+        "apply",
+        "--yes",
+        AWS_ACCESS_KEY_ID=key["AccessKeyId"],
+        AWS_SECRET_ACCESS_KEY=key["SecretAccessKey"],
+        AWS_SESSION_TOKEN=key["SessionToken"],
+    )
+    assert done.returncode == 4
+    assert f"the plan is for account {ACCOUNT}, and the credentials lead to 999999999999" in done.stderr
+    assert policies_of(team) == BEFORE
+
+
+def test_a_canary_that_dies(team: Any, amazon: Amazon, fleet: Run, tmp_path: Path) -> None:
+    """Where one of the first fails nothing else is touched; the same command goes on when it is mended."""
+    first, second, *_ = plan.read(tmp_path / "careen-fleet" / "plan.jsonl.gz").changes
+    amazon.deny("ecr:PutLifecyclePolicy", about=first.name)
+    done = fleet("apply", "--yes", "--canary", "2")
+    assert done.returncode == 3
+    assert "not done: ecr:PutLifecyclePolicy: AccessDeniedException" in done.stderr
+    assert "(allow ecr:PutLifecyclePolicy)" in done.stderr
+    assert policies_of(team) == {**BEFORE, second.name: NEW}
+    amazon.rule = lambda *_: None
+    assert fleet("apply", "--yes").returncode == 0
+    assert policies_of(team) == AFTER
+
+
+def test_denied_to_a_part(team: Any, amazon: Amazon, fleet: Run) -> None:
+    """One repository may not even be asked: it is named, and the others are done."""
+    amazon.deny("ecr:GetLifecyclePolicy", about=NAMES[5])
+    done = fleet("apply", "--yes", "--json")
+    assert done.returncode == 3
+    states = {each["repository"]: each["state"] for each in json.loads(done.stdout)["repositories"]}
+    assert states == dict.fromkeys(NAMES, "DONE") | {NAMES[5]: "UNKNOWN"}
+    amazon.rule = lambda *_: None
+    assert policies_of(team) == {**AFTER, NAMES[5]: OLD}
+
+
+def test_throttled(team: Any, amazon: Amazon, fleet: Run) -> None:
+    """Calls that come too fast are made again."""
+    amazon.every(4)
+    done = fleet("apply", "--yes")
+    amazon.rule = lambda *_: None
+    assert done.returncode == 0, done.stderr
+    assert policies_of(team) == AFTER
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "not done"])
+def test_killed(is_done: bool, team: Any, amazon: Amazon, fleet: Run, tmp_path: Path) -> None:
+    """Killed while the fifth policy is put, which was put or not: the same command goes on, and all can be rolled back."""
+    puts = 0
+    killed: list[subprocess.Popen[bytes]] = []
+
+    def rule(operation: str, _region: str, _body: str) -> str | None:
+        nonlocal puts
+        puts += operation == "ecr:PutLifecyclePolicy"
+        if puts >= 5 and operation == "ecr:PutLifecyclePolicy":
+            os.kill(killed[0].pid, signal.SIGKILL)
+            killed[0].wait()
+            return None if is_done else "AccessDeniedException"
+        return None
+
+    amazon.rule = rule
+    command = [sys.executable, "-m", "careen", "fleet", "apply", "--yes", "--canary", "4"]
+    environment = clean_environment() | amazon.environment()
+    killed.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL))
+    assert killed[0].wait(120) == -signal.SIGKILL
+    amazon.rule = lambda *_: None
+    [path] = (tmp_path / "careen-fleet" / "journals").iterdir()
+    assert not journal.read(path).is_ended
+    done = fleet("apply", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert policies_of(team) == AFTER
+    assert journal.read(path).is_ended
+    assert fleet("rollback", str(path), "--yes").returncode == 0
+    assert policies_of(team) == BEFORE
+
+
+def test_a_person_at_a_terminal(team: Any, amazon: Amazon, tmp_path: Path) -> None:
+    """Is asked twice: before the first few, and before the others."""
+    terminal, line = pty.openpty()
+    command = [sys.executable, "-m", "careen", "fleet", "apply", "--canary", "2"]
+    environment = clean_environment() | amazon.environment()
+    os.write(terminal, b"y\nn\n")
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=tmp_path,
+        stdin=line,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    os.close(terminal)
+    os.close(line)
+    assert done.returncode == 0, done.stderr
+    assert "Change the policies of 2 repositories first, then of 4 others? [y/N]" in done.stderr
+    assert "2 repositories done. Go on with 4 others? [y/N]" in done.stderr
+    assert sum(text == NEW for text in policies_of(team).values()) == 2
+
+
+def test_what_must_be_reviewed(amazon: Amazon, fleet: Run, tmp_path: Path) -> None:
+    """A plan that takes most of a repository is carried out by whoever names its hash."""
+    ecr = amazon.boto("ecr")
+    made(ecr, "shop/api", *(f"v{number}" for number in range(8)))
+    (tmp_path / "policy.json").write_text(keeping(1))
+    fleet("scan", "--in-use", "none")
+    fleet("plan", "--policy", "policy.json")
+    done = fleet("apply", "--yes")
+    assert done.returncode == 4
+    assert "shop/api: 7 of 8 images would be deleted, 88%" in done.stderr
+    hash_ = plan.read(tmp_path / "careen-fleet" / "plan.jsonl.gz").hash
+    assert f"--accept {hash_}" in done.stderr
+    assert fleet("apply", "--yes", "--accept", "sha256:another").returncode == 4
+    assert fleet("apply", "--yes", "--accept", hash_).returncode == 0
+    assert policies_of(ecr, "shop/api") == {"shop/api": keeping(1)}
+
+
+def test_drift_from_a_plan(team: Any, fleet: Run) -> None:
+    """None after it was applied; what somebody changed is shown rule by rule, and ends with status 4."""
+    assert fleet("drift").returncode == 4
+    fleet("apply", "--yes")
+    assert fleet("drift").returncode == 0
+    team.put_lifecycle_policy(repositoryName=NAMES[1], lifecyclePolicyText=OTHER)
+    team.delete_lifecycle_policy(repositoryName=NAMES[2])
+    done = fleet("drift")
+    assert done.returncode == 4
+    assert f"{NAMES[1]}: with another policy" in done.stdout
+    assert "- rule 1 (any): keep the newest 50, expire the others" in done.stdout
+    assert "+ rule 1 (any): keep the newest 70, expire the others" in done.stdout
+    assert f"{NAMES[2]}: without a policy" in done.stdout
+    assert "4 repositories in line, 2 not" in done.stdout
+
+
+def test_drift_from_a_wish(team: Any, amazon: Amazon, fleet: Run) -> None:
+    """Repositories that were made since any scan are found; selectors hold; what is denied is named."""
+    fleet("apply", "--yes")
+    made(team, "team/new", "v1", owner="x")
+    done = fleet("drift", "--policy", "policy.json", "--json")
+    assert done.returncode == 4
+    out = [
+        each["repository"]
+        for each in json.loads(done.stdout)["repositories"]
+        if each["position"] != "IN_LINE"
+    ]
+    assert out == ["team/new"]
+    assert fleet("drift", "--policy", "policy.json", "--repository", "!*/new").returncode == 0
+    assert fleet("drift", "--policy", "policy.json", "--tag", "!owner").returncode == 0
+    amazon.deny("ecr:GetLifecyclePolicy", about=NAMES[1])
+    denied = fleet("drift", "--policy", "policy.json", "--repository", "!*/new")
+    assert denied.returncode == 3
+    assert f"{NAMES[1]}: not done: ecr:GetLifecyclePolicy" in denied.stderr
+
+
+def test_the_rule_that_keeps_what_runs(team: Any, fleet: Run) -> None:
+    """Is no drift, survives a plan that replaces policies, and survives being rolled back."""
+    done = fleet("apply", "--yes")
+    kept = policies.canonical(with_keep_rule(policies.parse(NEW)))
+    team.put_lifecycle_policy(repositoryName=NAMES[1], lifecyclePolicyText=kept)
+    assert fleet("drift").returncode == 0
+    assert fleet("drift", "--policy", "policy.json").returncode == 0
+    assert fleet("apply", "--yes").returncode == 0
+    assert policies_of(team, NAMES[1]) == {NAMES[1]: kept}
+    assert fleet("rollback", journal_of(done), "--yes").returncode == 0
+    old = policies.canonical(with_keep_rule(policies.parse(OLD)))
+    assert policies_of(team, NAMES[1], NAMES[2]) == {NAMES[1]: old, NAMES[2]: OLD}
+
+
+WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "no plan": (("apply", "none-such"), 2, "none-such cannot be read"),
+    "no journal": (("rollback", "none-such"), 2, "none-such cannot be read"),
+    "no policy": (("drift", "--policy", "none-such"), 2, "none-such cannot be read"),
+    "selectors for a plan": (("drift", "--repository", "x"), 2, "a plan says itself"),
+    "a plan and a policy": (("drift", "p", "--policy", "p"), 2, "a plan says itself"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong(case: str, fleet: Run) -> None:
+    """Is one line, and in JSON if that was asked for."""
+    arguments, status, message = WRONG[case]
+    done = fleet(*arguments, "--json")
+    assert done.returncode == status
+    assert message in done.stderr
+    assert "error" in json.loads(done.stdout)
+
+
+def test_on_careen(server: Server, fleet: Run, name: str, tmp_path: Path) -> None:
+    """The same on a registry of one's own; images that were cleaned come back with their tags, as their layers are there."""
+    ecr = server.boto()
+    ecr.create_repository(repositoryName=name)
+    digests = [push(ecr, name, image(name, each, size=100), each) for each in ("v1", "v2")]
+    (tmp_path / "policy.json").write_text(keeping(1))
+    only = ("--repository", name)
+    assert fleet("scan", *only, **server.aws_environment()).returncode == 0
+    fleet("plan", *only, "--policy", "policy.json")
+    hash_ = plan.read(tmp_path / "careen-fleet" / "plan.jsonl.gz").hash
+    done = fleet("apply", "--yes", "--accept", hash_)
+    assert done.returncode == 0, done.stderr
+    assert policies_of(ecr, name) == {name: keeping(1)}
+    assert fleet("rollback", journal_of(done), "--yes").returncode == 0
+    assert policies_of(ecr, name) == {name: None}
+    limits = ("--max-share", "100", "--last-of-family", "--accept-unseen")
+    cleaned = fleet("clean", *only, "--policy", "policy.json", *limits, "--apply")
+    assert cleaned.returncode == 0, cleaned.stderr
+    assert len(ecr.describe_images(repositoryName=name)["imageDetails"]) == 1
+    back = fleet("rollback", journal_of(cleaned), "--yes")
+    assert back.returncode == 0, back.stderr
+    found = ecr.describe_images(repositoryName=name)["imageDetails"]
+    assert {each["imageDigest"]: each["imageTags"] for each in found} == dict(
+        zip(digests, (["v1"], ["v2"]), strict=True)
+    )
