@@ -102,8 +102,12 @@ def origin_of(name: str, own: str | None, defaults: Sequence[Default]) -> Origin
 
 
 def _default(defaults: Sequence[Default], name: str) -> Default | None:
+    return _fitting(_by_weight(tuple(defaults)), name)
+
+
+def _fitting(by_weight: Sequence[tuple[Default, Test]], name: str) -> Default | None:
     """The most specific that matches."""
-    return next((each for each, fits in _by_weight(tuple(defaults)) if fits(name)), None)
+    return next((each for each, fits in by_weight if fits(name)), None)
 
 
 @lru_cache(8)
@@ -238,10 +242,10 @@ def defaults(tx: Transaction) -> list[Default]:
 
 def default_counts(tx: Transaction) -> dict[str, int]:
     """How many repositories each default policy holds for, by its pattern: the repositories without a policy of their own."""
-    known = defaults(tx)
-    counts = {each.pattern: 0 for each in known}
+    by_weight = _by_weight(tuple(defaults(tx)))
+    counts = {each.pattern: 0 for each, _ in by_weight}
     for name in rule_rows.without_policy(tx.rows):
-        holding = _default(known, name)
+        holding = _fitting(by_weight, name)
         if holding is not None:
             counts[holding.pattern] += 1
     return counts
@@ -249,6 +253,6 @@ def default_counts(tx: Transaction) -> dict[str, int]:
 
 def repositories_of_default(tx: Transaction, pattern: str, after: str, limit: int) -> list[str]:
     """Up to ``limit`` names, after ``after``, of the repositories that the default policy of a pattern holds for."""
-    known = defaults(tx)
-    found = ((name, _default(known, name)) for name in rule_rows.without_policy(tx.rows, after))
+    by_weight = _by_weight(tuple(defaults(tx)))
+    found = ((name, _fitting(by_weight, name)) for name in rule_rows.without_policy(tx.rows, after))
     return list(islice((name for name, holding in found if holding and holding.pattern == pattern), limit))
