@@ -1,5 +1,7 @@
 """Scanning: which images are scanned when they are pushed, and whose pulls are no use of an image."""
 
+from typing import Any
+
 from starlette.responses import Response
 
 from careen.console.visit import Notice, Page, Visit, url
@@ -64,12 +66,12 @@ async def exclude(visit: Visit) -> Response:
     return visit.go(url(SECTION), Notice("Its pulls count again." if counts else "Its pulls count no more."))
 
 
-def _filters(rules: list[dict[str, object]], frequency: str) -> list[str]:
+def _filters(rules: list[dict[str, Any]], frequency: str) -> list[str]:
     return [
         each["filter"]
         for rule in rules
         if rule["scanFrequency"] == frequency
-        for each in rule["repositoryFilters"]  # type: ignore[attr-defined]
+        for each in rule["repositoryFilters"]
     ]
 
 
