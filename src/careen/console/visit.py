@@ -192,7 +192,7 @@ class Visit:
                 return found
 
     def may(
-        self, operation: str, repository: str | None = None, service: str = "ecr", /, **parameters: Any
+        self, operation: str, repository: str | None = None, service: str = "ecr", **parameters: Any
     ) -> bool:
         """Whether an operation would be let pass, so that a page offers it.
 
