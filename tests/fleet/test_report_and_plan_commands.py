@@ -178,7 +178,7 @@ def test_a_registry_that_decides_otherwise(server: Server, run: Run, app: str) -
     assert "ECR previewed 1 of them: 1 disagreement" in done.stdout
     place = f"{REGISTRY_ID}/{REGION}/{app}"
     assert (
-        f"{place}: v1: ECR would keep it, here it expires: rule 1 (any), 4th youngest of 4, keeps 2"
+        f"{place}: v1: ECR would keep it; here: expires: rule 1 (any), 4th youngest of 4, keeps 2"
         in done.stdout
     )
 

@@ -260,7 +260,7 @@ def _disagreement(
         tags=image.tags,
         ecr=ecr,
         here=ours,
-        sentence=f"{image.tags[0] if image.tags else image.digest[:SHORT]}: ECR would {ecr or 'keep it'}, here it {why}",
+        sentence=f"{image.tags[0] if image.tags else image.digest[:SHORT]}: ECR would {ecr or 'keep it'}; here: {why}",
     )
 
 

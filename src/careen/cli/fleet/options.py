@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 if TYPE_CHECKING:
     from careen.fleet.selection import Selection
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do it. Without, it is only said.")]
+
+Price = Annotated[
+    float, Parameter(validator=Number(gt=0), help="US dollars for a GiB and a month: 0.10 is Amazon's.")
+]
 
 _Many = tuple[str, ...]
 

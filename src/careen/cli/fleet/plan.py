@@ -5,10 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from careen.cli.fleet.options import ANYWHERE, AS_CONFIGURED, HERE, Access, Files, Json, Where, refusing
-from careen.cli.fleet.rows import lines
+from careen.cli.fleet.options import (
+    ANYWHERE,
+    AS_CONFIGURED,
+    HERE,
+    Access,
+    Files,
+    Json,
+    Price,
+    Where,
+    refusing,
+)
+from careen.cli.fleet.rows import LISTED, in_use, lines, repositories
 from careen.cli.output import plural, print_json
 
 if TYPE_CHECKING:
@@ -16,17 +25,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from careen.fleet.plan import Change, InUse, Plan, Taken
+    from careen.fleet.plan import Change, Plan, Taken
     from careen.fleet.previews import Comparison
     from careen.fleet.status import Status
     from careen.fleet.wishes import Wish
-
-LISTED = 10
-"""Rows of a table before --details."""
-
-Price = Annotated[
-    float, Parameter(validator=Number(gt=0), help="US dollars for a GiB and a month: 0.10 is Amazon's.")
-]
 
 
 def plan(
@@ -222,29 +224,10 @@ def _conflicts(out: "Console", made: "Plan", *, details: bool) -> None:
     rows.sort(key=lambda row: row[0])
     now = sum(day == 0 for day, _, _ in rows)
     out.print(f"\nin use, and would go: {plural(len(rows), 'image')}, {now:,} of them now")
-    for day, change, each in rows[: None if details else LISTED]:
-        when = "now" if day == 0 else f"day {day}"
-        out.print(f"  {when}: {_name(change)}, {image_name(each)}, used by {users(each)}", soft_wrap=True)
-        out.print(f"    {each.reason}", soft_wrap=True)
+    for _, change, each in rows[: None if details else LISTED]:
+        for line in in_use(_name(change), each):
+            out.print(line, soft_wrap=True)
     _more(out, len(rows), details=details)
-
-
-def repositories(number: int) -> str:
-    """``1 repository``, ``1,204 repositories``."""
-    return "1 repository" if number == 1 else f"{number:,} repositories"
-
-
-def image_name(of: "InUse") -> str:
-    """What people call an image: its first tag, or the beginning of its digest."""
-    from careen.cli.policy.tables import short
-
-    return of.tags[0] if of.tags else short(of.digest)
-
-
-def users(of: "InUse") -> str:
-    """What runs an image."""
-    others = len(of.consumers) - 1
-    return of.consumers[0] + (f" and {plural(others, 'other')}" if others else "")
 
 
 def _more(out: "Console", number: int, *, details: bool) -> None:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from careen.cli.fleet.options import ANYWHERE, HERE, Files, Json, Where, refusing
-from careen.cli.fleet.plan import LISTED, Price, image_name, repositories, users
-from careen.cli.fleet.rows import lines
+from careen.cli.fleet.options import ANYWHERE, HERE, Files, Json, Price, Where, refusing
+from careen.cli.fleet.rows import LISTED, in_use, lines, repositories
 from careen.cli.output import plural, print_json
 
 if TYPE_CHECKING:
@@ -154,9 +153,8 @@ def _ending(out: "Console", made: "Report") -> None:
         f"\nin use, and the policies of today take them within 30 days: {plural(len(made.ending), 'image')}"
     )
     for row, each in made.ending[:LISTED]:
-        when = "now" if each.day == 0 else f"day {each.day}"
-        out.print(f"  {when}: {row.place}, {image_name(each)}, used by {users(each)}", soft_wrap=True)
-        out.print(f"    {each.reason}", soft_wrap=True)
+        for line in in_use(row.place, each):
+            out.print(line, soft_wrap=True)
     _more(out, len(made.ending))
 
 
