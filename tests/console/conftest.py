@@ -14,6 +14,7 @@ from careen.demo.history import history
 from careen.iam.managed import ManagedPolicy
 from careen.registry.registry import Registry
 from tests.console.content import administer
+from tests.console.pages import REPOSITORY
 from tests.console.visitor import Visitor, settings_of, sign_in
 from tests.iamapi.conftest import allowing, arn, trust
 from tests.server import Server, serving
@@ -47,7 +48,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     fill(registry, pushes, lambda at: present.__setitem__(0, at), lambda _: None)
     registry.close()
     with serving(server) as started:
-        started.boto().put_lifecycle_policy(repositoryName=pushes[-1].repository, lifecyclePolicyText=POLICY)
+        started.boto().put_lifecycle_policy(repositoryName=REPOSITORY, lifecyclePolicyText=POLICY)
         administer(started)
         meet(started)
         yield started

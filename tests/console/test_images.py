@@ -227,8 +227,8 @@ def test_an_image_tells_all_that_is_known(root: Visitor, stocked: str) -> None:
     assert "prod/web" in root.get(f"repositories/{stocked}/-/images/v0").text
     signature = artifact(SIGNATURE, BOTH).digest
     assert "Refers to" in root.get(f"repositories/{stocked}/-/images/{signature}").text
-    assert root.get(f"repositories/{stocked}/-/images/{image('never').digest}").status_code == 400
-    assert root.get(f"repositories/{stocked}/-/images/no-such-tag").status_code == 400
+    assert root.get(f"repositories/{stocked}/-/images/{image('never').digest}").status_code == 404
+    assert root.get(f"repositories/{stocked}/-/images/no-such-tag").status_code == 404
 
 
 def test_findings_are_a_table(root: Visitor, stocked: str, registry_of: Callable[[], Registry]) -> None:

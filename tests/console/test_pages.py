@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WIDTHS = {"desktop": 1280, "phone": 390}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PAGES)
 def test_everybody_can_use_it(
     name: str, scheme: str, open_page: Callable[..., "Page"], screenshots: Path

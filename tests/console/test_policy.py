@@ -186,7 +186,7 @@ def test_run_now_and_its_record(root: Visitor, ecr: Any, made: Callable[..., str
     again = root.post(run)
     assert again.status_code == 400
     assert "is not in the trash" in again.text
-    assert root.get(f"repositories/{repository}/-/runs/nothing").status_code == 400
+    assert root.get(f"repositories/{repository}/-/runs/nothing").status_code == 404
 
 
 def test_a_deleted_policy_comes_back(root: Visitor, ecr: Any, made: Callable[..., str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from careen.clock import DAY, parse_instant
+from careen.clock import DAY, parse_instant, system_now
 from careen.fleet import clean, inventory, journal
 from careen.fleet.clean import Wish, mark
 from careen.fleet.inventory import Blob, Image, Scanned, Use
@@ -359,3 +359,24 @@ def test_a_plan_that_may_be_empty() -> None:
     """Nothing marked, nothing said."""
     assert going(Scanned(R, [old(1, "a")]), keeping(1)) == []
     assert clean.policy_of(R, None, Wish()) == LifecyclePolicy(())
+
+
+def test_what_the_registry_refuses(server: Server, fleet: Run, name: str, tmp_path: Path) -> None:
+    """Is named image by image, in the outcome and in the journal, and the others go: here an index came in the last moment."""
+    ecr = server.boto()
+    ecr.create_repository(repositoryName=name)
+    child, other = (image(f"{name} {each}", size=100) for each in ("child", "other"))
+    for each in (child, other):
+        push(ecr, name, each)
+    fleet("scan", "--repository", name, **server.aws_environment())
+    [of] = inventory.read(tmp_path / "careen-fleet" / "inventory.jsonl.gz").scanned()
+    marked = mark(of, policy.parse(UNTAGGED_DAY), Wish(limits=ANYTHING), system_now() + 3 * DAY)
+    push(ecr, name, index(child), "multi")
+    written = journal.begin(tmp_path / "clean.jsonl", journal.Head("clean", 0))
+    cleaned = clean.carry_out(ecr, marked, written)
+    written.close()
+    assert (cleaned.deleted, [each.digest for each in cleaned.failures]) == (1, [child.digest])
+    assert cleaned.failures[0].reason.startswith("ImageReferencedByManifestList: ")
+    [outcome] = journal.read(tmp_path / "clean.jsonl").outcomes.values()
+    assert outcome.failures == tuple(cleaned.failures)
+    assert len(ecr.describe_images(repositoryName=name)["imageDetails"]) == 2

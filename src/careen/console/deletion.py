@@ -8,7 +8,7 @@ from careen.console import repositories, words
 from careen.console.visit import Notice, Page, Undo, Visit
 from careen.ecr.errors import EcrError
 from careen.registry import browsing
-from careen.registry.browsing import Selection
+from careen.registry.browsing import Line, Selection
 
 AT_A_TIME = 100
 """The most images of one call of BatchDeleteImage and of RestoreImages (service models)."""
@@ -40,7 +40,7 @@ async def delete(visit: Visit) -> Response:
     )
 
 
-def _pinned(visit: Visit, name: str, found: Selection) -> list[Any]:
+def _pinned(visit: Visit, name: str, found: Selection) -> list[Line]:
     """Those that somebody uses, as far as the visitor may know."""
     return [line for line in found.lines if line.pins] if visit.may("ListImagePins", name, "careen") else []
 

@@ -1,7 +1,8 @@
 """The images of a repository: a row for each, whatever it is made of, with what the rules make of it."""
 
 import sys
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from starlette.responses import Response
 
@@ -128,7 +129,7 @@ def _before(now: Instant, age: str) -> Instant | None:
     return now - int(age) * DAY if age in AGES and age.isdecimal() else None
 
 
-def _here(visit: Visit) -> Any:
+def _here(visit: Visit) -> Callable[..., str]:
     """Addresses of this page with other parameters: ``here(page=2)``."""
     kept = {
         name: visit.query[name]

@@ -106,7 +106,7 @@ def open_journal(folder: Path, plan_hash: str, now: Instant) -> Journal:
     """
     begun = unfinished(folder, plan_hash)
     if begun is not None:
-        return journals.resume(*begun)
+        return journals.resume(begun[0])
     path = journals.new_path(folder, _name(plan_hash), now)
     return journals.begin(path, Head(COMMAND, now, {"plan": plan_hash}))
 
@@ -177,9 +177,18 @@ def put(fleet: Fleet, journal: Journal, changes: Sequence[Change]) -> Iterator[A
     """
 
     def do(change: Change) -> Applied:
-        number = journal.doing(change.target, change.name, PutPolicy(change.was, change.becomes))
         try:
-            listing.put_policy(fleet.client(change.target, "ecr"), change.name, change.becomes)
+            ecr = fleet.client(change.target, "ecr")
+            now = listing.policy(ecr, change.name)
+        except FleetError as error:
+            return Applied(change, failure(error))
+        if not listing.is_same_policy(
+            now, change.was
+        ):  # since it was looked at: somebody may have thought over the question
+            return Applied(change, Failure("its policy has changed meanwhile, and stays"))
+        number = journal.doing(change.target, change.name, PutPolicy(now, change.becomes))
+        try:
+            listing.put_policy(ecr, change.name, change.becomes)
         except FleetError as error:
             failed = failure(error)
             journal.done(number, failed)

@@ -271,10 +271,20 @@ def _delete(ecr: Any, expected: Marked, wish: Wish, now: Instant, journal: Journ
     marked = mark(scanned, policy, wish, now, only)
     if marked.breaches:
         return Cleaned(expected.repository, marked, failures=_too_much(marked))
-    return _carry_out(ecr, marked, journal)
+    return carry_out(ecr, marked, journal)
 
 
-def _carry_out(ecr: Any, marked: Marked, journal: Journal) -> Cleaned:
+def carry_out(ecr: Any, marked: Marked, journal: Journal) -> Cleaned:
+    """Delete what is marked in one repository; what the registry refuses is named, image by image.
+
+    Args:
+        ecr: a client of its account and Region.
+        marked: what goes.
+        journal: where each call is written before it is made.
+
+    Raises:
+        FleetError: the manifests cannot be read. Nothing more is deleted then.
+    """
     repository, name = marked.repository, marked.repository.name
     by_digest = {image.digest: image for image in marked.scanned.images}
     deleted = untagged = size = 0

@@ -11,6 +11,7 @@ Whoever reads one after ``kill -9`` finds a deed without its outcome: it may hav
 A line that broke off in the middle is of something that was not begun.
 """
 
+import fcntl
 import os
 import threading
 from collections.abc import Mapping
@@ -214,22 +215,42 @@ def begin(path: Path, head: Head) -> Journal:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("xb")
-    except FileExistsError:
-        raise Conflict(f"there is a journal {path} already", "the same command again") from None
     except OSError as error:
+        if path.exists():
+            raise Conflict(f"there is a journal {path} already", "the same command again") from None
         raise BadInput(f"{path} cannot be written: {error.strerror}", "--state FOLDER") from None
+    _lock(file)
     journal = Journal(path, file, 1)
     journal._write(head)  # noqa: SLF001 - of this module
     _sync_folder(path.parent)
     return journal
 
 
-def resume(path: Path, written: Written) -> Journal:
-    """Go on with a journal that has no end; what broke off is overwritten."""
-    file = path.open("r+b")
+def resume(path: Path) -> Journal:
+    """Go on with a journal that has no end; what broke off is overwritten.
+
+    Raises:
+        Conflict: another process is writing it.
+        BadInput: it cannot be written, or is none.
+    """
+    try:
+        file = path.open("r+b")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}", "--state FOLDER") from None
+    _lock(file)
+    written = read(path)  # now that nobody else writes
     file.truncate(written.length)
     file.seek(written.length)
     return Journal(path, file, max(written.deeds, default=0) + 1)
+
+
+def _lock(file: BinaryIO) -> None:
+    """Keep others from writing it for as long as it is open; whoever dies lets go of it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise Conflict(f"another process is writing {file.name}", "wait for it") from None
 
 
 def read(path: Path) -> Written:

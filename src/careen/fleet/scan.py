@@ -11,10 +11,9 @@ exclusions. A repository whose policy counts pulls is not read that far by anybo
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -28,6 +27,7 @@ from careen.fleet.manifests import Content, Manifests
 from careen.fleet.progress import Progress
 from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet
+from careen.fleet.together import together
 from careen.oci import media_types
 
 RESUMED_WITHIN = DAY
@@ -149,7 +149,7 @@ def _run(scan: _Scan, part: Path, file: Path, clock: Clock) -> Outcome:
         done = begun.arns if begun is not None else frozenset()
         left = [each for each in listed if each.repository.arn not in done]
         scan.progress.begin("repositories", len(left))
-        for scanned in _side_by_side(scan.pool, lambda each: _repository(scan, each), left):
+        for scanned in together(lambda each: _repository(scan, each), left):
             if scanned is not None:
                 writer.repository(scanned)
                 counted.add(scanned)
@@ -459,16 +459,3 @@ def _without_path(arn: str) -> str:
     """A role's ARN as STS tells it, which does not know of paths."""
     head, slash, rest = arn.partition(":role/")
     return f"{head}{slash}{rest.rpartition('/')[2]}" if slash else arn
-
-
-def _side_by_side(
-    pool: ThreadPoolExecutor, do: Callable[[_Listed], Scanned | None], left: Sequence[_Listed]
-) -> Iterator[Scanned | None]:
-    """Results as they come; only so many are waiting that all threads have work, as each is a repository in memory."""
-    more = iter(left)
-    running = {pool.submit(do, each) for each in islice(more, 2 * clients.THREADS)}
-    while running:
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        for each in done:
-            running.update(pool.submit(do, item) for item in islice(more, 1))
-            yield each.result()

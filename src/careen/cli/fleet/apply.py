@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from careen.cli.fleet.deeds import agrees, ended, enter, failures, lines, name_of, repositories
+from careen.cli.fleet.deeds import agrees, ended, enter, failures, lines, name_of
 from careen.cli.fleet.options import AS_CONFIGURED, HERE, Access, Files, Json, Yes, refusing
+from careen.cli.fleet.rows import repositories
 from careen.cli.fleet.shown import shown
 from careen.cli.output import fail, print_json
 

@@ -9,6 +9,7 @@ from careen.cli.fleet.deeds import (
     AcceptUnseen,
     Apply,
     MaxAge,
+    enter,
     failures,
     journal,
     lines,
@@ -81,7 +82,7 @@ def clean(
         if not apply:
             found += cleaning.marked(inventory, selection, wish)
         else:
-            fleet = access.enter(selection)
+            fleet = enter(access, inventory.header.targets)
             with shown() as progress, journal(files, "clean", now, policy=policy or "of each") as made:
                 progress.begin("repositories")
                 for each in cleaning.clean(fleet, made, inventory, selection, wish):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from careen.cli.fleet.options import Access, Files
-from careen.cli.output import fail, plural
+from careen.cli.output import fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,8 +134,3 @@ def failures(some: Sequence["Failure"]) -> list[dict[str, Any]]:
     return [
         {"reason": each.reason, "imageDigest": each.digest, "permission": each.permission} for each in some
     ]
-
-
-def repositories(number: int) -> str:
-    """``1 repository``, ``1,204 repositories``."""
-    return plural(number, "repository").replace("repositorys", "repositories")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from careen.cli.fleet.deeds import enter, failures, lines, name_of, repositories
+from careen.cli.fleet.deeds import enter, failures, lines, name_of
 from careen.cli.fleet.options import ANYWHERE, AS_CONFIGURED, HERE, Access, Files, Json, Where, refusing
+from careen.cli.fleet.rows import repositories
 from careen.cli.output import print_json
 
 if TYPE_CHECKING:

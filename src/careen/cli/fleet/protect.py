@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from careen.cli.fleet.deeds import Apply, MaxAge, ended, failures, journal, lines, name_of, read_inventory
+from careen.cli.fleet.deeds import (
+    Apply,
+    MaxAge,
+    ended,
+    enter,
+    failures,
+    journal,
+    lines,
+    name_of,
+    read_inventory,
+)
 from careen.cli.fleet.options import ANYWHERE, AS_CONFIGURED, HERE, Access, Files, Json, Where, refusing
 from careen.cli.fleet.shown import shown
 from careen.cli.output import plural, print_json
@@ -59,7 +69,7 @@ def protect(
             wanted = protecting.wanted(inventory, selection, wish, now)
             found += (protecting.Protected(each, failures=each.failures) for each in wanted)
         else:
-            fleet = access.enter(selection)
+            fleet = enter(access, inventory.header.targets)
             with shown() as progress, journal(files, "protect", now) as made:
                 progress.begin("repositories")
                 for each in protecting.keep(fleet, made, inventory, selection, wish, now):
