@@ -65,7 +65,7 @@ def test_a_run_expires_notes_and_says_when(registry: Registry, clock: Hands) -> 
         push(registry, APP, built, f"v{number}")
         clock.forward()
     ran = run(registry, policy(countNumber=2))
-    assert ran == Ran(APP, images=4, expired=2, archived=0, blocked=0, skipped=0)
+    assert ran == Ran(APP, images=4, expired=2, archived=0, blocked=0, skipped=0, run_id=1)
     assert digests(registry, APP) == {built.digest for built in pushed[2:]}
     assert all(is_whole(registry, APP, built) for built in pushed[2:])
     [(record, actions)] = registry.read(lifecycle.history, APP, 5)
@@ -117,7 +117,9 @@ def test_an_image_of_an_index_waits_for_the_next_run(registry: Registry, clock: 
     put(registry, APP, parent := index(child), "all")
     clock.forward()
     push(registry, APP, newest, "newest")
-    assert run(registry, policy()) == Ran(APP, images=3, expired=1, archived=0, blocked=1, skipped=0)
+    assert run(registry, policy()) == Ran(
+        APP, images=3, expired=1, archived=0, blocked=1, skipped=0, run_id=1
+    )
     assert outcomes(registry) == [(parent.digest, EXPIRED), (child.digest, BLOCKED)]
     assert run(registry).expired == 1
     assert digests(registry, APP) == {newest.digest}
