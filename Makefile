@@ -40,6 +40,8 @@ arch: .venv/.dev ## import directions (import-linter)
 bench: .venv/.dev ## policies beside SQL and a dataframe, then the registry beside CNCF distribution, where it is installed
 	-$(BIN)/python -m benchmarks.lifecycle --json results/bench-lifecycle.json
 	-$(BIN)/python -m benchmarks.collection --json results/bench-collection.json
+	-$(BIN)/python -m benchmarks.console --json results/bench-console.json
+	-$(BIN)/python -m benchmarks.fleet
 	$(BIN)/python -m benchmarks --json results/bench.json
 
 screenshots: .venv/.dev ## pictures of every page of the console, wide and narrow, light and dark; in results/screenshots/
