@@ -114,7 +114,15 @@ def test_one_is_led_nowhere_else(house: Server, wanted: str, led: str) -> None:
     assert Visitor(house, "").post("sign-in", KEY | {"to": wanted}).headers["location"] == led
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://example.com"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://example.com"},
+        {"Origin": "null"},  # of a frame in a sandbox
+        {"Origin": "http://["},
+    ],
+)
 def test_another_site_cannot_sign_somebody_in(house: Server, headers: dict[str, str]) -> None:
     """As somebody else, into whose registry he would then push."""
     answered = Visitor(house, "").post("sign-in", KEY, **headers)

@@ -230,8 +230,8 @@ def _is_from_here(request: Request, public_url: str) -> bool:
     if site is not None:
         return site == "same-origin"
     origin = request.headers.get("origin")
-    ours = {request.headers.get("host", ""), urlsplit(public_url).netloc}
-    return origin is None or urlsplit(origin).netloc in ours
+    ours = {request.headers.get("host", ""), urlsplit(public_url).netloc} - {""}  # no host of "null"
+    return origin is None or origin.partition("://")[2] in ours
 
 
 def _refusal(visit: Visit, status: int, title: str, reason: str, code: str = "") -> Response:
