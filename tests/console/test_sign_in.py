@@ -130,6 +130,14 @@ def test_another_site_cannot_sign_somebody_in(house: Server, headers: dict[str, 
     assert "set-cookie" not in answered.headers
 
 
+def test_a_stranger_sends_small_forms(stranger: Visitor, root: Visitor) -> None:
+    """Reading the fields of a large one takes the time of everybody else; a policy is sent by who is signed in."""
+    padding = {"padding": "x" * 40_000}
+    refused = stranger.post("sign-in", {"name": "somebody", "password": "x"} | padding)
+    assert (refused.status_code, "32,768 bytes" in refused.text) == (413, True)
+    assert root.post("theme", {"theme": "auto"} | padding).status_code == 303
+
+
 def test_who_is_refused_is_told_the_same(house: Server) -> None:
     """A name of nobody, a user without a password, a wrong password."""
     house.boto("iam").create_user(UserName="no-password")
