@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -128,6 +129,13 @@ def test_another_site_cannot_sign_somebody_in(house: Server, headers: dict[str, 
     answered = Visitor(house, "").post("sign-in", KEY, **headers)
     assert answered.status_code == 403
     assert "set-cookie" not in answered.headers
+
+
+def test_who_sends_a_form_after_the_session_comes_back_to_its_page(house: Server, stranger: Visitor) -> None:
+    """Not to where it was sent: many such addresses are no pages."""
+    page = "/console/repositories/shop/web/-/policy"
+    answered = stranger.post("repositories/shop/web/-/policy/delete", Referer=house.url + page)
+    assert answered.headers["location"] == f"/console/sign-in?{urlencode({'to': page})}"
 
 
 def test_a_stranger_sends_small_forms(stranger: Visitor, root: Visitor) -> None:

@@ -152,6 +152,8 @@ class Console:
         visit = await self._arrive(request)
         if not visit.is_signed_in and not page.is_open:
             asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            if request.method == "POST":  # what was sent is gone, and often there is no page at its address
+                asked = visit.came_from
             response: Response = RedirectResponse(url("sign-in", to=asked), 303)
             if request.headers.get("hx-request"):  # a part of a page cannot be the sign-in page
                 response = Response(status_code=401, headers={"hx-redirect": url("sign-in")})

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -143,6 +143,13 @@ class Visit:
     def query(self) -> QueryParams:
         """What stands behind the address's question mark."""
         return self.request.query_params
+
+    @property
+    def came_from(self) -> str:
+        """The page of the console that a link or a form was on, as far as the browser tells; else the first."""
+        back = urlsplit(self.request.headers.get("referer", ""))
+        query = f"?{back.query}" if back.query else ""
+        return back.path + query if back.path.startswith(ROOT) else ROOT
 
     @property
     def theme(self) -> str:
