@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from careen.iam.managed import ManagedPolicy
 from careen.oci import media_types
 from careen.oci.digest import digest_of
 from careen.registry import images, layers, lifecycle, pins, reports, repositories
@@ -15,8 +16,9 @@ from careen.registry.images import Put
 from careen.registry.pins import InUse
 from careen.registry.registry import Registry, Transaction
 from tests.console.conftest import POLICY
-from tests.console.visitor import Visitor
+from tests.console.visitor import Visitor, sign_in
 from tests.findings.samples import TRIVY, encoded
+from tests.iamapi.conftest import allowing
 from tests.images import Built, artifact, image, index
 from tests.server import Server
 
@@ -124,6 +126,31 @@ def test_who_may_only_look_is_offered_no_more(reader: Visitor, stocked: str, hou
     assert refused.status_code == 403
     assert "is not authorized to perform: ecr:PutImage" in refused.text
     assert len(digests(house, stocked)) == 6
+
+
+def test_who_may_not_look_learns_nothing_from_a_refusal(house: Server, stocked: str) -> None:
+    """Neither which digests are there nor which tags they have: the answer is the same."""
+    blind = sign_in(house, "blind")
+    house.boto("iam").detach_user_policy(UserName="blind", PolicyArn=ManagedPolicy.READ_ONLY.arn)
+    there, not_there = image("old").digest, image("never pushed").digest
+    for form in ({"do": "untag", "tag": "v0"}, {"do": "tag", "tag": "v0"}, {"do": "archive"}):
+        pages = [
+            blind.post(f"repositories/{name}/-/images/{digest}", form)
+            for name, digest in ((stocked, there), (stocked, not_there), ("no/such", there))
+        ]
+        assert [page.status_code for page in pages] == [403, 403, 403]
+
+
+def test_who_may_not_ask_the_rules_is_not_told_that_there_are_none(house: Server, stocked: str) -> None:
+    """The page is silent about them."""
+    visitor = sign_in(house, "no-rules")
+    iam = house.boto("iam")
+    iam.detach_user_policy(UserName="no-rules", PolicyArn=ManagedPolicy.READ_ONLY.arn)
+    document = allowing("ecr:DescribeRepositories", "ecr:DescribeImages")
+    iam.put_user_policy(UserName="no-rules", PolicyName="look", PolicyDocument=document)
+    text = visitor.get(f"repositories/{stocked}/-/images/v0").text
+    assert "What it is" in text
+    assert "no lifecycle rule holds" not in text
 
 
 def test_before_deleting_it_says_what_that_frees(root: Visitor, stocked: str, house: Server) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -114,12 +115,35 @@ def test_one_is_led_nowhere_else(house: Server, wanted: str, led: str) -> None:
     assert Visitor(house, "").post("sign-in", KEY | {"to": wanted}).headers["location"] == led
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://example.com"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://example.com"},
+        {"Origin": "null"},  # of a frame in a sandbox
+        {"Origin": "http://["},
+    ],
+)
 def test_another_site_cannot_sign_somebody_in(house: Server, headers: dict[str, str]) -> None:
     """As somebody else, into whose registry he would then push."""
     answered = Visitor(house, "").post("sign-in", KEY, **headers)
     assert answered.status_code == 403
     assert "set-cookie" not in answered.headers
+
+
+def test_who_sends_a_form_after_the_session_comes_back_to_its_page(house: Server, stranger: Visitor) -> None:
+    """Not to where it was sent: many such addresses are no pages."""
+    page = "/console/repositories/shop/web/-/policy"
+    answered = stranger.post("repositories/shop/web/-/policy/delete", Referer=house.url + page)
+    assert answered.headers["location"] == f"/console/sign-in?{urlencode({'to': page})}"
+
+
+def test_a_stranger_sends_small_forms(stranger: Visitor, root: Visitor) -> None:
+    """Reading the fields of a large one takes the time of everybody else; a policy is sent by who is signed in."""
+    padding = {"padding": "x" * 40_000}
+    refused = stranger.post("sign-in", {"name": "somebody", "password": "x"} | padding)
+    assert (refused.status_code, "32,768 bytes" in refused.text) == (413, True)
+    assert root.post("theme", {"theme": "auto"} | padding).status_code == 303
 
 
 def test_who_is_refused_is_told_the_same(house: Server) -> None:

@@ -39,7 +39,7 @@ class Visitor:
 
     def post(self, path: str, form: dict[str, Any] | None = None, **headers: str) -> httpx2.Response:
         """Send a form as the page at ``path`` would: with its token. Redirects are not followed."""
-        token = re.search(r'name="csrf" value="([0-9a-f]*)"', self.get("").text)
+        token = re.search(r'name="csrf" value="([0-9a-f]*)"', self.get("gallery").text)  # everybody's
         data = {"csrf": token.group(1) if token else "", **(form or {})}
         with self._client() as client:
             answered = client.post(path, data=data, headers=headers)

@@ -59,6 +59,9 @@ from careen.registry.trouble import trouble
 MAX_FORM = 1024 * 1024
 """Bytes of a form: a policy has up to 30,720 characters, and a page of digests 10 KB."""
 
+MAX_STRANGERS_FORM = 32 * 1024
+"""The same of who is not signed in, and sends no more than a password: a megabyte of fields takes a third of a second to read."""
+
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -111,7 +114,7 @@ log = structlog.get_logger()
 
 
 class FormTooLarge(Exception):
-    """A form has more than :data:`MAX_FORM` bytes."""
+    """A form has more bytes than it may. The message is for a person."""
 
 
 class NotOurs(Exception):
@@ -149,6 +152,8 @@ class Console:
         visit = await self._arrive(request)
         if not visit.is_signed_in and not page.is_open:
             asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            if request.method == "POST":  # what was sent is gone, and often there is no page at its address
+                asked = visit.came_from
             response: Response = RedirectResponse(url("sign-in", to=asked), 303)
             if request.headers.get("hx-request"):  # a part of a page cannot be the sign-in page
                 response = Response(status_code=401, headers={"hx-redirect": url("sign-in")})
@@ -168,8 +173,8 @@ class Console:
             return await handler(visit)
         except ClientDisconnect:
             return Response(status_code=400)
-        except FormTooLarge:
-            return _refusal(visit, 413, "Too much", f"A form may have {MAX_FORM:,} bytes.")
+        except FormTooLarge as refusal:
+            return _refusal(visit, 413, "Too much", str(refusal))
         except NotOurs:
             reason = "The page that this came from is of another session, or of another site. Open it again."
             return _refusal(visit, 403, "Not done", reason)
@@ -206,12 +211,12 @@ class Console:
         """Take the form in, if it comes from a page of ours."""
         if not _is_from_here(request, self._house.registry.public_url):
             raise NotOurs
-        parts, size = [], 0
+        parts, size, most = [], 0, MAX_FORM if visit.is_signed_in else MAX_STRANGERS_FORM
         async for part in request.stream():
             parts.append(part)
             size += len(part)
-            if size > MAX_FORM:
-                raise FormTooLarge
+            if size > most:
+                raise FormTooLarge(f"A form may have {most:,} bytes.")
         visit.form = QueryParams(b"".join(parts))
         if visit.is_signed_in and not hmac.compare_digest(
             visit.form.get(CSRF_FIELD, "").encode(), visit.csrf.encode()
@@ -230,8 +235,8 @@ def _is_from_here(request: Request, public_url: str) -> bool:
     if site is not None:
         return site == "same-origin"
     origin = request.headers.get("origin")
-    ours = {request.headers.get("host", ""), urlsplit(public_url).netloc}
-    return origin is None or urlsplit(origin).netloc in ours
+    ours = {request.headers.get("host", ""), urlsplit(public_url).netloc} - {""}  # no host of "null"
+    return origin is None or origin.partition("://")[2] in ours
 
 
 def _refusal(visit: Visit, status: int, title: str, reason: str, code: str = "") -> Response:

@@ -146,6 +146,8 @@ async def _explanation(visit: Visit, name: str, look: Look) -> dict[str, Any] | 
 async def change(visit: Visit) -> Response:
     """Do what a form of the page asks for."""
     name, digest = visit.path("name"), visit.path("reference")
+    # What is looked at before the deed, and told of, is for those who see the page that has the form.
+    await visit.ask("DescribeImages", repositoryName=name, imageIds=[{"imageDigest": digest}])
     try:
         said = await _change(visit, name, digest)
     except AccessDenied:

@@ -29,6 +29,9 @@ MEMORY, PASSES = 64 * 1024, 3
 GENERATED = 20
 """Characters of a password that nobody has to think of: 119 bits."""
 
+MIN_NAME = 4
+"""Letters of a user's name that make a password easy to guess; shorter ones are in many by chance, also in generated ones."""
+
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -40,13 +43,14 @@ def check(password: str, user: str) -> None:
         user: whose.
 
     Raises:
-        PasswordPolicyViolation: it is too short, of too few kinds of characters, or has the user's name in it.
+        PasswordPolicyViolation: it is too short, of too few kinds of characters, or has the user's name in it, if that has
+            :data:`MIN_NAME` letters.
     """
     if len(password) < MIN_LENGTH:
         raise PasswordPolicyViolation(f"Password should have a minimum length of {MIN_LENGTH}")
     if len(password) > MAX_LENGTH:
         raise PasswordPolicyViolation(f"Password should have a maximum length of {MAX_LENGTH}")
-    if user.lower() in password.lower():
+    if len(user) >= MIN_NAME and user.lower() in password.lower():
         raise PasswordPolicyViolation("Password should not have the user's name in it")
     if len(password) < LONG and len({_kind(character) for character in password}) < MIN_KINDS:
         raise PasswordPolicyViolation(
