@@ -147,7 +147,10 @@ class Visit:
     @property
     def came_from(self) -> str:
         """The page of the console that a link or a form was on, as far as the browser tells; else the first."""
-        back = urlsplit(self.request.headers.get("referer", ""))
+        try:
+            back = urlsplit(self.request.headers.get("referer", ""))
+        except ValueError:  # anybody can write anything there
+            return ROOT
         query = f"?{back.query}" if back.query else ""
         return back.path + query if back.path.startswith(ROOT) else ROOT
 
