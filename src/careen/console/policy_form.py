@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.datastructures import QueryParams
 
-from careen.console.words import capital
+from careen.console.words import capital, indented
 from careen.lifecycle import constraints, grammar, wording
 from careen.lifecycle import policy as policies
 from careen.lifecycle.constraints import MIN_ARCHIVE_DAYS
@@ -196,7 +196,7 @@ def draft_of_rows(rows: Iterable[Row]) -> Draft:
     """What a form says. The rows for any image go to the end: ECR takes them nowhere else."""
     ordered = sorted(rows, key=lambda row: row.looks_at == "any")
     document = {"rules": [_rule(place, row) for place, row in enumerate(ordered, start=1)]}
-    text = _indented(msgspec.json.encode(document))
+    text = indented(msgspec.json.encode(document).decode())
     shape = list(grammar.faults(document))
     row_faults: defaultdict[int, list[str]] = defaultdict(list)
     for fault in shape:
@@ -231,7 +231,7 @@ def draft_of_text(text: str, before: Sequence[Row] = ()) -> Draft:
 
 def draft_of_policy(text: str | None) -> Draft:
     """The policy that stands, or an empty one to begin with."""
-    return draft_of_rows([]) if text is None else draft_of_text(_indented(text.encode()))
+    return draft_of_rows([]) if text is None else draft_of_text(indented(text))
 
 
 def read(form: QueryParams) -> Draft:
@@ -368,10 +368,6 @@ def _sent(form: QueryParams) -> list[Row]:
         )
         for looks_at, tags, deed, number, description in zip(*columns, strict=False)
     ]
-
-
-def _indented(text: bytes) -> str:
-    return msgspec.json.format(text, indent=2).decode()
 
 
 def _mark(text: str) -> str:

@@ -75,5 +75,8 @@ def short_digest(digest: str) -> str:
 
 
 def indented(text: str) -> str:
-    """A JSON document as people read it."""
-    return msgspec.json.format(text, indent=2)
+    """A JSON document as people read it; as it is, if it is no JSON."""
+    try:
+        return msgspec.json.format(text, indent=2)
+    except msgspec.DecodeError:
+        return text
