@@ -155,11 +155,15 @@ def test_data_that_cannot_be_drawn_is_refused(draw: Callable[[], charts.Svg]) ->
         (1234567, charts.Unit.COUNT, "1,234,567"),
         (0, charts.Unit.DOLLARS, "$0.00"),
         (0.0012, charts.Unit.DOLLARS, "$0.0012"),
+        (0.00002, charts.Unit.DOLLARS, "< $0.0001"),
+        (-0.5 * GIB, charts.Unit.BYTES, "-512 MiB"),
+        (-12.5, charts.Unit.DOLLARS, "-$12.50"),
+        (-0.00002, charts.Unit.DOLLARS, "> -$0.0001"),
         (1234.5, charts.Unit.DOLLARS, "$1,234.50"),
     ],
 )
 def test_figures_are_written_for_people(value: float, unit: charts.Unit, expected: str) -> None:
-    """Three digits of bytes in their unit, all of a count, cents of dollars."""
+    """Three digits of bytes in their unit, all of a count, cents of dollars; of what is something never nothing."""
     assert expected == charts.written(value, unit)
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 import time
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from careen.cli.serve import Prepared, greeting
 from careen.demo import images
 from careen.registry import images as image_cases
 from careen.registry import layers, lifecycle, measurements, repositories
 from careen.registry.registry import Registry
+from careen.settings import Settings
 from tests.registry.steps import cause
 from tests.server import Server, clean_environment
 
@@ -239,3 +242,14 @@ def test_storage_history(registry: Registry, data: str) -> None:
     lines = careen("storage", "history", "--data", data).stdout.splitlines()
     assert lines[0].split()[:4] == ["measured", "images", "live", "shared"]
     assert f"{last.taken_bytes:,}" in lines[1]
+
+
+def test_the_link_leads_to_the_port_that_was_given(data: str) -> None:
+    """As the command that a server prints, which was told its port by an option."""
+    settings = Settings(data=data, port=8123)
+    command = re.search(r"`careen (console [^`]+)`", greeting(settings, Prepared(None, None)))
+    assert command is not None
+    assert "no user administrator" in careen(*command[1].split()).stderr
+    assert careen("user", "create", "alice", "--data", data).returncode == 0
+    printed = careen("console", "alice", *command[1].split()[1:]).stdout
+    assert printed.startswith("http://localhost:8123/console/sign-in?link=")

@@ -77,11 +77,11 @@ def test_what_holds_is_told(root: Visitor, house: Server, ecr: Any, made: Callab
     assert "No policy" in root.get(path).text
     careen.put_default_lifecycle_policy(repositoryNamePattern=f"{repository}*", lifecyclePolicyText=policy(7))
     page = root.get(path).text
-    assert "Of all images, keep the 7 newest and delete the others." in page
+    assert "Deletes all but the newest 7 images." in page
     assert f"the default policy for <code>{repository}*</code>" in page
     ecr.put_lifecycle_policy(repositoryName=repository, lifecyclePolicyText=policy(5))
     page = root.get(path).text
-    assert "keep the 5 newest" in page
+    assert "all but the newest 5 images" in page
     assert "this repository" in page
     careen.delete_default_lifecycle_policy(repositoryNamePattern=f"{repository}*")
 
@@ -273,7 +273,7 @@ def test_who_may_only_read_is_offered_nothing(reader: Visitor, ecr: Any, made: C
     repository = made()
     ecr.put_lifecycle_policy(repositoryName=repository, lifecyclePolicyText=policy(2))
     page = reader.get(f"repositories/{repository}/-/policy").text
-    assert "keep the 2 newest" in page
+    assert "all but the newest 2 images" in page
     assert not {"policy/edit", "policy/run", "policy/delete", "policies/apply"} & set(
         re.findall(r"policy/\w+|policies/\w+", page)
     )

@@ -271,8 +271,8 @@ def test_drift_from_a_plan(team: Any, fleet: Run) -> None:
     done = fleet("drift")
     assert done.returncode == 4
     assert f"{NAMES[1]}: with another policy" in done.stdout
-    assert "- rule 1 (any): keep the newest 50, expire the others" in done.stdout
-    assert "+ rule 1 (any): keep the newest 70, expire the others" in done.stdout
+    assert "- rule 1: deletes all but the newest 50 images" in done.stdout
+    assert "+ rule 1: deletes all but the newest 70 images" in done.stdout
     assert f"{NAMES[2]}: without a policy" in done.stdout
     assert "4 repositories in line, 2 not" in done.stdout
 

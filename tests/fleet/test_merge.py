@@ -117,6 +117,6 @@ def test_in_words() -> None:
     """A rule is a sentence, and what changes is a line."""
     own = read(rule(1, pattern="v*", count=10))
     assert wording.changed(own, merge(own, read(rule(1, status="untagged", pushed=1)))) == [
-        "  rule 1 (tagged v*): keep the newest 10, expire the others",
-        "+ rule 2 (untagged): expire what was pushed more than 1 day ago",
+        "  rule 1: deletes all but the newest 10 images tagged v*",
+        "+ rule 2: deletes untagged images that were pushed more than 1 day ago",
     ]

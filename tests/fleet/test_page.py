@@ -93,7 +93,7 @@ def test_what_it_says(browser: "Browser", file: Path) -> None:
         "≤ $0.07",
         "ecs/prod/team-a/web",
         "day 11",
-        "rule 1 (untagged): expire what was pushed more than 14 days ago",
+        "rule 1: deletes untagged images that were pushed more than 14 days ago",
         "ecr:GetLifecyclePolicy",
         "<script>alert(1)</script>",
     ):

@@ -70,8 +70,8 @@ def test_a_plan_in_detail(run: Run, inventory: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for said in (
-        "- rule 1 (tagged v*): expire what was pushed more than 30 days ago",
-        "+ rule 1 (untagged): expire what was pushed more than 14 days ago",
+        "- rule 1: deletes images tagged v* that were pushed more than 30 days ago",
+        "+ rule 1: deletes untagged images that were pushed more than 14 days ago",
         "now: 1 deleted, - archived, 10.5 MB freed, $0.0010 a month",
         "1 image that would go now by the policy it has, stay",
     ):

@@ -19,12 +19,15 @@ class Unit(Enum):
 
 
 def written(value: float, unit: Unit) -> str:
-    """A figure as people read it: ``1.31 GiB``, ``$12.34``, ``1,204``.
+    """A figure as people read it: ``1.31 GiB``, ``$12.34``, ``1,204``; of what is less than a cent more digits.
 
     Args:
-        value: not negative.
+        value: less than nothing is a difference.
         unit: what it counts.
     """
+    if value < 0:
+        amount = written(-value, unit)
+        return amount.replace("< ", "> -", 1) if amount.startswith("<") else f"-{amount}"
     match unit:
         case Unit.COUNT:
             return f"{value:,.0f}"
@@ -37,7 +40,9 @@ def written(value: float, unit: Unit) -> str:
             digits = f"{scaled:,.0f}" if scaled >= 100 else f"{scaled:.3g}"
             return f"{digits} {BYTE_UNITS[power]}"
         case Unit.DOLLARS:
-            return f"${value:,.2f}" if value >= 0.01 or value == 0 else f"${value:.4f}"
+            if value >= 0.01 or value == 0:
+                return f"${value:,.2f}"
+            return f"${value:.4f}" if value >= 0.00005 else "< $0.0001"
 
 
 def ticks(highest: float, unit: Unit, at_most: int) -> list[tuple[float, str]]:

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from careen.registry.registry import Registry
 
 
-def console(name: str | None = None, *, data: Data = None) -> None:
+def console(name: str | None = None, *, data: Data = None, port: int | None = None) -> None:
     """Print a link that signs somebody in to the console, once, within a quarter of an hour.
 
     Works on the data folder, and asks no policy.
 
     Args:
         name: The user; the administrator of the first start if not given, or the account itself if the settings have a key.
+        port: That of `careen serve`, if its settings do not say.
     """
     from careen.cli.serve import console_url
 
@@ -24,7 +25,7 @@ def console(name: str | None = None, *, data: Data = None) -> None:
         link = link_for(registry, name)
     if link is None:
         fail("there is no user administrator any more", "`careen console NAME`; see `careen user list`")
-    print(console_url(load_settings({"data": data}), link))
+    print(console_url(load_settings({"data": data, "port": port}), link))
 
 
 def link_for(registry: "Registry", name: str | None = None) -> str | None:

@@ -92,6 +92,9 @@ def console_url(settings: Settings, link: str) -> str:
 def greeting(settings: Settings, prepared: Prepared) -> str:
     """What to paste. The secret is shown at the first start only; `careen key show` shows it again."""
     url, created = base_url(settings), prepared.key
+    console = f"careen console --data {settings.data}"
+    if settings.port != Settings().port and not settings.public_url:
+        console += f" --port {settings.port}"
     at = url.partition("://")[2]
     lines = [f"Careen serves {url}   (data in {settings.data}, health at {url}/healthz)", ""]
     if created is not None:
@@ -113,14 +116,14 @@ def greeting(settings: Settings, prepared: Prepared) -> str:
         ]
     if prepared.link is not None:
         lines += [
-            "The console, signed in; the link works once, within a quarter of an hour (`careen console` prints another):",
+            f"The console, signed in; the link works once, within a quarter of an hour (`{console}` prints another):",
             "",
             f"  {console_url(settings, prepared.link)}",
             "",
         ]
     else:
         lines += [
-            f"The console: {url}/console/   (`careen console --data {settings.data}` prints a link into it)",
+            f"The console: {url}/console/   (`{console}` prints a link into it)",
             "",
         ]
     tls = "" if url.startswith("https") else " --tls-verify=false"

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from careen.clock import SECOND, from_datetime
 from careen.console.repositories import address
 from careen.console.visit import Page, Visit, url
+from careen.console.words import indented
 from careen.ecr.events import DetailType
 
 SECTION = "activity"
@@ -102,7 +103,7 @@ def _told(event: dict[str, Any]) -> dict[str, Any]:
         "digest": detail.get("image-digest") or detail.get("manifest-digest") or "",
         "tag": detail.get("image-tag") or "",
         "result": detail.get("result", ""),
-        "text": msgspec.json.format(event["eventText"], indent=2),
+        "text": indented(event["eventText"]),
     }
 
 

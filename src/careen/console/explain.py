@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from careen.console.visit import Page, Visit
+from careen.console.words import indented
 from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.iam.actions import Action
@@ -40,7 +40,7 @@ async def show(visit: Visit) -> Response:
         query=query,
         verdict=verdict,
         is_allowed=verdict is not None and verdict["verdict"] == Verdict.ALLOWED,
-        statement=_indented(verdict["statementText"]) if verdict and verdict["statementText"] else "",
+        statement=indented(verdict["statementText"]) if verdict and verdict["statementText"] else "",
         refusal=refusal,
         actions=sorted(Action),
         principals=await _principals(visit),
@@ -55,10 +55,6 @@ async def _principals(visit: Visit) -> list[str]:
     if visit.may("ListRoles", None, "iam"):
         found += [each["Arn"] for each in (await visit.ask("ListRoles", "iam"))["Roles"]]
     return found
-
-
-def _indented(text: str) -> str:
-    return msgspec.json.format(text, indent=2)
 
 
 PAGES = {SECTION: Page(show)}

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
 from starlette.responses import Response
 
 from careen.console.visit import Notice, Page, Visit, url
+from careen.console.words import indented
 from careen.ecr.errors import EcrError
 from careen.iam.managed import ManagedPolicy
 from careen.registry.identities import Kind
@@ -113,7 +113,7 @@ def edits(kind: Kind) -> Page:
             text = visit.form.get("document", "")
         elif policy != NEW:
             found = await visit.ask(f"Get{noun}Policy", "iam", **named(kind, name), PolicyName=policy)
-            text = _indented(unquote(found["PolicyDocument"]))
+            text = indented(unquote(found["PolicyDocument"]))
         return visit.page(
             "access/policy.html",
             status=200 if refusal is None else 400,
@@ -161,7 +161,7 @@ async def role(visit: Visit, refusal: EcrError | None = None) -> Response:
         section=section(Kind.ROLE),
         title=name,
         role=found,
-        trust=_indented(unquote(found["AssumeRolePolicyDocument"])),
+        trust=indented(unquote(found["AssumeRolePolicyDocument"])),
         refusal=refusal,
         name=name,
         **await policies_of(visit, Kind.ROLE, name),
@@ -175,14 +175,6 @@ async def change_role(visit: Visit) -> Response:
     except EcrError as refusal:
         return await role(visit, refusal)
     return visit.go(address(Kind.ROLE, visit.path("name")), notice)
-
-
-def _indented(text: str) -> str:
-    """A document as people read it; as it is, if it is no JSON."""
-    try:
-        return msgspec.json.format(text, indent=2)
-    except msgspec.DecodeError:
-        return text
 
 
 PAGES = {

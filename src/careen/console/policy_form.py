@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.datastructures import QueryParams
 
-from careen.lifecycle import constraints, grammar
+from careen.console.words import capital, indented
+from careen.lifecycle import constraints, grammar, wording
 from careen.lifecycle import policy as policies
 from careen.lifecycle.constraints import MIN_ARCHIVE_DAYS
 from careen.lifecycle.policy import InvalidLifecyclePolicy, LifecyclePolicy, canonical
@@ -41,8 +42,6 @@ class Deed(NamedTuple):
 
     words: str
     """In the form."""
-    sentence: str
-    """Of a rule: ``{images}`` and ``{number}`` are filled in."""
     unit: str
     count_type: CountType
     action: ActionType
@@ -53,42 +52,36 @@ class Deed(NamedTuple):
 DEEDS: dict[str, Deed] = {
     "keep": Deed(
         "Keep the newest, delete the others",
-        "Of {images}, keep the {number} newest and delete the others",
         "image",
         CountType.IMAGE_COUNT_MORE_THAN,
         ActionType.EXPIRE,
     ),
     "age": Deed(
         "Delete by age since the push",
-        "Delete {images} {number} after the push",
         "day",
         CountType.SINCE_IMAGE_PUSHED,
         ActionType.EXPIRE,
     ),
     "archive-keep": Deed(
         "Keep the newest, archive the others",
-        "Of {images}, keep the {number} newest and archive the others",
         "image",
         CountType.IMAGE_COUNT_MORE_THAN,
         ActionType.TRANSITION,
     ),
     "archive-age": Deed(
         "Archive by age since the push",
-        "Archive {images} {number} after the push",
         "day",
         CountType.SINCE_IMAGE_PUSHED,
         ActionType.TRANSITION,
     ),
     "archive-unpulled": Deed(
         "Archive by age since the last pull",
-        "Archive {images} that were not pulled for {number}",
         "day",
         CountType.SINCE_IMAGE_PULLED,
         ActionType.TRANSITION,
     ),
     "archived-age": Deed(
         "Delete from the archive, by age since it went there",
-        "Delete {images} {number} after they went to the archive",
         "day",
         CountType.SINCE_IMAGE_TRANSITIONED,
         ActionType.EXPIRE,
@@ -127,24 +120,13 @@ class Row(NamedTuple):
         """Whether it looks at tags."""
         return self.looks_at in {"pattern", "prefix"}
 
-    def sentence(self, others: Iterable["Row"] = ()) -> str:
-        """What the rule does, without a full stop.
-
-        Args:
-            others: all rows of its policy. A rule for any image takes what they leave.
-        """
-        deed = DEEDS[self.deed]
-        archived = "archived " if deed.storage_class is StorageClass.ARCHIVE else ""
-        named = " or ".join(self.tags.split(", "))
-        left = any(row is not self and row.storage_class is self.storage_class for row in others)
-        images = {
-            "pattern": f"{archived}images tagged {named}",
-            "prefix": f"{archived}images with a tag that begins with {named}",
-            "untagged": f"{archived}untagged images",
-            "any": f"all {'other ' if left else ''}{archived}images",
-        }[self.looks_at]
-        days = f"{self.number} day{'' if self.number == '1' else 's'}"
-        return deed.sentence.format(images=images, number=days if deed.unit == "day" else self.number)
+    @property
+    def sentence(self) -> str:
+        """What the rule does, without a full stop; empty: it is none yet."""
+        try:
+            return capital(wording.of_rule(msgspec.convert(_rule(1, self), Rule)))
+        except msgspec.ValidationError:
+            return ""
 
 
 class Template(NamedTuple):
@@ -214,7 +196,7 @@ def draft_of_rows(rows: Iterable[Row]) -> Draft:
     """What a form says. The rows for any image go to the end: ECR takes them nowhere else."""
     ordered = sorted(rows, key=lambda row: row.looks_at == "any")
     document = {"rules": [_rule(place, row) for place, row in enumerate(ordered, start=1)]}
-    text = _indented(msgspec.json.encode(document))
+    text = indented(msgspec.json.encode(document).decode())
     shape = list(grammar.faults(document))
     row_faults: defaultdict[int, list[str]] = defaultdict(list)
     for fault in shape:
@@ -249,7 +231,7 @@ def draft_of_text(text: str, before: Sequence[Row] = ()) -> Draft:
 
 def draft_of_policy(text: str | None) -> Draft:
     """The policy that stands, or an empty one to begin with."""
-    return draft_of_rows([]) if text is None else draft_of_text(_indented(text.encode()))
+    return draft_of_rows([]) if text is None else draft_of_text(indented(text))
 
 
 def read(form: QueryParams) -> Draft:
@@ -292,9 +274,7 @@ def change(draft: Draft, deed: str, which: str) -> Draft:
 
 def sentences(text: str) -> list[tuple[Rule, str]]:
     """The rules of a policy that stands, each in words."""
-    rules = policies.parse(text).rules
-    rows = [_row(rule) for rule in rules]
-    return [(rule, row.sentence(rows)) for rule, row in zip(rules, rows, strict=True)]
+    return [(rule, capital(wording.of_rule(rule))) for rule in policies.parse(text).rules]
 
 
 def _checked(rows: Sequence[Row], text: str, policy: LifecyclePolicy, *, is_in_step: bool) -> Draft:
@@ -388,10 +368,6 @@ def _sent(form: QueryParams) -> list[Row]:
         )
         for looks_at, tags, deed, number, description in zip(*columns, strict=False)
     ]
-
-
-def _indented(text: bytes) -> str:
-    return msgspec.json.format(text, indent=2).decode()
 
 
 def _mark(text: str) -> str:

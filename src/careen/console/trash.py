@@ -85,7 +85,7 @@ async def ask_empty(visit: Visit, refusal: EcrError | None = None) -> Response:
         title="Empty the trash",
         found=found,
         repository=repository,
-        typed=TYPED,
+        words=TYPED,
         refusal=refusal,
     )
 

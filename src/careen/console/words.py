@@ -4,27 +4,20 @@ import datetime as dt
 
 import msgspec
 
+from careen import charts
 from careen.clock import DAY, HOUR, SECOND, Instant, isoformat
 
 MINUTE = 60 * SECOND
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-
 
 def size(count: float) -> str:
-    """``1.2 GiB``: so many bytes, with three digits that count."""
-    amount, unit = float(count), 0
-    while abs(amount) >= 1023.5 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    digits = 0 if unit == 0 or abs(amount) >= 99.95 else 1 if abs(amount) >= 9.995 else 2
-    return f"{amount:,.{digits}f} {_UNITS[unit]}"
+    """``1.2 GiB``: so many bytes, as charts write them."""
+    return charts.written(count, charts.Unit.BYTES)
 
 
 def dollars(amount: float) -> str:
-    """``$12.40``; what is less than a cent, but something, is ``< $0.01``."""
-    if 0 < abs(amount) < 0.005:
-        return "< $0.01"
-    return f"-${-amount:,.2f}" if amount < 0 else f"${amount:,.2f}"
+    """``$12.40``, as charts write it."""
+    return charts.written(amount, charts.Unit.DOLLARS)
 
 
 def number(count: float) -> str:
@@ -82,5 +75,8 @@ def short_digest(digest: str) -> str:
 
 
 def indented(text: str) -> str:
-    """A JSON document as people read it."""
-    return msgspec.json.format(text, indent=2)
+    """A JSON document as people read it; as it is, if it is no JSON."""
+    try:
+        return msgspec.json.format(text, indent=2)
+    except msgspec.DecodeError:
+        return text

@@ -22,13 +22,14 @@ class Manifest(NamedTuple):
     media_type: str
 
 
-def again(ecr: Any, known: Scanned) -> Scanned:
+def again(ecr: Any, known: Scanned, *, is_pull: bool = False) -> Scanned:
     """List a repository's images again.
 
     Args:
         ecr: a client of its account and Region.
         known: what a scan found. What indexes list is taken from there, as a digest's content does not change; what uses the
             repository is too.
+        is_pull: whether reading a manifest would count as a use that matters: then new indexes are not read.
 
     Raises:
         FleetError: they cannot be listed, or not all indexes can be read.
@@ -43,6 +44,8 @@ def again(ecr: Any, known: Scanned) -> Scanned:
         if image.digest not in children
         and (image.media_type is None or image.media_type in media_types.INDEXES)
     ]
+    if is_pull:
+        unread.clear()
     for digest, content in images.contents(ecr, name, unread).items():
         children[digest] = content.children or ()
     listed = [msgspec.structs.replace(image, children=children.get(image.digest)) for image in found]

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from careen.clock import Clock
-from careen.fleet import clients, images
+from careen.fleet import clients, listing
 from careen.fleet.errors import FleetError, NotReached, Refused
 from careen.fleet.inventory import Inventory, Refusal, Scanned
 from careen.fleet.plan import Change, Plan
@@ -29,7 +29,6 @@ from careen.lifecycle.plan import Action
 from careen.lifecycle.policy import LifecyclePolicy
 from careen.lifecycle.reason import SHORT, reason
 from careen.lifecycle.rule import CountType
-from careen.oci import media_types
 
 PATIENCE = 600.0
 """Seconds that a preview may take: ECR says nothing of how long."""
@@ -121,10 +120,11 @@ def _ask(
 ) -> Sequence[Disagreement] | Refusal:
     try:
         ecr = fleet.client(change.target, "ecr")
-        images.read_quickly(ecr)
         policy = policies.parse(change.becomes)
+        # A rule by pulls would be asked about another world than the one that was there.
+        by_pulls = any(rule.selection.count_type is CountType.SINCE_IMAGE_PULLED for rule in policy.rules)
         before = clock()
-        world = _world(ecr, change, indexes, policy)
+        world = listing.again(ecr, indexes, is_pull=by_pulls).as_rules_see()
         theirs = preview(ecr, change.name, change.becomes, sleep)
         after = clock()
     except FleetError as error:
@@ -133,24 +133,6 @@ def _ask(
         _disagreement(change, image, theirs.get(image.digest), here, why)
         for image, here, why in _against(policy, world, theirs, before, after)
     ]
-
-
-def _world(ecr: Any, change: Change, indexes: Scanned, policy: LifecyclePolicy) -> list[RulesImage]:
-    """The images that are there now, with what their indexes list."""
-    listed = {each.digest: each.children for each in indexes.images}
-    found = list(images.describe(ecr, change.name))
-    new = [
-        image.digest
-        for image in found
-        if image.media_type in media_types.INDEXES and image.status == "ACTIVE" and image.digest not in listed
-    ]
-    # Reading a manifest is a pull, and a rule by pulls would be asked about another world than the one that was there.
-    by_pulls = any(rule.selection.count_type is CountType.SINCE_IMAGE_PULLED for rule in policy.rules)
-    if new and not by_pulls:
-        read = images.contents(ecr, change.name, new)
-        listed |= {digest: content.children for digest, content in read.items()}
-    whole = [msgspec.structs.replace(image, children=listed.get(image.digest)) for image in found]
-    return Scanned(indexes.repository, whole).as_rules_see()
 
 
 def preview(

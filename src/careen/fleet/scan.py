@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from careen.clock import DAY, Clock, Instant, from_datetime
-from careen.fleet import clients, images, in_use, inventory
+from careen.fleet import clients, images, in_use, inventory, listing
 from careen.fleet.errors import BadInput, Denied, FleetError, Refused
 from careen.fleet.inventory import Complete, Header, Image, Refusal, Repository, Scanned, Target, Use
 from careen.fleet.manifests import Content, Manifests
@@ -237,9 +237,9 @@ def _look(scan: _Scan, begun: inventory.Begun | None) -> tuple[list[_Listed], li
         looks += [scan.pool.submit(in_use.look_at_cluster, each) for each in scan.asked.contexts]
     listed: list[_Listed] = []
     failures: dict[Target, FleetError] = {}
-    for target, listing in listings.items():
+    for target, answer in listings.items():
         try:
-            listed += listing.result()
+            listed += answer.result()
         except FleetError as error:
             failures[target] = error
             continue
@@ -340,13 +340,11 @@ def _repository(scan: _Scan, listed: _Listed) -> Scanned | None:
     ecr = _ecr(scan, target)
     refusals: list[Refusal] = []
 
-    def tried(ask: Callable[[], _VALUE], absent: str = "") -> tuple[_VALUE | None, bool]:
+    def tried(ask: Callable[[], _VALUE]) -> tuple[_VALUE | None, bool]:
         """The answer, and whether it was one: without, the refusal is noted."""
         try:
             return ask(), True
         except Refused as error:
-            if error.code == absent:
-                return None, True
             if error.code == _GONE or clients.is_about_keys(error):
                 raise
             refusals.append(refusal(error, target, repository.name))
@@ -359,9 +357,7 @@ def _repository(scan: _Scan, listed: _Listed) -> Scanned | None:
             return Scanned(repository, (), refusals=refusals, is_whole=False)
         if not scan.asked.selection.has_tags(tags or {}):
             return None
-        policy, is_policy_known = tried(
-            lambda: _policy(ecr, repository.name), "LifecyclePolicyNotFoundException"
-        )
+        policy, is_policy_known = tried(lambda: listing.policy(ecr, repository.name))
         found, is_whole = tried(lambda: list(images.describe(ecr, repository.name)))
         described = found or []
         counts_pulls = not is_policy_known or (policy is not None and _PULLED in policy)
@@ -388,11 +384,6 @@ def tags_of(ecr: Any, arn: str) -> dict[str, str]:
     """The tags of a repository."""
     answer = clients.call(ecr, "list_tags_for_resource", resourceArn=arn)
     return {each["Key"]: each.get("Value", "") for each in answer.get("tags", ())}
-
-
-def _policy(ecr: Any, repository: str) -> str:
-    text: str = clients.call(ecr, "get_lifecycle_policy", repositoryName=repository)["lifecyclePolicyText"]
-    return text
 
 
 def _contents(

@@ -3,24 +3,13 @@
 from difflib import ndiff
 
 from careen.lifecycle.policy import LifecyclePolicy
-from careen.lifecycle.reason import VERBS, label
-from careen.lifecycle.rule import CountType, Rule
+from careen.lifecycle.rule import Rule
+from careen.lifecycle.wording import of_rule
 
 
 def sentence(rule: Rule) -> str:
-    """``rule 1 (untagged): expire what was pushed more than 14 days ago``."""
-    number, verb = rule.selection.count_number, VERBS[rule.action.type]
-    days = "1 day" if number == 1 else f"{number:,} days"
-    match rule.selection.count_type:
-        case CountType.IMAGE_COUNT_MORE_THAN:
-            what = f"keep the newest {number:,}, {verb} the others"
-        case CountType.SINCE_IMAGE_PULLED:
-            what = f"{verb} what was not pulled for {days}"
-        case CountType.SINCE_IMAGE_TRANSITIONED:
-            what = f"{verb} what was archived more than {days} ago"
-        case _:
-            what = f"{verb} what was pushed more than {days} ago"
-    return f"{label(rule)}: {what}"
+    """``rule 1: deletes untagged images that were pushed more than 14 days ago``."""
+    return f"rule {rule.rule_priority}: {of_rule(rule)}"
 
 
 def changed(old: LifecyclePolicy, new: LifecyclePolicy) -> list[str]:

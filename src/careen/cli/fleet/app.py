@@ -2,12 +2,8 @@
 
 from cyclopts import App
 
-app = App(
-    name="fleet",
-    help="Repositories of many accounts and Regions: see what is there and what it costs, put one policy on all of it."
-    "\n\nUses the APIs of AWS with your AWS configuration, and needs no registry of Careen's."
-    " Exit status: 0 done, 1 failed, 2 bad input, 3 in part (something was denied, and is named), 4 not as expected.",
-)
+app = App(name="fleet")
+"""Its help stands in :mod:`careen.cli.main`, as that of all groups."""
 
 COMMANDS = {
     "scan": "Read repositories, images and what runs into an inventory, one file.",

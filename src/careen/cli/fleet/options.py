@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from careen.fleet.targets import Fleet
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-Yes = Annotated[bool, Parameter(name="--yes", negative="", help="Do it. Without, it is only said.")]
+Yes = Annotated[
+    bool,
+    Parameter(
+        name="--yes",
+        negative="",
+        help="Do it unasked. Without, a terminal is asked, and else nothing is done.",
+    ),
+]
 
 Price = Annotated[
     float, Parameter(validator=Number(gt=0), help="US dollars for a GiB and a month: 0.10 is Amazon's.")
@@ -35,7 +42,8 @@ class Where:
     region: Annotated[
         _Many,
         Parameter(
-            negative="", help="Regions: eu-west-1, `eu-*`, all. Without: the one of the configuration."
+            negative="",
+            help="Regions: eu-west-1, `eu-*`, all. Without: those of the inventory; to scan, the configuration's.",
         ),
     ] = ()
     repository: Annotated[_Many, Parameter(negative="", help="Repositories: `team-*`, `!team-x/*`.")] = ()

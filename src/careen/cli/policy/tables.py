@@ -47,7 +47,9 @@ def size(count: int) -> str:
 
 def dollars(amount: float) -> str:
     """US dollars: cents, of little amounts more digits."""
-    return f"${amount:,.2f}" if amount >= 0.01 or amount == 0 else f"${amount:.4f}"
+    from careen import charts
+
+    return charts.written(amount, charts.Unit.DOLLARS)
 
 
 def grid(*, header: bool = False) -> "Table":
