@@ -266,6 +266,10 @@ def _findings(out: "Console", made: "Plan") -> None:
 _WHY = {
     "AS_WISHED": ("has it already", "have it already"),
     "HAS_POLICY": ("has a policy, which stays", "have policies, which stay"),
+    "TAGS_UNKNOWN": (
+        "has tags that could not be read, by which the wish goes",
+        "have tags that could not be read, by which the wish goes",
+    ),
     "POLICY_UNKNOWN": (
         "has a policy or none: it could not be read",
         "have policies or none: they could not be read",
