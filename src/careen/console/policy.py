@@ -13,9 +13,6 @@ from careen.ecr.errors import EcrError, LifecyclePolicyNotFound, PlanChanged
 
 TAB = "policy"
 
-MOST_IN_NOTICE = 1_800
-"""Characters of a former policy in a notice, which is a cookie: browsers keep 4,096 bytes."""
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -177,7 +174,7 @@ def restorable(visit: Visit, ran: dict[str, Any]) -> int | None:
 
 
 def undo_of(visit: Visit, name: str, former: str | None, run_id: int | None = None) -> Undo | None:
-    """What takes a change of policy back, if the visitor may and it fits into a notice.
+    """What takes a change of policy back, if the visitor may.
 
     Args:
         visit: this one.
@@ -186,7 +183,7 @@ def undo_of(visit: Visit, name: str, former: str | None, run_id: int | None = No
         run_id: of the run whose deletions come back.
     """
     operation = "DeleteLifecyclePolicy" if former is None else "PutLifecyclePolicy"
-    if len(former or "") > MOST_IN_NOTICE or not visit.may(operation, name):
+    if not visit.may(operation, name):
         return None
     return _undo(name, {"policy": former or ""}, run_id)
 

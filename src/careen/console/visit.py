@@ -3,6 +3,7 @@
 import base64
 import hmac
 import uuid
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,8 +38,14 @@ ROOT = "/console/"
 SESSION_COOKIE = "careen-session"
 CSRF_FIELD = "csrf"
 NOTICE_COOKIE = "careen-notice"
+MAX_NOTICE = 4_000
+"""Characters of its cookie: browsers keep 4,096 with the name, and drop a longer one without a word."""
+
 THEME_COOKIE = "careen-theme"
 THEMES = ("auto", "light", "dark")
+
+_CUT = 500
+"""Characters of a text that does not fit: so many do, in whatever script."""
 
 _SERVICES = {
     "ecr": model.ecr,
@@ -230,7 +237,8 @@ class Visit:
             **context,
         )
         response = HTMLResponse(text, status)
-        if NOTICE_COOKIE in self.request.cookies:
+        # What htmx asks for is a part, without the notice: it waits for the page that somebody sees.
+        if NOTICE_COOKIE in self.request.cookies and "hx-request" not in self.request.headers:
             response.delete_cookie(NOTICE_COOKIE, ROOT)
         return response
 
@@ -239,20 +247,29 @@ class Visit:
 
         Args:
             to: its address (:func:`url`).
-            notice: what it is to say.
+            notice: what it is to say. What does not fit into a cookie is left out: the end of its text, then its undoing.
         """
         response = RedirectResponse(to, 303)
         if notice is not None:
-            text = base64.urlsafe_b64encode(msgspec.json.encode(notice)).decode()
-            sealed = f"{text}.{self._seal(text)}"
+            sealed = self._sealed(notice)
             response.set_cookie(NOTICE_COOKIE, sealed, max_age=60, path=ROOT, httponly=True, samesite="lax")
         return response
 
+    def _sealed(self, notice: Notice) -> str:
+        text = notice.text if len(notice.text) <= _CUT else f"{notice.text[:_CUT]} …"
+        sealed = ""
+        for each in (notice, Notice(text, notice.undo, notice.is_good), Notice(text, None, notice.is_good)):
+            packed = base64.urlsafe_b64encode(zlib.compress(msgspec.json.encode(each))).decode()
+            sealed = f"{packed}.{self._seal(packed)}"
+            if len(sealed) <= MAX_NOTICE:
+                break
+        return sealed
+
     def _notice(self) -> Notice | None:
-        text, _, seal = self.request.cookies.get(NOTICE_COOKIE, "").partition(".")
-        if not text or not hmac.compare_digest(seal.encode(), self._seal(text).encode()):
+        packed, _, seal = self.request.cookies.get(NOTICE_COOKIE, "").partition(".")
+        if not self.csrf or not hmac.compare_digest(seal.encode(), self._seal(packed).encode()):
             return None
-        return msgspec.json.decode(base64.urlsafe_b64decode(text), type=Notice)
+        return msgspec.json.decode(zlib.decompress(base64.urlsafe_b64decode(packed)), type=Notice)
 
     def _seal(self, text: str) -> str:
         return hmac.digest(self.csrf.encode(), text.encode(), "sha256").hex()
