@@ -142,6 +142,13 @@ def test_what_was_not_listed_stays() -> None:
     assert going(of, keeping(1), only={digest(9), digest(8)}) == [8]
 
 
+def test_what_was_signed_since_stays() -> None:
+    """With its signature, which was not listed; and so does what the signed one belongs to."""
+    of = Scanned(R, [old(7), old(4, subject=digest(6)), old(3, subject=digest(4)), old(6, "b"), old(1, "a")])
+    assert going(of, keeping(1)) == [7, 6, 4, 3]
+    assert going(of, keeping(1), only={digest(7), digest(6), digest(4)}) == [7]
+
+
 def test_the_end_of_all_evaluations() -> None:
     """Whatever the policy: what stays is what Amazon's evaluations leave, one after the other."""
     for seed in range(200):
