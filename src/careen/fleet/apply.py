@@ -19,7 +19,7 @@ from pathlib import Path
 from careen.clock import Instant
 from careen.fleet import journal as journals
 from careen.fleet import listing
-from careen.fleet.clean import failure
+from careen.fleet.clean import failure, not_done
 from careen.fleet.errors import Conflict, FleetError, Refused
 from careen.fleet.journal import Failure, Head, Journal, PutPolicy, Written
 from careen.fleet.plan import Change, Plan
@@ -190,9 +190,7 @@ def put(fleet: Fleet, journal: Journal, changes: Sequence[Change]) -> Iterator[A
         try:
             listing.put_policy(ecr, change.name, change.becomes)
         except FleetError as error:
-            failed = failure(error)
-            journal.done(number, failed)
-            return Applied(change, failed)
+            return Applied(change, not_done(journal, number, error))
         journal.done(number)
         return Applied(change)
 

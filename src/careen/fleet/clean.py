@@ -259,6 +259,14 @@ def failure(error: FleetError, digest: str | None = None) -> Failure:
     return Failure(error.message, digest, error.permission if isinstance(error, Denied) else None)
 
 
+def not_done(journal: Journal, number: int, error: FleetError) -> Failure:
+    """What an error keeps from being done. The journal says so, unless nobody knows: then the deed is left without an outcome."""
+    failed = failure(error)
+    if not error.may_be_done:
+        journal.done(number, failed)
+    return failed
+
+
 def _too_much(marked: Marked) -> Sequence[Failure]:
     return [Failure(f"too much at once: {breach.sentence}") for breach in marked.breaches]
 
@@ -311,8 +319,7 @@ def carry_out(ecr: Any, marked: Marked, journal: Journal) -> Cleaned:
         try:
             answer = clients.call(ecr, "batch_delete_image", repositoryName=name, imageIds=_image_ids(batch))
         except FleetError as error:
-            journal.done(number, failure(error))
-            failures.append(failure(error))
+            failures.append(not_done(journal, number, error))
             break
         refused = [
             Failure(f"{each['failureCode']}: {each['failureReason']}", _digest(each["imageId"], batch))

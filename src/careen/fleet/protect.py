@@ -17,7 +17,7 @@ import msgspec
 
 from careen.clock import DAY, Instant
 from careen.fleet import clients, listing
-from careen.fleet.clean import failure
+from careen.fleet.clean import failure, not_done
 from careen.fleet.errors import FleetError, Refused
 from careen.fleet.inventory import Image, Inventory, Repository, Scanned
 from careen.fleet.journal import Failure, Journal, PutPolicy, PutTag, RemoveTag
@@ -311,9 +311,8 @@ def _carry_out(ecr: Any, wanted: Wanted, journal: Journal) -> Protected:
         try:
             _do(ecr, name, each, manifests)
         except FleetError as error:
-            failed = failure(error, None if isinstance(each, PutPolicy) else each.digest)
-            journal.done(number, msgspec.structs.replace(failed, digest=None))
-            failures.append(failed)
+            digest = None if isinstance(each, PutPolicy) else each.digest
+            failures.append(msgspec.structs.replace(not_done(journal, number, error), digest=digest))
             if isinstance(each, PutPolicy):
                 break  # see Wanted.deeds: no tags without the rule
         else:
