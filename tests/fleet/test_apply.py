@@ -400,3 +400,15 @@ def test_what_was_done_and_not_answered(
     assert (again.returncode, again.stdout.splitlines()[0]) == (0, "6 repositories done")
     assert fleet("rollback", journal_of(first), "--yes").returncode == 0
     assert policies_of(team) == BEFORE
+
+
+@pytest.mark.parametrize("text", ["", '{"type":"jour'])
+def test_a_journal_that_was_not_begun(text: str, team: Any, fleet: Run, tmp_path: Path) -> None:
+    """Whoever made it was killed before the first line: nothing is in it, and the same command begins another."""
+    hash_ = plan.read(tmp_path / "careen-fleet" / "plan.jsonl.gz").hash.partition(":")[2][:12]
+    folder = tmp_path / "careen-fleet" / "journals"
+    folder.mkdir(exist_ok=True)
+    (folder / f"apply-{hash_}-20990101T000000Z.jsonl").write_text(text)
+    done = fleet("apply", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert policies_of(team) == AFTER

@@ -92,6 +92,8 @@ def unfinished(folder: Path, plan_hash: str) -> tuple[Path, Written] | None:
         BadInput: a journal cannot be read.
     """
     for path in sorted(folder.glob(f"{_name(plan_hash)}-*.jsonl"), reverse=True):
+        if journals.is_blank(path):
+            continue
         written = journals.read(path)
         if not written.is_ended and written.head.about.get("plan") == plan_hash:
             return path, written
