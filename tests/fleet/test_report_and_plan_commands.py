@@ -5,10 +5,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from careen.fleet import inventory as inventories
 from careen.fleet import plan as plans
 from careen.fleet import previews
+from careen.fleet.inventory import Refusal
 from tests.ecrapi.client import push
 from tests.fleet.conftest import Run
 from tests.fleet.small import UNTAGGED, fleet, policy, repository, rule, written
@@ -203,3 +206,16 @@ def test_a_fleet_with_nothing_to_change(run: Run, inventory: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 repositories change, 1 keeps what it has" in done.stdout
     assert "kept: 1 has it already" in done.stdout
+
+
+def test_a_plan_of_a_scan_that_did_not_see_all(run: Run, inventory: Path) -> None:
+    """Says so: no image in use among what goes is then no promise."""
+    path = inventory / "careen-fleet" / "inventory.jsonl.gz"
+    read = inventories.read(path)
+    denied = Refusal("ecs: services: denied", permission="ecs:ListServices")
+    inventories.write(
+        path, msgspec.structs.replace(read.header, watched=("ecs",)), list(read.scanned()), [denied]
+    )
+    done = run("plan", "--policy", "untagged.json")
+    assert "more may be in use, as the scan did not see all that runs: ecs: services: denied" in done.stderr
+    assert json.loads(run("plan", "--policy", "untagged.json", "--json").stdout)["unseen"] == denied.reason

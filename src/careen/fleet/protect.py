@@ -124,7 +124,9 @@ def want(scanned: Scanned, wish: Wish, now: Instant, seen_at: Instant) -> Wanted
         image.digest for image in scanned.images if any(tag.startswith(PREFIX) for tag in image.tags)
     }
     if len(counted) > COUNT:
-        why = Failure(f"more than {COUNT:,} images are in use, or have a tag that says so, and no rule keeps as many")
+        why = Failure(
+            f"more than {COUNT:,} images are in use, or have a tag that says so, and no rule keeps as many"
+        )
         return Wanted(scanned, stale, [*failures, why, *left])
     text = scanned.repository.policy
     needs_rule = text is not None and any(

@@ -72,7 +72,7 @@ def plan(
     """
     from careen.fleet import inventory as inventories
     from careen.fleet import plan as plans
-    from careen.fleet import planning
+    from careen.fleet import planning, sight
 
     file = out or files.state / "plan.jsonl.gz"
     comparison = None
@@ -80,14 +80,17 @@ def plan(
         wanted = _wishes(policy, mode, wishes)
         selection = where.selection()
         inventory = inventories.read(files.inventory_file)
+        unseen = sight.gaps(inventory)
         made = planning.plan(inventory, wanted, selection, price)
         plans.write(file, made)
         if compare_with_aws:
             comparison = _compare(made, files, access)
     if json:
-        print_json(_document(made, file, comparison))
+        print_json(_document(made, file, comparison) | {"unseen": unseen})
     else:
         _print(made, file, comparison, details=details)
+        if unseen is not None:
+            print(f"more may be in use, as the scan did not see all that runs: {unseen}", file=sys.stderr)
     sys.exit(_status(made, comparison))
 
 
