@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.ecr.models import ecr_backends
 
-from careen.fleet import journal, plan
+from careen.fleet import clients, journal, plan, rollback
+from careen.fleet.inventory import Target
 from careen.fleet.keep_rule import with_keep_rule
 from careen.lifecycle import policy as policies
 from tests.ecrapi.client import push
@@ -355,3 +357,58 @@ def test_on_careen(server: Server, fleet: Run, name: str, tmp_path: Path) -> Non
     assert {each["imageDigest"]: each["imageTags"] for each in found} == dict(
         zip(digests, (["v1"], ["v2"]), strict=True)
     )
+
+
+def test_rolling_back_what_ends_in_the_middle(
+    team: Any, amazon: Amazon, fleet: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came back until then is told, beside what ended it; tags are asked for as many as a call may name."""
+    monkeypatch.setattr(rollback, "AT_ONCE", 1)
+    image_id = team.describe_images(repositoryName=NAMES[0])["imageDetails"][0]["imageDigest"]
+    manifest = team.batch_get_image(repositoryName=NAMES[0], imageIds=[{"imageTag": "v1"}])["images"][0]
+    gone = [
+        journal.Gone(image_id, tags, 0, 1, "r", manifest=manifest["imageManifest"])
+        for tags in (("v3",), ("v1", "v2"))
+    ]
+    written = journal.begin(tmp_path / "clean.jsonl", journal.Head("clean", 0))
+    written.done(written.doing(Target(ACCOUNT, REGION), NAMES[0], journal.DeleteImages(tuple(gone))))
+    written.close()
+    amazon.deny("ecr:BatchGetImage", about='"v3"')
+    back = fleet("rollback", "clean.jsonl", "--yes")
+    assert back.returncode == 3
+    assert "1 image put back" in back.stdout
+    assert "(allow ecr:BatchGetImage)" in back.stderr
+
+
+def test_what_was_done_and_not_answered(
+    team: Any, amazon: Amazon, fleet: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """May have been done: apply takes it for its own, and it is rolled back."""
+    monkeypatch.setattr(clients, "MOST_TRIES_UNREACHED", 1)
+
+    def breaks_off(operation: str, _region: str, body: str) -> None:
+        if operation == "ecr:PutLifecyclePolicy" and NAMES[1] in body:
+            ecr_backends[ACCOUNT][REGION].put_lifecycle_policy(None, NAMES[1], NEW)
+            raise RuntimeError("the server fails after it was done")
+
+    amazon.rule = breaks_off
+    first = fleet("apply", "--yes", "--canary", "0")
+    amazon.rule = lambda *_: None
+    assert first.returncode == 3
+    assert policies_of(team) == AFTER
+    again = fleet("apply", "--yes")
+    assert (again.returncode, again.stdout.splitlines()[0]) == (0, "6 repositories done")
+    assert fleet("rollback", journal_of(first), "--yes").returncode == 0
+    assert policies_of(team) == BEFORE
+
+
+@pytest.mark.parametrize("text", ["", '{"type":"jour'])
+def test_a_journal_that_was_not_begun(text: str, team: Any, fleet: Run, tmp_path: Path) -> None:
+    """Whoever made it was killed before the first line: nothing is in it, and the same command begins another."""
+    hash_ = plan.read(tmp_path / "careen-fleet" / "plan.jsonl.gz").hash.partition(":")[2][:12]
+    folder = tmp_path / "careen-fleet" / "journals"
+    folder.mkdir(exist_ok=True)
+    (folder / f"apply-{hash_}-20990101T000000Z.jsonl").write_text(text)
+    done = fleet("apply", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert policies_of(team) == AFTER

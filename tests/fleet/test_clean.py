@@ -142,6 +142,13 @@ def test_what_was_not_listed_stays() -> None:
     assert going(of, keeping(1), only={digest(9), digest(8)}) == [8]
 
 
+def test_what_was_signed_since_stays() -> None:
+    """With its signature, which was not listed; and so does what the signed one belongs to."""
+    of = Scanned(R, [old(7), old(4, subject=digest(6)), old(3, subject=digest(4)), old(6, "b"), old(1, "a")])
+    assert going(of, keeping(1)) == [7, 6, 4, 3]
+    assert going(of, keeping(1), only={digest(7), digest(6), digest(4)}) == [7]
+
+
 def test_the_end_of_all_evaluations() -> None:
     """Whatever the policy: what stays is what Amazon's evaluations leave, one after the other."""
     for seed in range(200):
@@ -380,3 +387,51 @@ def test_what_the_registry_refuses(server: Server, fleet: Run, name: str, tmp_pa
     [outcome] = journal.read(tmp_path / "clean.jsonl").outcomes.values()
     assert outcome.failures == tuple(cleaned.failures)
     assert len(ecr.describe_images(repositoryName=name)["imageDetails"]) == 2
+
+
+def test_what_breaks_off_in_the_middle(
+    shop: Any, amazon: Amazon, fleet: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was deleted until then is told, beside what ended it."""
+    monkeypatch.setattr(clean, "AT_ONCE", 2)
+    asked = iter(range(100))
+    amazon.rule = lambda operation, *_: (
+        "AccessDeniedException" if operation == "ecr:BatchGetImage" and next(asked) else None
+    )
+    done = fleet("clean", "--policy", "policy.json", *ALL, "--apply")
+    assert done.returncode == 3
+    assert "123456789012/eu-central-1/shop/api: 2 images deleted" in done.stdout
+    assert "(allow ecr:BatchGetImage)" in done.stderr
+    assert len(tags(shop, "shop/api")) == 2
+
+
+def test_more_tags_than_a_call_may_name(
+    amazon: Amazon, fleet: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Come off in several calls, and the others stay."""
+    ecr = amazon.boto("ecr")
+    made(ecr, "shop/api", "v1")
+    manifest = ecr.batch_get_image(repositoryName="shop/api", imageIds=[{"imageTag": "v1"}])["images"][0]
+    for number in range(5):
+        ecr.put_image(
+            repositoryName="shop/api",
+            imageManifest=manifest["imageManifest"],
+            imageDigest=manifest["imageId"]["imageDigest"],
+            imageTag=f"build-{number}",
+        )
+    untag = (
+        '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"tagged","tagPatternList":["build-*"],'
+        '"countType":"sinceImagePushed","countUnit":"days","countNumber":1},"action":{"type":"untag"}}]}'
+    )
+    fleet("scan")
+    [of] = inventory.read(tmp_path / "careen-fleet" / "inventory.jsonl.gz").scanned()
+    rules = policy.parse(keeping(10))
+    wish = Wish(extension=extension.parse(untag), limits=ANYTHING)
+    marked = mark(of, rules, wish, system_now() + 3 * DAY)
+    assert [len(each.untagged) for each in marked.plan.acted_on] == [5]
+    written = journal.begin(tmp_path / "clean.jsonl", journal.Head("clean", 0))
+    monkeypatch.setattr(clean, "AT_ONCE", 2)
+    amazon.rule = lambda _, __, body: "InvalidParameterException" if body.count('"build-') > 2 else None
+    assert list(clean.carry_out(ecr, marked, written).failures) == []
+    written.close()
+    assert tags(ecr, "shop/api") == {"v1"}

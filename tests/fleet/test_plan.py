@@ -166,7 +166,8 @@ def test_the_first_wish_that_selects_a_repository_is_its(tmp_path: Path) -> None
     """Repositories that no wish is for are counted, and stay out."""
     strict = Wish("strict", policy(rule(1, pushed=7)), selection=parse(tags=["owner=a"]))
     loose = Wish("loose", UNTAGGED, selection=parse(repositories=["team-*"]))
-    made = planning.plan(written(tmp_path / "inventory"), [strict, loose])
+    unwished = Scanned(repository("other", tags={}), [image(401, 5, "x")])
+    made = planning.plan(written(tmp_path / "inventory", [*fleet()[:3], unwished]), [strict, loose])
     assert {each.name: each.wish for each in made.changes} == {
         "team-a/web": 0,
         "team-a/api": 0,
@@ -176,10 +177,17 @@ def test_the_first_wish_that_selects_a_repository_is_its(tmp_path: Path) -> None
 
 
 def test_tags_that_could_not_be_read(tmp_path: Path) -> None:
-    """Select nothing, also where a selector only leaves out: it may be the very repository that is to be left out."""
+    """Select nothing, also where a selector only leaves out: it may be the very repository that is to be left out.
+
+    Nor does the next wish get what the one before it may be for.
+    """
     spared = Wish("w", UNTAGGED, selection=parse(tags=["!owner=b"]))
-    found = planned(tmp_path, spared)
-    assert set(found) == {"team-a/web", "team-a/api"}
+    everywhere = Wish("baseline", policy(rule(1, count=1)))
+    for found in (planned(tmp_path, spared), planned(tmp_path, spared, everywhere)):
+        locked = found["locked"]
+        assert isinstance(locked, Unchanged)
+        assert (locked.wish, locked.why) == (0, Why.TAGS_UNKNOWN)
+        assert {"team-a/web", "team-a/api"} <= set(found)
 
 
 def test_an_index_holds_what_it_lists(tmp_path: Path) -> None:

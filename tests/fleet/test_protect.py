@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from careen.clock import DAY
-from careen.fleet import inventory
+from careen.fleet import inventory, protect
 from careen.fleet.inventory import Blob, Image, Scanned, Use
 from careen.fleet.journal import PutPolicy, PutTag, RemoveTag
 from careen.fleet.protect import Deed, Wish, is_ours, tag_of, want
@@ -319,3 +319,12 @@ def test_an_immutable_repository(server: Server, fleet: Run, name: str, tmp_path
     assert "not done: sha256:" in stale.stderr
     assert "ImageTagAlreadyExistsException" in stale.stderr
     assert tags(ecr, name)[running] == {"ours"}
+
+
+def test_more_than_the_rule_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts every image with our tag, and takes the oldest, which may run: none is tagged until what is stale is untagged."""
+    monkeypatch.setattr(protect, "COUNT", 2)
+    images = [tagged(20, "a"), tagged(1, "b"), old(5, "c")]
+    wanted = want(Scanned(repository("r", policy=keeping(1)), images, uses(5)), Wish(), NOW, NOW)
+    assert said(wanted.deeds) == ["- 20"]
+    assert "more than 2 images are in use, or have a tag that says so" in wanted.failures[0].reason

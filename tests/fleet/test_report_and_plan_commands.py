@@ -5,10 +5,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from careen.fleet import inventory as inventories
 from careen.fleet import plan as plans
 from careen.fleet import previews
+from careen.fleet.inventory import Refusal
 from tests.ecrapi.client import push
 from tests.fleet.conftest import Run
 from tests.fleet.small import UNTAGGED, fleet, policy, repository, rule, written
@@ -98,10 +101,12 @@ def test_wishes(run: Run, inventory: Path) -> None:
         '[[wish]]\npolicy = "untagged.json"\nmode = "only-if-missing"\ntag = ["owner=a"]\n'
     )
     done = run("plan", "--wishes", "wishes.toml", "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr  # of one of them nobody could read the tags
     document = json.loads(done.stdout)
     assert [each["name"] for each in document["changes"]] == ["team-a/api"]
-    assert document["unwished"] == 2
+    assert document["unwished"] == 1
+    said = run("plan", "--wishes", "wishes.toml")
+    assert "not planned: 1 has tags that could not be read, by which the wish goes" in said.stdout
 
 
 WRONG: dict[str, tuple[tuple[str, ...], str]] = {
@@ -201,3 +206,16 @@ def test_a_fleet_with_nothing_to_change(run: Run, inventory: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 repositories change, 1 keeps what it has" in done.stdout
     assert "kept: 1 has it already" in done.stdout
+
+
+def test_a_plan_of_a_scan_that_did_not_see_all(run: Run, inventory: Path) -> None:
+    """Says so: no image in use among what goes is then no promise."""
+    path = inventory / "careen-fleet" / "inventory.jsonl.gz"
+    read = inventories.read(path)
+    denied = Refusal("ecs: services: denied", permission="ecs:ListServices")
+    inventories.write(
+        path, msgspec.structs.replace(read.header, watched=("ecs",)), list(read.scanned()), [denied]
+    )
+    done = run("plan", "--policy", "untagged.json")
+    assert "more may be in use, as the scan did not see all that runs: ecs: services: denied" in done.stderr
+    assert json.loads(run("plan", "--policy", "untagged.json", "--json").stdout)["unseen"] == denied.reason

@@ -19,7 +19,7 @@ from pathlib import Path
 from careen.clock import Instant
 from careen.fleet import journal as journals
 from careen.fleet import listing
-from careen.fleet.clean import failure
+from careen.fleet.clean import failure, not_done
 from careen.fleet.errors import Conflict, FleetError, Refused
 from careen.fleet.journal import Failure, Head, Journal, PutPolicy, Written
 from careen.fleet.plan import Change, Plan
@@ -92,6 +92,8 @@ def unfinished(folder: Path, plan_hash: str) -> tuple[Path, Written] | None:
         BadInput: a journal cannot be read.
     """
     for path in sorted(folder.glob(f"{_name(plan_hash)}-*.jsonl"), reverse=True):
+        if journals.is_blank(path):
+            continue
         written = journals.read(path)
         if not written.is_ended and written.head.about.get("plan") == plan_hash:
             return path, written
@@ -190,9 +192,7 @@ def put(fleet: Fleet, journal: Journal, changes: Sequence[Change]) -> Iterator[A
         try:
             listing.put_policy(ecr, change.name, change.becomes)
         except FleetError as error:
-            failed = failure(error)
-            journal.done(number, failed)
-            return Applied(change, failed)
+            return Applied(change, not_done(journal, number, error))
         journal.done(number)
         return Applied(change)
 

@@ -8,7 +8,7 @@ ECR refuses to delete what an index lists, and an evaluation of its own leaves t
 each other, on paper, until nothing more goes; so an index goes before what it lists.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,10 +151,22 @@ def _settled(
         for child in image.references:
             held_by.setdefault(child, []).append(image.digest)
 
+    subjects = {image.digest: image.subject for image in images if image.subject is not None}
+
     def may_go(image: Image) -> bool:
         """What was not listed stays, and so does what an index lists that stays, and what belongs to a subject that does."""
         holders = (*held_by.get(image.digest, ()), image.subject)
         return (only is None or image.digest in only) and not any(each in here for each in holders)
+
+    def held(going: Iterable[Decision]) -> set[str]:
+        """What stays for what refers to it, a signature that is new, which would go along and was not listed."""
+        found: set[str] = set()
+        for each in going:
+            subject = None if only is None or each.image.digest in only else each.image.subject
+            while subject is not None and subject not in found:
+                found.add(subject)
+                subject = subjects.get(subject)
+        return found
 
     decided: dict[str, Decision] = {}
     deeds: list[Decision] = []
@@ -166,8 +178,9 @@ def _settled(
         goes_on = False
         for each in plan.decisions:
             decided[each.image.digest] = each
+        stays = held(plan.acted_on)
         for each in plan.acted_on:
-            if each.effect is ActionType.EXPIRE and may_go(each.image):
+            if each.effect is ActionType.EXPIRE and each.image.digest not in stays and may_go(each.image):
                 del here[each.image.digest]
                 deeds.append(each)
                 goes_on = True
@@ -246,6 +259,14 @@ def failure(error: FleetError, digest: str | None = None) -> Failure:
     return Failure(error.message, digest, error.permission if isinstance(error, Denied) else None)
 
 
+def not_done(journal: Journal, number: int, error: FleetError) -> Failure:
+    """What an error keeps from being done. The journal says so, unless nobody knows: then the deed is left without an outcome."""
+    failed = failure(error)
+    if not error.may_be_done:
+        journal.done(number, failed)
+    return failed
+
+
 def _too_much(marked: Marked) -> Sequence[Failure]:
     return [Failure(f"too much at once: {breach.sentence}") for breach in marked.breaches]
 
@@ -298,8 +319,7 @@ def carry_out(ecr: Any, marked: Marked, journal: Journal) -> Cleaned:
         try:
             answer = clients.call(ecr, "batch_delete_image", repositoryName=name, imageIds=_image_ids(batch))
         except FleetError as error:
-            journal.done(number, failure(error))
-            failures.append(failure(error))
+            failures.append(not_done(journal, number, error))
             break
         refused = [
             Failure(f"{each['failureCode']}: {each['failureReason']}", _digest(each["imageId"], batch))

@@ -187,7 +187,9 @@ def _refused(error: ClientError, prefix: str) -> Refused:
         found = _ACTION.search(reason)
         return Denied(operation, code, reason, found[1] if found else operation)
     hint = "renew the credentials; a Region that is not enabled answers this too" if code in _KEYS else None
-    return Refused(operation, code, reason, hint)
+    refused = Refused(operation, code, reason, hint)
+    refused.may_be_done = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    return refused
 
 
 def is_about_keys(error: Refused) -> bool:

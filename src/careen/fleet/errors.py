@@ -19,6 +19,9 @@ class FleetError(Exception):
         hint: what to try.
     """
 
+    may_be_done: bool = False
+    """Whether what was asked for may have been done all the same: then nobody has said that it was not."""
+
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -35,6 +38,8 @@ class Conflict(FleetError):
 
 class NotReached(FleetError):
     """A service did not answer."""
+
+    may_be_done = True
 
 
 class Refused(FleetError):

@@ -291,6 +291,15 @@ def read(path: Path) -> Written:
     return Written(head, deeds, outcomes, is_ended, length)
 
 
+def is_blank(path: Path) -> bool:
+    """Whether a journal has no whole line: whoever made it was killed, or the disk was full, before anything was begun."""
+    try:
+        with path.open("rb") as file:
+            return not file.readline().endswith(b"\n")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+
+
 def _sync_folder(folder: Path) -> None:
     """A file that was made is there after a power failure only if its folder is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)

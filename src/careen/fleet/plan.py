@@ -151,6 +151,8 @@ class Why(StrEnum):
     """Its policy is the wish's already, or has all of it."""
     HAS_POLICY = "HAS_POLICY"
     """The wish is for repositories without one."""
+    TAGS_UNKNOWN = "TAGS_UNKNOWN"
+    """The wish goes by tags, and they could not be read: nobody knows whether this wish is meant or the next."""
     POLICY_UNKNOWN = "POLICY_UNKNOWN"
     """Whether it has one could not be read."""
     IMAGES_UNKNOWN = "IMAGES_UNKNOWN"
@@ -159,7 +161,7 @@ class Why(StrEnum):
     """ECR would refuse what the merge makes, or its policy cannot be read here."""
 
 
-FAULTS = frozenset({Why.POLICY_UNKNOWN, Why.IMAGES_UNKNOWN, Why.CANNOT_MERGE})
+FAULTS = frozenset({Why.TAGS_UNKNOWN, Why.POLICY_UNKNOWN, Why.IMAGES_UNKNOWN, Why.CANNOT_MERGE})
 """Of those, what keeps a wish from being fulfilled."""
 
 

@@ -80,11 +80,15 @@ def planned(
         now: ages are told from here.
         price: US dollars for a GiB and a month.
     """
-    becomes = resolve(scanned, wish)
+    repository = scanned.repository
+    becomes = (
+        (Why.TAGS_UNKNOWN, _refusal(scanned, "its tags could not be read"))
+        if wish.is_unsure(repository)
+        else resolve(scanned, wish)
+    )
     if isinstance(becomes, LifecyclePolicy):
         return _change(scanned, place, becomes, now, price)
     why, detail = becomes
-    repository = scanned.repository
     return Unchanged(
         repository.account, repository.region, repository.name, repository.arn, place, why, detail
     )

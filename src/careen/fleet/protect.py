@@ -17,7 +17,7 @@ import msgspec
 
 from careen.clock import DAY, Instant
 from careen.fleet import clients, listing
-from careen.fleet.clean import failure
+from careen.fleet.clean import failure, not_done
 from careen.fleet.errors import FleetError, Refused
 from careen.fleet.inventory import Image, Inventory, Repository, Scanned
 from careen.fleet.journal import Failure, Journal, PutPolicy, PutTag, RemoveTag
@@ -111,10 +111,6 @@ def want(scanned: Scanned, wish: Wish, now: Instant, seen_at: Instant) -> Wanted
         for image in scanned.images
         if image.digest in in_use and image.status is ImageStatus.ARCHIVED
     ]
-    if len(in_use) > COUNT:
-        return Wanted(
-            scanned, failures=[Failure(f"more than {COUNT:,} images are in use, which no rule keeps")]
-        )
     tags = [
         PutTag(image.digest, tag_of(image.digest), in_use[image.digest])
         for image in scanned.images
@@ -123,6 +119,15 @@ def want(scanned: Scanned, wish: Wish, now: Instant, seen_at: Instant) -> Wanted
         and tag_of(image.digest) not in image.tags
     ]
     stale, left = _stale(scanned.images, in_use, None if wish.idle is None else now - wish.idle)
+    # The rule counts whatever has such a tag, also what nothing runs any more, and takes the oldest beyond its count.
+    counted = in_use.keys() | {
+        image.digest for image in scanned.images if any(tag.startswith(PREFIX) for tag in image.tags)
+    }
+    if len(counted) > COUNT:
+        why = Failure(
+            f"more than {COUNT:,} images are in use, or have a tag that says so, and no rule keeps as many"
+        )
+        return Wanted(scanned, stale, [*failures, why, *left])
     text = scanned.repository.policy
     needs_rule = text is not None and any(
         image.digest in in_use and image.status is not ImageStatus.ARCHIVED for image in scanned.images
@@ -311,9 +316,8 @@ def _carry_out(ecr: Any, wanted: Wanted, journal: Journal) -> Protected:
         try:
             _do(ecr, name, each, manifests)
         except FleetError as error:
-            failed = failure(error, None if isinstance(each, PutPolicy) else each.digest)
-            journal.done(number, msgspec.structs.replace(failed, digest=None))
-            failures.append(failed)
+            digest = None if isinstance(each, PutPolicy) else each.digest
+            failures.append(msgspec.structs.replace(not_done(journal, number, error), digest=digest))
             if isinstance(each, PutPolicy):
                 break  # see Wanted.deeds: no tags without the rule
         else:

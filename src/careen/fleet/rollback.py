@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from careen.fleet import clients, listing
-from careen.fleet.clean import failure
+from careen.fleet.clean import failure, not_done
 from careen.fleet.errors import BadInput, FleetError, Refused
+from careen.fleet.images import AT_ONCE
 from careen.fleet.journal import Deed, DeleteImages, Failure, Gone, Journal, PutImage, PutPolicy, Written
 from careen.fleet.keep_rule import as_kept
 from careen.fleet.targets import Fleet
@@ -90,21 +93,25 @@ def undo(fleet: Fleet, journal: Journal, some: Sequence[Undoing]) -> Iterator[Un
 def _undo(ecr: Any, journal: Journal, some: Undoing) -> Undone:
     policies = images = 0
     failures: list[Failure] = []
-    for deed in some.deeds:
-        match deed.do:
-            case PutPolicy():
-                failed = _undo_policy(ecr, journal, deed, deed.do)
-                policies += failed is None
-                failures += [failed] if failed else []
-            case DeleteImages():
-                # What lists an image went before it, and comes after it.
-                for gone in reversed(deed.do.images):
-                    if gone.digest not in some.failed[deed.number]:
-                        failed = _undo_image(ecr, journal, deed, gone)
-                        images += failed is None
-                        failures += [failed] if failed else []
-            case _:
-                raise AssertionError(deed)
+    try:
+        for deed in some.deeds:
+            match deed.do:
+                case PutPolicy():
+                    failed = _undo_policy(ecr, journal, deed, deed.do)
+                    policies += failed is None
+                    failures += [failed] if failed else []
+                case DeleteImages():
+                    # What lists an image went before it, and comes after it.
+                    for gone in reversed(deed.do.images):
+                        if gone.digest not in some.failed[deed.number]:
+                            failed = _undo_image(ecr, journal, deed, gone)
+                            images += failed is None
+                            failures += [failed] if failed else []
+                case _:
+                    raise AssertionError(deed)
+    except FleetError as error:
+        # Beside what came back until then.
+        failures.append(failure(error))
     return Undone(some, policies, images, failures)
 
 
@@ -119,8 +126,7 @@ def _undo_policy(ecr: Any, journal: Journal, deed: Deed, put: PutPolicy) -> Fail
     try:
         listing.put_policy(ecr, deed.repository, before)
     except FleetError as error:
-        journal.done(number, failure(error))
-        return failure(error)
+        return not_done(journal, number, error)
     journal.done(number)
     return None
 
@@ -136,8 +142,7 @@ def _undo_image(ecr: Any, journal: Journal, deed: Deed, gone: Gone) -> Failure |
         for tag in tags or (None,):
             _put(ecr, deed.repository, gone, gone.manifest, tag)
     except FleetError as error:
-        journal.done(number, failure(error))
-        return failure(error, gone.digest)
+        return msgspec.structs.replace(not_done(journal, number, error), digest=gone.digest)
     journal.done(number)
     if taken:
         return Failure(
@@ -148,16 +153,16 @@ def _undo_image(ecr: Any, journal: Journal, deed: Deed, gone: Gone) -> Failure |
 
 def _taken(ecr: Any, repository: str, gone: Gone) -> frozenset[str]:
     """Its tags that other images have."""
-    if not gone.tags:
-        return frozenset()
-    answer = clients.call(
-        ecr, "batch_get_image", repositoryName=repository, imageIds=[{"imageTag": tag} for tag in gone.tags]
-    )
-    return frozenset(
-        each["imageId"]["imageTag"]
-        for each in answer.get("images", ())
-        if each["imageId"]["imageDigest"] != gone.digest
-    )
+    taken: set[str] = set()
+    for begin in range(0, len(gone.tags), AT_ONCE):
+        asked = [{"imageTag": tag} for tag in gone.tags[begin : begin + AT_ONCE]]
+        answer = clients.call(ecr, "batch_get_image", repositoryName=repository, imageIds=asked)
+        taken.update(
+            each["imageId"]["imageTag"]
+            for each in answer.get("images", ())
+            if each["imageId"]["imageDigest"] != gone.digest
+        )
+    return frozenset(taken)
 
 
 def _put(ecr: Any, repository: str, gone: Gone, manifest: str, tag: str | None) -> None:

@@ -54,12 +54,23 @@ class Wish(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         return policy.parse(self.policy)
 
     def selects(self, repository: Repository) -> bool:
-        """Whether it is for a repository."""
-        return is_selected(repository, self.selection)
+        """Whether it is for a repository, as far as anybody knows: see :meth:`is_unsure`."""
+        return is_selected(repository, self.selection) or self.is_unsure(repository)
+
+    def is_unsure(self, repository: Repository) -> bool:
+        """Whether it goes by tags that could not be read, and all else of the repository is as it asks."""
+        return (
+            bool(self.selection.tags)
+            and repository.tags is None
+            and is_selected(repository, msgspec.structs.replace(self.selection, tags=()))
+        )
 
 
 def chosen(wishes: Iterable[Wish], repository: Repository) -> int | None:
-    """The place of the first wish that is for a repository; None if none is."""
+    """The place of the first wish that is for a repository; None if none is.
+
+    Where nobody knows whether a wish is for it, no later one is: what is kept by tags must not get the policy of the others.
+    """
     return next((place for place, wish in enumerate(wishes) if wish.selects(repository)), None)
 
 

@@ -72,7 +72,7 @@ def plan(
     """
     from careen.fleet import inventory as inventories
     from careen.fleet import plan as plans
-    from careen.fleet import planning
+    from careen.fleet import planning, sight
 
     file = out or files.state / "plan.jsonl.gz"
     comparison = None
@@ -80,14 +80,17 @@ def plan(
         wanted = _wishes(policy, mode, wishes)
         selection = where.selection()
         inventory = inventories.read(files.inventory_file)
+        unseen = sight.gaps(inventory)
         made = planning.plan(inventory, wanted, selection, price)
         plans.write(file, made)
         if compare_with_aws:
             comparison = _compare(made, files, access)
     if json:
-        print_json(_document(made, file, comparison))
+        print_json(_document(made, file, comparison) | {"unseen": unseen})
     else:
         _print(made, file, comparison, details=details)
+        if unseen is not None:
+            print(f"more may be in use, as the scan did not see all that runs: {unseen}", file=sys.stderr)
     sys.exit(_status(made, comparison))
 
 
@@ -266,6 +269,10 @@ def _findings(out: "Console", made: "Plan") -> None:
 _WHY = {
     "AS_WISHED": ("has it already", "have it already"),
     "HAS_POLICY": ("has a policy, which stays", "have policies, which stay"),
+    "TAGS_UNKNOWN": (
+        "has tags that could not be read, by which the wish goes",
+        "have tags that could not be read, by which the wish goes",
+    ),
     "POLICY_UNKNOWN": (
         "has a policy or none: it could not be read",
         "have policies or none: they could not be read",
