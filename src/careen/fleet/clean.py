@@ -10,6 +10,7 @@ each other, on paper, until nothing more goes; so an index goes before what it l
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -303,8 +304,8 @@ def carry_out(ecr: Any, marked: Marked, journal: Journal) -> Cleaned:
         marked: what goes.
         journal: where each call is written before it is made.
 
-    Raises:
-        FleetError: the manifests cannot be read. Nothing more is deleted then.
+    Returns:
+        What was done. Whatever ends it in between is among the failures, beside what was deleted until then.
     """
     repository, name = marked.repository, marked.repository.name
     by_digest = {image.digest: image for image in marked.scanned.images}
@@ -313,7 +314,11 @@ def carry_out(ecr: Any, marked: Marked, journal: Journal) -> Cleaned:
     for batch in _batches(marked.plan.acted_on):
         # What is archived cannot be read, nor be put back.
         readable = [by_digest[each.image.digest] for each in batch if each.image.status == "ACTIVE"]
-        manifests = listing.manifests(ecr, name, readable)
+        try:
+            manifests = listing.manifests(ecr, name, readable)
+        except FleetError as error:
+            failures.append(failure(error))
+            break
         gone = [_gone(each, marked.plan.now, manifests.get(each.image.digest)) for each in batch]
         number = journal.doing(repository.target, name, DeleteImages(tuple(gone)))
         try:
@@ -344,7 +349,7 @@ def _batches(deeds: Sequence[Decision]) -> Iterator[Sequence[Decision]]:
     batch: list[Decision] = []
     held: set[str] = set()
     room = AT_ONCE
-    for each in deeds:
+    for each in chain.from_iterable(map(_as_they_fit, deeds)):
         needs = len(each.untagged) or 1
         if batch and (needs > room or each.image.digest in held):
             yield batch
@@ -354,6 +359,12 @@ def _batches(deeds: Sequence[Decision]) -> Iterator[Sequence[Decision]]:
         room -= needs
     if batch:
         yield batch
+
+
+def _as_they_fit(deed: Decision) -> Iterator[Decision]:
+    """A deed, or several of it where it takes off more tags than one call may name."""
+    for begin in range(0, len(deed.untagged) or 1, AT_ONCE):
+        yield msgspec.structs.replace(deed, untagged=deed.untagged[begin : begin + AT_ONCE])
 
 
 def _image_ids(batch: Sequence[Decision]) -> Sequence[dict[str, str]]:
