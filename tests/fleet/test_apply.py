@@ -388,7 +388,7 @@ def test_what_was_done_and_not_answered(
 
     def breaks_off(operation: str, _region: str, body: str) -> None:
         if operation == "ecr:PutLifecyclePolicy" and NAMES[1] in body:
-            ecr_backends[ACCOUNT][REGION].put_lifecycle_policy(None, NAMES[1], NEW)
+            ecr_backends[ACCOUNT][REGION].put_lifecycle_policy(ACCOUNT, NAMES[1], NEW)
             raise RuntimeError("the server fails after it was done")
 
     amazon.rule = breaks_off
