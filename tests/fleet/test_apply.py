@@ -380,6 +380,17 @@ def test_rolling_back_what_ends_in_the_middle(
     assert "(allow ecr:BatchGetImage)" in back.stderr
 
 
+def test_a_plan_does_not_keep(team: Any, fleet: Run) -> None:
+    """One whose scan is older than it may be is refused, and nothing is changed."""
+    before = policies_of(team)
+    old = fleet("apply", "--yes", "--max-age", "0")
+    assert old.returncode == 4
+    assert "knows nothing of what was pushed or started since" in old.stderr
+    assert "--max-age 1" in old.stderr
+    assert policies_of(team) == before
+    assert fleet("apply", "--yes").returncode == 0
+
+
 def test_what_was_done_and_not_answered(
     team: Any, amazon: Amazon, fleet: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Carrying out a plan: the policies of many repositories, a few of them first, every one written down before and after.
 
-A plan is for a world: the policies that were there. Before anything is done, every repository is asked for its policy again::
+A plan is for a world: the policies that were there, and images that do not go stale within a day. Before anything is done, every
+repository is asked for its policy again::
 
     it is                   and the journal says            then it is
     what the plan found     anything                        to do
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from careen.clock import Instant
+from careen.clock import HOUR, Instant
 from careen.fleet import journal as journals
 from careen.fleet import listing
 from careen.fleet.clean import failure, not_done
@@ -72,6 +73,20 @@ def require_accounts(fleet: Fleet, plan: Plan) -> None:
         raise Conflict(
             f"the plan is for account {', '.join(missing)}, and the credentials lead to {there}",
             "--profile, --role or --role-name",
+        )
+
+
+def require_fresh(plan: Plan, now: Instant, longest: Instant) -> None:
+    """Refuse a plan that is too old: which images its policies take is told from those that were there.
+
+    Raises:
+        Conflict: it is.
+    """
+    age = now - plan.evaluated_at
+    if age > longest:
+        raise Conflict(
+            f"the plan is of {age / HOUR:,.0f} hours ago, and knows nothing of what was pushed or started since",
+            f"careen fleet scan and careen fleet plan again, or --max-age {age // HOUR + 1}",
         )
 
 

@@ -49,6 +49,7 @@ def apply(
             negative="", help="Leave out repositories whose policy has changed since; else nothing is done."
         ),
     ] = False,
+    max_age: Annotated[float, Parameter(help="How many hours old the scan of the plan may be.")] = 24.0,
     access: Access = AS_CONFIGURED,
     files: Files = HERE,
     yes: Yes = False,
@@ -59,7 +60,7 @@ def apply(
     Nothing is done if a policy is not what the plan found, or the plan's file is not what was planned. After an interruption the
     same command goes on where it ended. `careen fleet rollback JOURNAL` puts back what was there.
     """
-    from careen.clock import system_now
+    from careen.clock import HOUR, system_now
     from careen.fleet import apply as applying
     from careen.fleet import plan as plans
     from careen.fleet.apply import State
@@ -69,6 +70,8 @@ def apply(
         _require_review(made, accept)
         folder = files.state / "journals"
         begun = applying.unfinished(folder, made.hash)
+        if begun is None:  # what was begun is brought to its end
+            applying.require_fresh(made, system_now(), round(max_age * HOUR))
         fleet = enter(access, [each.target for each in made.changes])
         applying.require_accounts(fleet, made)
         looks = applying.look(fleet, made.changes, begun[1] if begun else None)
