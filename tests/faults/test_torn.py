@@ -3,12 +3,15 @@
 import os
 import shutil
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from careen.blobs.store import UploadBusy
+from careen.clock import system_now
+from careen.db import jobs
 from careen.faults import Point
 from careen.oci.digest import digest_of
 from careen.registry import storage
@@ -115,6 +118,16 @@ def test_an_upload_of_which_half_a_piece_was_written(template: Path, quick_path:
     registry.close()
 
 
+def wait_for_the_first_scrub(server: Server) -> None:
+    """A new registry's worker begins with one, as soon as it comes to it; the next is weeks away."""
+    registry = reopened(server.data)
+    deadline = time.monotonic() + 60
+    while dict(registry.read(lambda tx: jobs.latest(tx.rows))).get("scrub", 0) < system_now():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    registry.close()
+
+
 DAMAGES = {"gone": None, "half of it": 40_000, "too long": 200_000}
 
 
@@ -124,6 +137,7 @@ def test_a_damaged_blob_is_found_and_mended(
 ) -> None:
     """A client that asks is not told that it is there, so it sends it again; until then the sweep names it."""
     server = make_server()
+    wait_for_the_first_scrub(server)  # or it might be the one to find it
     client, built = Client(server), image(name, size=100_000)
     client.push(name, built, "1")
     digest = built.digests[1]

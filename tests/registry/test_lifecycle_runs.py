@@ -143,7 +143,7 @@ def test_referrers_follow_their_subject(registry: Registry, clock: Hands) -> Non
     push(registry, APP, signature)
     clock.forward()
     push(registry, APP, image("new"), "new")
-    assert run(registry, ARCHIVE) == Ran(APP, images=3, expired=0, archived=2, blocked=0, skipped=0)
+    assert run(registry, ARCHIVE) == Ran(APP, images=3, expired=0, archived=2, blocked=0, skipped=0, run_id=1)
     assert outcomes(registry) == [(subject.digest, ARCHIVED), (signature.digest, ARCHIVED)]
     clock.forward(91 * DAY)
     gone = policy(
