@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from careen.charts.calendar import written_day
-from careen.charts.plot import BELOW, POINT, Series, check, hits, laid_out, nothing, place, thinned
+from careen.charts.plot import BELOW, Series, check, hits, laid_out, nothing, place, thinned
 from careen.charts.style import colour
 from careen.charts.svg import HEIGHT, Svg, drawing, element, number, text
 from careen.charts.units import Unit, written
@@ -35,9 +35,8 @@ def areas(
     check(times, series)
     if not times or not series:
         return drawing(width, HEIGHT, title, description or "", *nothing(width))
-    shown = thinned(len(times), width // POINT)
-    times = [times[index] for index in shown]
-    series = [each._replace(values=[each.values[index] or 0 for index in shown]) for each in series]
+    times, series = thinned(times, series, width)
+    series = [each._replace(values=[value or 0 for value in each.values]) for each in series]
     edges = _edges(series)
     plot, drawn = laid_out(times, series, max(edges[-1]), unit, width)
     xs = (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from careen.charts.calendar import written_day
-from careen.charts.plot import BELOW, POINT, Plot, Series, check, hits, laid_out, nothing, place, thinned
+from careen.charts.plot import BELOW, Plot, Series, check, hits, laid_out, nothing, place, thinned
 from careen.charts.style import colour
 from careen.charts.svg import HEIGHT, Svg, drawing, element, number, text
 from careen.charts.units import Unit, written
@@ -49,9 +49,7 @@ def lines(
     check(times, series)
     if not times or not series:
         return drawing(width, HEIGHT, title, description or "", *nothing(width))
-    shown = thinned(len(times), width // POINT)
-    times = [times[index] for index in shown]
-    series = [each._replace(values=[each.values[index] for index in shown]) for each in series]
+    times, series = thinned(times, series, width)
     highest = max((value for each in series for value in each.values if value is not None), default=0)
     plot, drawn = laid_out(times, series, highest, unit, width)
     if band is not None:

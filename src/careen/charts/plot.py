@@ -152,8 +152,17 @@ def nothing(width: int) -> list[str]:
     ]
 
 
-def thinned(count: int, at_most: int) -> list[int]:
-    """Indices of so many points, the first and the last among them, evenly."""
+def thinned(
+    times: Sequence[Instant], series: Sequence[Series], width: int
+) -> tuple[list[Instant], list[Series]]:
+    """As many points as a drawing of that width has room for, the first and the last among them, evenly."""
+    shown = _indices(len(times), width // POINT)
+    return [times[index] for index in shown], [
+        each._replace(values=[each.values[index] for index in shown]) for each in series
+    ]
+
+
+def _indices(count: int, at_most: int) -> list[int]:
     if count <= at_most:
         return list(range(count))
     return sorted({index * (count - 1) // (at_most - 1) for index in range(at_most)})
