@@ -41,7 +41,7 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
     is_policy = "policy" in visit.form
     return visit.page(
         "account/account.html",
-        status=200 if refusal is None else 400,
+        refusal=refusal,
         section=SECTION,
         title="Registry",
         policy=visit.form.get("policy") if refusal and is_policy else text,

@@ -156,12 +156,12 @@ def _form(visit: Visit, text: str, pattern: str, mode: str, reason: str = "") ->
 
 async def _look(visit: Visit, name: str, text: str, mode: str) -> Response:
     """One row of the list: what the policy would do in a repository."""
-    refusal, preview, holds = "", None, None
+    unknown, preview, holds = "", None, None
     try:
         holds = await policy.standing(visit, name)
         preview = await policy_preview.look(visit, name, text)
     except EcrError as error:
-        refusal = error.message
+        unknown = error.message
     return visit.page(
         "policy/apply_row.html",
         name=name,
@@ -171,7 +171,7 @@ async def _look(visit: Visit, name: str, text: str, mode: str) -> Response:
         is_same=holds is not None and holds.own == text,
         is_left_alone=mode == MISSING and holds is not None and holds.own is not None,
         elsewhere="" if preview is None else _elsewhere(preview),
-        refusal=refusal,
+        unknown=unknown,
         address=address,
     )
 

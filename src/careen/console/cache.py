@@ -43,7 +43,6 @@ async def new(visit: Visit, refusal: EcrError | None = None) -> Response:
     """The form for another one."""
     return visit.page(
         "cache/new.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Add a cache rule",
         sent=visit.form,
@@ -79,7 +78,6 @@ async def edit(visit: Visit, refusal: EcrError | None = None) -> Response:
     (rule,) = found["pullThroughCacheRules"]
     return visit.page(
         "cache/edit.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title=prefix,
         rule=rule,

@@ -101,7 +101,6 @@ def _form(
 ) -> Response:
     return visit.page(
         "creation_templates/edit.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title=title,
         prefix=prefix,

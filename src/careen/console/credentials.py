@@ -19,7 +19,6 @@ async def show(visit: Visit, refusal: EcrError | None = None) -> Response:
     name = visit.principal.name if visit.principal.is_user else ""
     return visit.page(
         "access/credentials.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="My credentials",
         refusal=refusal,

@@ -34,7 +34,6 @@ async def show(visit: Visit) -> Response:
             refusal = error
     return visit.page(
         "access/explain.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Explain access",
         query=query,

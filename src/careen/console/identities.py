@@ -116,7 +116,6 @@ def edits(kind: Kind) -> Page:
             text = indented(unquote(found["PolicyDocument"]))
         return visit.page(
             "access/policy.html",
-            status=200 if refusal is None else 400,
             section=section(kind),
             title="A policy of its own" if policy == NEW else policy,
             noun=noun,
@@ -157,7 +156,6 @@ async def role(visit: Visit, refusal: EcrError | None = None) -> Response:
     found = (await visit.ask("GetRole", "iam", RoleName=name))["Role"]
     return visit.page(
         "access/role.html",
-        status=200 if refusal is None else 400,
         section=section(Kind.ROLE),
         title=name,
         role=found,

@@ -47,7 +47,6 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
         visit,
         "images/image.html",
         "images",
-        status=200 if refusal is None else 400,
         repository=repository,
         image=image,
         look=look,

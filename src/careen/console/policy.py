@@ -94,7 +94,6 @@ async def ask_run(visit: Visit, refusal: EcrError | None = None) -> Response:
         visit,
         "policy/run.html",
         TAB,
-        status=200 if refusal is None else 400,
         holds=holds,
         preview=preview,
         draft=None,

@@ -123,7 +123,6 @@ async def _page(
         visit,
         "policy/edit.html",
         policy.TAB,
-        status=200 if refusal is None else 400,
         draft=draft,
         preview=preview,
         outlook=outlook,

@@ -37,7 +37,6 @@ async def listed(visit: Visit, refusal: EcrError | None = None) -> Response:
         name = catalogue["registryCatalogData"]["displayName"] or ""
     return visit.page(
         "public/list.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Public repositories",
         repositories=found["repositories"],
@@ -122,7 +121,6 @@ async def ask_delete(visit: Visit, refusal: EcrError | None = None) -> Response:
     await visit.ask("DescribeRepositories", SERVICE, repositoryNames=[name])
     return visit.page(
         "public/delete.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title=f"Delete {name}",
         name=name,
@@ -145,7 +143,6 @@ async def delete(visit: Visit) -> Response:
 def _form(visit: Visit, template: str, refusal: EcrError | None, **context: Any) -> Response:
     return visit.page(
         template,
-        status=200 if refusal is None else 400,
         section=SECTION,
         sent=visit.form,
         architectures=ARCHITECTURES,

@@ -31,7 +31,7 @@ async def configured(visit: Visit, refusal: EcrError | None = None) -> Response:
     is_rules = "destinations" in visit.form
     return visit.page(
         "replication/replication.html",
-        status=200 if refusal is None else 400,
+        refusal=refusal,
         section=SECTION,
         title="Replication",
         rules=_sent(visit) if refusal and is_rules else [_text(each) for each in rules],

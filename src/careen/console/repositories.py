@@ -42,17 +42,14 @@ async def describe(visit: Visit, name: str) -> dict[str, Any]:
     return described
 
 
-async def of_repository(
-    visit: Visit, template: str, tab: str, *, status: int = 200, **context: Any
-) -> Response:
+async def of_repository(visit: Visit, template: str, tab: str, **context: Any) -> Response:
     """A page of the repository that the address names, which is ``repository`` in the template.
 
     Args:
         visit: this one.
         template: its file, which extends ``repositories/repository.html``.
         tab: of :data:`TAB_TITLES`.
-        status: of the answer.
-        context: what else the template takes.
+        context: what else :meth:`Visit.page` and the template take.
     """
     name = visit.path("name")
     repository = context.pop("repository", None) or await describe(visit, name)
@@ -62,7 +59,6 @@ async def of_repository(
     ]
     return visit.page(
         template,
-        status=status,
         section=SECTION,
         title=name,
         repository=repository,
@@ -131,7 +127,6 @@ async def new(visit: Visit, refusal: EcrError | None = None) -> Response:
     """The form for another one."""
     return visit.page(
         "repositories/new.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Create a repository",
         sent=visit.form,
@@ -166,7 +161,6 @@ async def settings(visit: Visit, refusal: EcrError | None = None) -> Response:
         visit,
         "repositories/settings.html",
         "settings",
-        status=200 if refusal is None else 400,
         repository=repository,
         mutabilities=MUTABILITIES,
         filters=", ".join(each["filter"] for each in repository["imageTagMutabilityExclusionFilters"] or ()),
@@ -211,7 +205,6 @@ async def permissions(visit: Visit, refusal: EcrError | None = None) -> Response
         visit,
         "repositories/permissions.html",
         "permissions",
-        status=200 if refusal is None else 400,
         text=text if refusal is None else visit.form.get("policy", ""),
         has_policy=bool(text),
         refusal=refusal,
@@ -240,9 +233,7 @@ async def put_permissions(visit: Visit) -> Response:
 
 async def ask_delete(visit: Visit, refusal: EcrError | None = None) -> Response:
     """What would go with the repository, and the field for its name."""
-    return await of_repository(
-        visit, "repositories/delete.html", "settings", status=200 if refusal is None else 400, refusal=refusal
-    )
+    return await of_repository(visit, "repositories/delete.html", "settings", refusal=refusal)
 
 
 async def delete(visit: Visit) -> Response:

@@ -41,7 +41,6 @@ async def registrys(visit: Visit, refusal: EcrError | None = None) -> Response:
         ]
     return visit.page(
         "rules/registry.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Rules and defaults",
         protection=_protection_in_words(text),
@@ -89,7 +88,6 @@ async def default(visit: Visit, refusal: EcrError | None = None) -> Response:
     text = "" if standing is None else standing["lifecyclePolicyText"]
     return visit.page(
         "rules/default.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="A default policy" if standing is None else f"Default for {pattern}",
         pattern=pattern,
@@ -143,7 +141,6 @@ async def of_repository(visit: Visit, refusal: EcrError | None = None) -> Respon
         visit,
         "rules/repository.html",
         TAB,
-        status=200 if refusal is None else 400,
         effective=effective,
         policy=_policy_in_words(effective["lifecyclePolicyText"]),
         protection=_protection_in_words(effective["protectionRulesText"]),

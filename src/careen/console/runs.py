@@ -45,7 +45,6 @@ async def run(visit: Visit, refusal: EcrError | None = None) -> Response:
         visit,
         "policy/run_done.html",
         TAB,
-        status=200 if refusal is None else 400,
         run=found["run"],
         decisions=found["actions"],
         after=found["nextToken"],

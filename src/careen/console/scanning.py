@@ -21,7 +21,7 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
         exclusions = await visit.every("ListPullTimeUpdateExclusions", "pullTimeUpdateExclusions")
     return visit.page(
         "scanning/scanning.html",
-        status=200 if refusal is None else 400,
+        refusal=refusal,
         section=SECTION,
         title="Scanning",
         patterns={each: visit.form.get(each) or "\n".join(_filters(rules, each)) for each in FREQUENCIES},

@@ -23,7 +23,6 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
         rules, is_configured = [], False
     return visit.page(
         "signing/signing.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Signing",
         rules=[_text(each) for each in (_sent(visit) if refusal else rules)],

@@ -31,7 +31,6 @@ async def listed(visit: Visit, refusal: EcrError | None = None) -> Response:
     )
     return visit.page(
         "trash/list.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Trash",
         found=found,
@@ -80,7 +79,6 @@ async def ask_empty(visit: Visit, refusal: EcrError | None = None) -> Response:
     found = await visit.ask("ListTrash", "careen", repositoryName=repository, maxResults=1)
     return visit.page(
         "trash/empty.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Empty the trash",
         found=found,

@@ -20,7 +20,6 @@ async def new(visit: Visit, refusal: EcrError | None = None) -> Response:
     """The form for another one."""
     return visit.page(
         "access/user_new.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Create a user",
         sent=visit.form,
@@ -52,7 +51,6 @@ async def show(visit: Visit, refusal: EcrError | None = None) -> Response:
     found = (await visit.ask("GetUser", "iam", UserName=name))["User"]
     return visit.page(
         "access/user.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title=name,
         user=found,
@@ -86,7 +84,6 @@ async def ask_delete(visit: Visit, refusal: EcrError | None = None) -> Response:
     await visit.ask("GetUser", "iam", UserName=name)
     return visit.page(
         "access/user_delete.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title=f"Delete {name}",
         name=name,

@@ -228,13 +228,22 @@ class Visit:
         asked = self.principal, action, resource, self.circumstances
         return self.registry.read(access.judge, *asked).decision.allowed
 
-    def page(self, template: str, *, status: int = 200, section: str = "", **context: Any) -> Response:
+    def page(
+        self,
+        template: str,
+        *,
+        status: int | None = None,
+        section: str = "",
+        refusal: EcrError | None = None,
+        **context: Any,
+    ) -> Response:
         """A page.
 
         Args:
             template: its file.
-            status: of the answer.
+            status: of the answer; None: 200, or 400 with a refusal.
             section: the path of the entry in the navigation that it belongs to.
+            refusal: why the form that was sent from it was not done.
             context: what the template takes.
         """
         text = rendering.render(
@@ -244,9 +253,10 @@ class Visit:
             section=section,
             navigation=navigation.entries(self),
             notice=self._notice(),
+            refusal=refusal,
             **context,
         )
-        response = HTMLResponse(text, status)
+        response = HTMLResponse(text, status or (200 if refusal is None else 400))
         # What htmx asks for is a part, without the notice: it waits for the page that somebody sees.
         if NOTICE_COOKIE in self.request.cookies and "hx-request" not in self.request.headers:
             response.delete_cookie(NOTICE_COOKIE, ROOT)

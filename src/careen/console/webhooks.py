@@ -35,7 +35,6 @@ async def new(visit: Visit, refusal: EcrError | None = None) -> Response:
     """The form for another one."""
     return visit.page(
         "webhooks/new.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title="Add a webhook",
         sent_name=visit.form.get("name", ""),
@@ -73,7 +72,6 @@ async def edit(visit: Visit, refusal: EcrError | None = None) -> Response:
         )
     return visit.page(
         "webhooks/webhook.html",
-        status=200 if refusal is None else 400,
         section=SECTION,
         title=name,
         state=webhook,
