@@ -165,12 +165,19 @@ PORTS = range(20_000, 32_768)
 """Below those that the kernel gives to connections: a server that is started again finds its port as it left it."""
 
 
+_handed_out: set[int] = set()
+"""Ports of servers that may not listen yet: one server takes ten of them before it begins."""
+
+
 def free_port() -> int:
-    """A port that nobody listens on, and that nobody else is likely to take meanwhile."""
+    """A port that nobody listens on, that this process has not handed out yet, and that another is not likely to."""
     while True:
         port = secrets.choice(PORTS)  # not `random`, which begins alike in every process of the tests
+        if port in _handed_out:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _handed_out.add(port)
             return port
 
 
