@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from careen.db import schema
+from careen.db.tables import metadata
 from tests.server import free_port
 
 PASSWORD = "only-for-tests"
@@ -87,6 +88,19 @@ class Postgres:
         with self.connected("postgres") as server:
             server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return self.url(name)
+
+    def empty(self, url: str) -> None:
+        """Delete every row of a database: a fraction of the time that a new one takes."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"TRUNCATE {', '.join(metadata.tables)}")
+
+    def disconnect(self, url: str) -> None:
+        """Break every connection to a database, whatever it is used for just now."""
+        with self.connected("postgres") as server:
+            server.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                (url.rpartition("/")[2],),
+            )
 
     def drop(self, url: str) -> None:
         """Drop a database, whoever is connected to it."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ class S3:
         """Where botocore finds the credentials."""
         return {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
 
+    @cached_property
+    def _looker(self) -> Any:
+        return self.client()
+
     def client(self) -> Any:
         """A client of one's own, to look and to prepare."""
         import boto3
@@ -78,9 +83,13 @@ class S3:
 
     def keys(self, prefix: str) -> list[str]:
         """Every key below a place, without the place itself."""
-        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
-        found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-        return [key.removeprefix(f"{prefix}/") for key in found]
+        return list(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The same, with the bytes of each object."""
+        pages = self._looker.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
+        found = [(entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", [])]
+        return {key.removeprefix(f"{prefix}/"): size for key, size in found}
 
     def remove(self, prefix: str, key: str) -> None:
         """Lose an object."""

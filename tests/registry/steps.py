@@ -141,7 +141,8 @@ def blob(registry: Registry, repository: str, digest: str) -> bytes | None:
     if found is None or found.content is not None:
         return None if found is None else found.content
     source = registry.blobs.open(digest, found.generation)
-    assert isinstance(source, layers.OpenFile)
+    if not isinstance(source, layers.OpenFile):
+        return b"".join(layers.read(registry, found))
     with os.fdopen(source.fd, "rb") as file:
         return file.read()
 
@@ -163,9 +164,17 @@ def files(registry: Registry) -> list[Path]:
     return [path for home in homes for path in home.rglob("*") if path.is_file()]
 
 
+def kept(registry: Registry) -> dict[str, int]:
+    """All committed bytes that are no rows, by the name of their file or object: as the disk and the bucket really have them."""
+    objects = backend.current().objects(registry.scratch_folder)
+    return {path.name: path.stat().st_size for path in files(registry)} | {
+        key: size for key, size in objects.items() if key.startswith("blobs/") and "." not in key
+    }
+
+
 def stored_bytes(registry: Registry) -> int:
-    """The bytes of all blobs, as the disk and the rows really have them."""
-    return sum(path.stat().st_size for path in files(registry)) + registry.read(_row_bytes)
+    """The bytes of all blobs, as the disk, the bucket and the rows really have them."""
+    return sum(kept(registry).values()) + registry.read(_row_bytes)
 
 
 def _row_bytes(tx: Transaction) -> int:
