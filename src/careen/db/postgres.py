@@ -10,6 +10,7 @@
 """
 
 import contextlib
+import logging
 import queue
 import random
 import re
@@ -81,6 +82,9 @@ _TOKEN = re.compile(
 )
 
 _STOP = object()
+
+# It warns of every pipeline that ends in an error; the error itself is told to whoever asked.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 @cache
