@@ -6,7 +6,7 @@
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -64,6 +64,13 @@ class Backend:
     def _place(self) -> str:
         assert self.s3 is not None
         return self.s3.url(uuid.uuid4().hex)
+
+    def shell(self, arguments: Sequence[str]) -> dict[str, str]:
+        """What a command needs in its environment to find the registry of the folder behind ``--data``."""
+        if "--data" not in arguments:
+            return {}
+        known = self._of.get(Path(arguments[arguments.index("--data") + 1]), {})
+        return self.environment | {f"CAREEN_{name.upper()}": str(value) for name, value in known.items()}
 
     @property
     def environment(self) -> dict[str, str]:

@@ -142,7 +142,7 @@ class S3Server(Server):
     """A registry with its blobs below ``prefix`` of an S3 server's bucket, unless ``blobs`` is another place."""
 
     def __init__(self, data: Path, s3: S3, prefix: str, **settings: Any) -> None:
-        super().__init__(data, **{"blobs": s3.url(prefix), **settings})
+        super().__init__(data, **{"blobs": s3.url(prefix), "s3_redirect": True, **settings})
         self.prefix = prefix
         self._s3 = s3
 

@@ -18,6 +18,7 @@ from careen.oci.digest import digest_of
 from careen.registry import gc, images, jobs, layers, repositories, scrub, storage
 from careen.registry.registry import Registry
 from careen.registry.scrub import COMMAND, PERIODIC, Damage, Pace, Progress
+from tests import backend
 from tests.images import Built, image, index
 from tests.registry.steps import (
     Hands,
@@ -95,7 +96,10 @@ def remove_row(registry: Registry, digest: str) -> None:
 
 def quarantined(registry: Registry) -> set[str]:
     """The names of the files that were set aside."""
-    return {path.name for path in (registry.scratch_folder / "quarantine").glob("*")}
+    objects = backend.current().objects(registry.scratch_folder)
+    return {path.name for path in (registry.scratch_folder / "quarantine").glob("*")} | {
+        key.rpartition("/")[2] for key in objects if key.startswith("quarantine/")
+    }
 
 
 @pytest.fixture
@@ -123,9 +127,9 @@ def test_a_sound_registry_has_no_damage(registry: Registry, two: tuple[Built, Bu
 @pytest.mark.parametrize(
     ("harm", "size", "what"),
     [
-        (flip, LARGE, "digest"),
-        (cut, LARGE, "size"),
-        (remove, LARGE, "missing"),
+        pytest.param(flip, LARGE, "digest", marks=pytest.mark.disk),
+        pytest.param(cut, LARGE, "size", marks=pytest.mark.disk),
+        pytest.param(remove, LARGE, "missing", marks=pytest.mark.disk),
         (flip_row, 64, "digest"),
         (cut_row, 64, "size"),
         (remove_row, 64, "missing"),
@@ -177,6 +181,7 @@ def test_damage_is_found_set_aside_and_repaired_by_a_push(
     assert account.blob_bytes == stored_bytes(registry) == account.row_bytes + account.stored_bytes
 
 
+@pytest.mark.disk
 def test_sums_stay_exact_while_something_is_damaged(registry: Registry, two: tuple[Built, Built]) -> None:
     """What is set aside is not stored; its row frees nothing when it goes, and the mark goes with it."""
     flip(registry, two[0].digests[2])
@@ -194,6 +199,7 @@ def test_sums_stay_exact_while_something_is_damaged(registry: Registry, two: tup
     assert len(quarantined(registry)) == 1
 
 
+@pytest.mark.disk
 def test_a_download_under_way_goes_on(registry: Registry, two: tuple[Built, Built]) -> None:
     """Whoever has the file open reads it to its end while it is set aside."""
     base = two[0].digests[1]
@@ -213,6 +219,7 @@ def test_a_download_under_way_goes_on(registry: Registry, two: tuple[Built, Buil
         registry.blobs.open(base, found.generation)
 
 
+@pytest.mark.disk
 def test_a_file_that_comes_back_is_taken_back(registry: Registry, two: tuple[Built, Built]) -> None:
     """Somebody restores a file from a backup, or mounts the disk again: the next scrub finds it whole."""
     base = two[0].digests[1]
@@ -227,6 +234,7 @@ def test_a_file_that_comes_back_is_taken_back(registry: Registry, two: tuple[Bui
     assert is_whole(registry, APP, two[0])
 
 
+@pytest.mark.disk
 def test_a_file_that_comes_back_damaged_is_set_aside_too(
     registry: Registry, two: tuple[Built, Built]
 ) -> None:
@@ -293,6 +301,7 @@ def test_a_manifest_whose_rows_forget_something_is_reported(registry: Registry, 
     assert registry.read(images.pullable, APP, hurt.digest) is not None
 
 
+@pytest.mark.disk
 def test_an_index_suffers_with_what_it_lists(registry: Registry) -> None:
     """It is reported with its tags, because nobody knows the digests of its children by heart."""
     built = image("app", size=LARGE)
@@ -317,6 +326,7 @@ def test_a_broken_foreign_key_is_reported(registry: Registry, two: tuple[Built, 
     assert found[0].what == "a row of repository_blobs refers to a row of blobs that is not there"
 
 
+@pytest.mark.disk
 def test_files_without_a_row_are_counted_and_left_to_the_sweep(registry: Registry) -> None:
     """A young one may be a commit under way, and is not counted either."""
     built = image("app", size=LARGE)
@@ -331,6 +341,7 @@ def test_files_without_a_row_are_counted_and_left_to_the_sweep(registry: Registr
     assert gc.sweep(registry).orphans == 1
 
 
+@pytest.mark.disk
 def test_one_repository_alone(registry: Registry, two: tuple[Built, Built]) -> None:
     """Only its blobs and manifests are read; a name that is none is an error."""
     flip(registry, two[1].digests[2])
@@ -443,6 +454,7 @@ def test_nothing_sound_is_marked_while_all_is_in_motion(registry: Registry, seco
     assert quarantined(registry) == set()
 
 
+@pytest.mark.disk
 def test_the_worker_scrubs_when_it_is_time(
     registry: Registry, clock: Hands, two: tuple[Built, Built], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -474,6 +486,7 @@ def test_the_worker_scrubs_when_it_is_time(
     assert finished.started_at == interrupted.started_at
 
 
+@pytest.mark.disk
 def test_the_digest_may_be_sha512(registry: Registry) -> None:
     """Whatever algorithm names the blob, that one is used."""
     data = b"x" * LARGE
