@@ -245,6 +245,7 @@ def test_a_change_of_mind_while_a_copy_is_made(registry: Registry) -> None:
     assert is_whole(registry, APP, ONE)
 
 
+@pytest.mark.disk
 def test_old_bytes_stay_for_those_who_read_them(registry: Registry) -> None:
     """A download under way goes on; who has just read the row finds the bytes; after an hour they are gone."""
     clock = Hands()

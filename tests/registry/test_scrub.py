@@ -442,7 +442,7 @@ def test_nothing_sound_is_marked_while_all_is_in_motion(registry: Registry, seco
         one.start()
     try:
         until, scrubs = time.monotonic() + seconds, 0
-        while time.monotonic() < until:
+        while time.monotonic() < until or scrubs < 2:
             assert run(registry)[1] == []
             scrubs += 1
     finally:
@@ -450,7 +450,6 @@ def test_nothing_sound_is_marked_while_all_is_in_motion(registry: Registry, seco
         for one in working:
             one.join()
     assert failures == []
-    assert scrubs > 1
     assert quarantined(registry) == set()
 
 
