@@ -72,7 +72,8 @@ def test_a_need_that_is_silent_is_away_and_does_not_collect_questions(
 ) -> None:
     """Nobody waits for it beyond the patience, and it is asked once; the others are told as they are."""
     monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.2)
-    silence, asked = threading.Event(), []
+    silence = threading.Event()
+    asked: list[None] = []
 
     def hang() -> None:
         asked.append(None)
