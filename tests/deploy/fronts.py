@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,8 +83,8 @@ class Caddy(Front):
         """Without TLS, and without a door for changing what it does."""
         return {
             "\tgrace_period 60s\n": "\tgrace_period 60s\n\tadmin off\n",
-            "registry.example.com {": f"http://{self.host} {{\n\tbind 127.0.0.1",
-            "10.0.0.11:5000 10.0.0.12:5000": " ".join(nodes),
+            "{$CAREEN_SITE:registry.example.com} {": f"http://{self.host} {{\n\tbind 127.0.0.1",
+            "{$CAREEN_NODES:10.0.0.11:5000 10.0.0.12:5000}": " ".join(nodes),
         }
 
     def _command(self) -> list[str]:
@@ -98,7 +99,7 @@ FRONTS = [
 
 
 @contextlib.contextmanager
-def behind(kind: type[Front], folder: Path, **settings: object) -> Iterator[tuple[Front, Server, Server]]:
+def behind(kind: type[Front], folder: Path, **settings: Any) -> Iterator[tuple[Front, Server, Server]]:
     """A front and two nodes on one data folder, for the length of a ``with`` block."""
     nodes = [Server(folder / "data", **settings) for _ in range(2)]
     with contextlib.ExitStack() as stack:
