@@ -126,7 +126,7 @@ def render(values: Mapping[str, Any], tmp_path: Path) -> Chart:
     return Chart({each["kind"]: each for each in yaml.safe_load_all(done.stdout) if each})
 
 
-@pytest.fixture(params=VALUES.values(), ids=VALUES.keys())
+@pytest.fixture(params=list(VALUES.values()), ids=list(VALUES))
 def values(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Values that people use."""
     found: dict[str, Any] = request.param
