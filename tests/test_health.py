@@ -1,6 +1,7 @@
 """Alive, and ready: what a supervisor and a load balancer are told."""
 
 import asyncio
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from careen import health
 from careen.draining import Draining
 from careen.health import Health
 from tests.distribution.client import Answer, Client
+from tests.postgres import needs_postgres
+from tests.postgres import running as run_postgres
 from tests.server import Server
 
 
@@ -26,6 +29,7 @@ def await_answer(client: Client, path: str, status: int) -> Answer:
     return got
 
 
+@pytest.mark.disk
 def test_a_node_is_ready_only_with_its_blobs(make_server: Callable[..., Server]) -> None:
     """Without their folder it is alive and not ready, and says what is missing; a probe needs no credential."""
     server = make_server()
@@ -44,6 +48,20 @@ def test_a_node_is_ready_only_with_its_blobs(make_server: Callable[..., Server])
     told = [line for line in server.log.read_text().splitlines() if "does not answer" in line]
     assert len(told) == 1  # once, however often it was asked
     assert "blobs" in told[0]
+
+
+@needs_postgres
+def test_a_node_is_ready_only_with_its_database(make_server: Callable[..., Server]) -> None:
+    """While PostgreSQL is away the node lives, says what it lacks, and is ready again without a restart."""
+    with run_postgres() as postgres:
+        client = Client(make_server(database=postgres.database()), "", "")
+        assert client.send("GET", "/readyz").status == 200
+        postgres.stop(signal.SIGQUIT)
+        got = await_answer(client, "/readyz", 503)
+        assert got.json() == {"status": "not ready", "database": "no answer", "blobs": "ok"}
+        assert client.send("GET", "/healthz").status == 200
+        postgres.start()
+        await_answer(client, "/readyz", 200)
 
 
 def ask(needs: Mapping[str, Callable[[], object]], times: int) -> list[tuple[int, Any]]:
