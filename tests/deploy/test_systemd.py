@@ -1,5 +1,6 @@
 """The systemd unit: what systemd says of it, and a real systemd that runs Careen with it."""
 
+import json
 import os
 import re
 import shutil
@@ -140,6 +141,13 @@ class UnderSystemd(Server):
         """Take all of it away: to stop it in order is systemd's business."""
         return super().stop(number)
 
+    def run(self, *command: str | Path) -> str:
+        """Run a command there, as root, which must succeed. Returns what it printed."""
+        within = ("nsenter", f"--target={self.systemd}", "--mount", "--pid", "--")
+        done = subprocess.run([*within, *command], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     @property
     def systemd(self) -> int:
         """The process that is number one inside."""
@@ -195,10 +203,8 @@ def test_careen_runs_as_the_unit_says(tmp_path: Path, group: Path) -> None:
             assert client.send("GET", f"/v2/team/app/blobs/{digest}").body == data
         inside = Path(f"/proc/{server.service}/root")
         assert (inside / "var/lib/careen/careen.db").exists()
-        within = ("nsenter", f"--target={server.systemd}", "--mount", "--pid", "--")
-        told = subprocess.run(
-            [*within, "systemctl", "stop", "careen"], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert told.returncode == 0, told.stderr
+        listed = json.loads(server.run("sh", "-c", 'cd / && exec "$0" storage --json', DEPLOY / "careen"))
+        assert [each["name"] for each in listed["repositories"]] == ["team/app"]
+        server.run("systemctl", "stop", "careen")
         assert server._process is not None
         assert server._process.wait(30) == 0

@@ -20,7 +20,7 @@ def commands(page: str) -> list[str]:
     blocks = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     lines += re.findall(r"`([^`]+)`", re.sub(r"^```\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
-    found = [re.search(r"(?:^|-- |exec \S+ |/bin/)careen ([a-z].*)", line) for line in lines]
+    found = [re.search(r"(?:^|sudo |-- |exec \S+ |/bin/)careen ([a-z].*)", line) for line in lines]
     return sorted({each[1].split(" #")[0].split("  ")[0].strip() for each in found if each})
 
 
