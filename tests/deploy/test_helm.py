@@ -218,8 +218,9 @@ def test_several_nodes_share_everything(tmp_path: Path) -> None:
 
 def test_one_node_keeps_its_folder(tmp_path: Path) -> None:
     """On a volume of its own, and without a budget, which would never let its machine go."""
-    chart = render({}, tmp_path)
+    chart = render({"secret": "careen"}, tmp_path)
     assert set(chart.objects) == {"ConfigMap", "Service", "ServiceAccount", "StatefulSet"}
+    assert "CAREEN_DATABASE" not in chart.environment
     (claim,) = chart.workload["spec"]["volumeClaimTemplates"]
     assert claim["metadata"]["name"] == "data"
 

@@ -31,10 +31,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* careen.toml. A JSON string, number or boolean is one of TOML, too. */}}
 {{- define "careen.settings" -}}
-{{- $chart := dict "data" "/data" "host" "0.0.0.0" "port" 5000 "drain_delay" .Values.drainDelay "shutdown_timeout" .Values.shutdownTimeout -}}
+{{- $chart := dict "data" "/data" "host" "0.0.0.0" "port" 5000 -}}
+{{- $_ := set $chart "drain_delay" .Values.drainDelay -}}
+{{- $_ := set $chart "shutdown_timeout" .Values.shutdownTimeout -}}
+{{- $secret := list "database" "access_key_id" "secret_access_key" -}}
 {{- range $name, $_ := .Values.config -}}
 {{- if hasKey $chart $name }}{{ fail (printf "config.%s is the chart's own to set: see values.yaml" $name) }}{{ end -}}
-{{- if has $name (list "database" "access_key_id" "secret_access_key") }}{{ fail (printf "config.%s is a secret: see values.yaml" $name) }}{{ end -}}
+{{- if has $name $secret }}{{ fail (printf "config.%s is a secret: see values.yaml" $name) }}{{ end -}}
 {{- end -}}
 {{- if .Values.ingress.enabled }}{{ $_ := set $chart "public_url" (printf "https://%s" .Values.ingress.host) }}{{ end -}}
 {{- range $name, $value := merge (deepCopy .Values.config) $chart -}}
@@ -42,8 +45,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ end -}}
 {{- end -}}
 
-{{/* A variable from a key of the Secret. */}}
-{{- define "careen.fromSecret" -}}
-- name: {{ .variable }}
-  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key }}, optional: {{ .optional }}}}
+{{/* Variables from the keys of the Secret. Several nodes have a database, and it must be there; the others may be. */}}
+{{- define "careen.secrets" -}}
+{{- $variables := dict -}}
+{{- if eq .Values.store "shared" }}{{ $_ := set $variables "CAREEN_DATABASE" "database" }}{{ end -}}
+{{- $_ := set $variables "AWS_ACCESS_KEY_ID" "aws-access-key-id" -}}
+{{- $_ := set $variables "AWS_SECRET_ACCESS_KEY" "aws-secret-access-key" -}}
+{{- $_ := set $variables "CAREEN_ACCESS_KEY_ID" "root-access-key-id" -}}
+{{- $_ := set $variables "CAREEN_SECRET_ACCESS_KEY" "root-secret-access-key" -}}
+{{- range $variable, $key := $variables }}
+- name: {{ $variable }}
+  valueFrom: {secretKeyRef: {name: {{ $.Values.secret }}, key: {{ $key }}, optional: {{ ne $key "database" }}}}
+{{- end }}
 {{- end -}}
