@@ -101,3 +101,32 @@ def test_a_need_that_is_silent_is_away_and_does_not_collect_questions(
     answers = ask({"database": lambda: None, "blobs": hang}, 100)
     assert answers == [(503, {"status": "not ready", "database": "ok", "blobs": "no answer"})] * 100
     assert len(asked) == 1
+
+
+def test_a_need_that_was_silent_and_is_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the first questions still hang; and however long it is silent, only a few of them do."""
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.05)
+    hanging, asked, is_back = threading.Event(), 0, False
+
+    def answer() -> None:
+        nonlocal asked
+        asked += 1
+        if not is_back:
+            hanging.wait(60)
+
+    async def probes() -> list[int]:
+        nonlocal is_back
+        probed, request = Health({"blobs": answer}, Draining()), Request({"type": "http"})
+        before = [(await probed.ready(request)).status_code for _ in range(2)]
+        is_back = True
+        found = [*before, (await probed.ready(request)).status_code]
+        is_back = False
+        monkeypatch.setattr(health, "FRESH_SECONDS", 0.0)
+        for _ in range(20):
+            await probed.ready(request)
+        hanging.set()
+        probed.close()
+        return found
+
+    assert asyncio.run(probes()) == [503, 503, 200]
+    assert asked <= 3 + health.MAX_ASKING

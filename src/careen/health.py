@@ -21,6 +21,9 @@ FRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 3.0
 """What has not answered after so long is taken for away. The probes' own time-outs should be longer."""
 
+MAX_ASKING = 4
+"""How many questions of a kind may be open: a server that hung is asked anew, or its first question would hide that it is back."""
+
 _HEADERS = {"cache-control": "no-store"}
 
 log = structlog.get_logger()
@@ -35,7 +38,7 @@ class Health:
     """
 
     def __init__(self, needs: Mapping[str, Callable[[], object]], draining: Draining) -> None:
-        self._threads = ThreadPoolExecutor(len(needs), "careen-health")
+        self._threads = ThreadPoolExecutor(len(needs) * MAX_ASKING, "careen-health")
         self._needs = {name: _Need(name, ask, self._threads) for name, ask in needs.items()}
         self._draining = draining
 
@@ -59,26 +62,24 @@ class Health:
 
 
 class _Need:
-    """One thing that must answer: it is asked once at a time, and what it answered holds for a second."""
+    """One thing that must answer. What it answered holds for a second, and while it is silent it is asked now and then."""
 
     def __init__(self, name: str, ask: Callable[[], object], threads: ThreadPoolExecutor) -> None:
         self._name = name
         self._ask = ask
         self._threads = threads
         self._asking: asyncio.Future[Exception | None] | None = None
+        """The last question, and since when by the monotonic clock."""
         self._began = 0.0
+        self._open = 0
+        """Questions without an answer."""
         self._answered = True
         """As the log has it."""
 
     async def answers(self) -> bool:
         """Whether it does, or did within the last second."""
-        now = time.monotonic()
-        if self._asking is None or (self._asking.done() and now - self._began >= FRESH_SECONDS):
-            self._began = now
-            self._asking = asyncio.get_running_loop().run_in_executor(self._threads, self._failure)
-        # What is still being asked is not asked again meanwhile: a server that hangs would collect questions.
-        asking, patience = self._asking, self._began + PATIENCE_SECONDS - now
-        await asyncio.wait([asking], timeout=max(0.0, patience))
+        asking = self._question()
+        await asyncio.wait([asking], timeout=max(0.0, self._began + PATIENCE_SECONDS - time.monotonic()))
         failure = asking.result() if asking.done() else TimeoutError(f"silent for {PATIENCE_SECONDS:.0f} s")
         answered = failure is None
         if answered != self._answered:
@@ -88,6 +89,22 @@ class _Need:
             else:
                 log.warning("does not answer; this node is not ready", need=self._name, error=str(failure))
         return answered
+
+    def _question(self) -> "asyncio.Future[Exception | None]":
+        """The last one while it is good for something, else another."""
+        now, last = time.monotonic(), self._asking
+        if last is not None:
+            age = now - self._began
+            if age < (FRESH_SECONDS if last.done() else PATIENCE_SECONDS) or self._open >= MAX_ASKING:
+                return last
+        self._open += 1
+        self._began = now
+        self._asking = asyncio.get_running_loop().run_in_executor(self._threads, self._failure)
+        self._asking.add_done_callback(self._close)
+        return self._asking
+
+    def _close(self, _: object) -> None:
+        self._open -= 1
 
     def _failure(self) -> Exception | None:
         try:

@@ -123,9 +123,8 @@ def _run(target: Callable[..., None], *arguments: Any) -> None:
     A terminal's Ctrl-C interrupts the whole family. The parent hears it, too, and it is the parent's to say when to stop.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(
-        signal.SIGINT, lambda *_: None
-    )  # not SIG_IGN, which scanners that are started would inherit
+    # Not SIG_IGN: the programs that a child starts would inherit that.
+    signal.signal(signal.SIGINT, lambda *_: None)
     target(*arguments)
 
 
