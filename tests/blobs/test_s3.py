@@ -19,8 +19,10 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.model import OperationModel
 
-from careen.blobs import s3 as module
-from careen.blobs.s3 import PART_BYTES, CannotUse, Place, S3BlobStore, parse_place
+from careen.blobs.s3 import CannotUse, Place, S3BlobStore, parse_place
+from careen.blobs.s3 import state as states
+from careen.blobs.s3 import upload as uploads
+from careen.blobs.s3.state import PART_BYTES
 from careen.blobs.store import Elsewhere, UploadBusy, UploadUnknown
 from careen.oci.digest import digest_of
 from tests.blobs.contract import DATA, DIGEST, REPOSITORY, BlobStoreContract, Open, begin, commit, read
@@ -76,7 +78,7 @@ def calls(store: S3BlobStore) -> list[str]:
     def note(model: OperationModel, **_: Any) -> None:
         asked.append(model.name)
 
-    store._client.meta.events.register("before-call.s3", note)
+    store._bucket.client.meta.events.register("before-call.s3", note)
     return asked
 
 
@@ -170,7 +172,7 @@ def test_any_course_of_an_upload_ends_in_its_bytes(
     """Requests in any of three processes, pieces of any size, digests asked in between, crashes that lose nothing that was told."""
     chance = random.Random(seed)  # noqa: S311 the same course every time
     part = 5 * 1024 * 1024  # the least that S3 takes
-    monkeypatch.setattr(module, "PART_BYTES", part)
+    monkeypatch.setattr(states, "PART_BYTES", part)
     stores = [opened() for _ in range(3)]
     upload_id, data, sent = begin(stores[0]), chance.randbytes(8 * part), 0
     for _ in range(16):
@@ -189,9 +191,9 @@ def test_any_course_of_an_upload_ends_in_its_bytes(
             upload.release()
             continue
         upload._await_parts(0)  # the process ends: nothing more is said, and its lease runs out
-        monkeypatch.setattr(module, "LEASE_SECONDS", 0.0)
+        monkeypatch.setattr(states, "LEASE_SECONDS", 0.0)
         upload = chance.choice(stores).hold_upload(REPOSITORY, upload_id)
-        monkeypatch.setattr(module, "LEASE_SECONDS", 60.0)
+        monkeypatch.setattr(states, "LEASE_SECONDS", 60.0)
         assert told <= upload.offset <= sent
         sent = upload.offset
         assert upload.digest("sha256") == digest_of(data[:sent])
@@ -221,7 +223,7 @@ def test_who_is_silent_for_too_long_loses_the_upload(
     upload_id = begin(here, b"said. ")
     slow = here.hold_upload(REPOSITORY, upload_id)
     slow.write([b"unsaid"])
-    monkeypatch.setattr(module, "LEASE_SECONDS", 0.0)
+    monkeypatch.setattr(states, "LEASE_SECONDS", 0.0)
     quick = there.hold_upload(REPOSITORY, upload_id)
     assert quick.offset == 6
     with pytest.raises(UploadBusy):
@@ -239,7 +241,7 @@ def test_a_holder_that_goes_on_writing_keeps_the_upload(
     store: S3BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long it takes, and what it has written is safe meanwhile."""
-    monkeypatch.setattr(module, "LEASE_SECONDS", 1.5)
+    monkeypatch.setattr(states, "LEASE_SECONDS", 1.5)
     upload_id = begin(store)
     upload = store.hold_upload(REPOSITORY, upload_id)
     upload.write([LARGE[: PART_BYTES + 5]])
@@ -271,7 +273,7 @@ def test_a_process_that_is_killed_holds_nothing_for_long(
     subprocess.run([sys.executable, "-c", HOLDER, s3.url(prefix), str(REPOSITORY), upload_id], check=False)
     with pytest.raises(UploadBusy):
         store.hold_upload(REPOSITORY, upload_id)
-    monkeypatch.setattr(module, "LEASE_SECONDS", 0.0)
+    monkeypatch.setattr(states, "LEASE_SECONDS", 0.0)
     upload = store.hold_upload(REPOSITORY, upload_id)
     monkeypatch.undo()
     assert upload.offset == PART_BYTES
@@ -294,7 +296,7 @@ def test_what_came_before_a_part_that_fails_is_kept(
         raise ClientError({"Error": {"Code": "InternalError"}}, "UploadPart")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store._client, "upload_part", fail)
+        patch.setattr(store._bucket.client, "upload_part", fail)
         with pytest.raises(ClientError):
             upload.write([LARGE[:PART_BYTES]] * 5)
         upload.release()
@@ -314,7 +316,7 @@ def test_bytes_without_a_name_are_not_committed_when_the_sweep_may_be_at_them(
     upload = store.hold_upload(REPOSITORY, upload_id)
     assert upload.digest("sha512") == digest_of(LARGE, "sha512")
     upload.release()
-    monkeypatch.setattr(module, "SEALED_SECONDS", -10.0)
+    monkeypatch.setattr(uploads, "SEALED_SECONDS", -10.0)
     with pytest.raises(UploadUnknown):
         store.hold_upload(REPOSITORY, upload_id).commit(digest_of(LARGE))
     with pytest.raises(UploadUnknown):
@@ -324,9 +326,9 @@ def test_bytes_without_a_name_are_not_committed_when_the_sweep_may_be_at_them(
 def test_what_no_upload_names_is_abandoned(store: S3BlobStore, s3: S3, prefix: str) -> None:
     """Multipart uploads and last bytes that a crash left; those of open uploads stay."""
     open_upload = begin(store, LARGE)
-    store.begin_multipart(str(uuid.uuid4()))
-    store.put(store.tail_key((REPOSITORY, str(uuid.uuid4())), "0123"), b"lost")
-    store.put(store.tail_key((REPOSITORY, open_upload), "0123"), b"replaced")
+    store._bucket.begin_multipart(str(uuid.uuid4()))
+    store._bucket.put(store._bucket.tail_key((REPOSITORY, str(uuid.uuid4())), "0123"), b"lost")
+    store._bucket.put(store._bucket.tail_key((REPOSITORY, open_upload), "0123"), b"replaced")
     assert store.abandon_strays(3600) == 0
     time.sleep(1.1)
     assert store.abandon_strays(0) == 3
@@ -338,8 +340,8 @@ def test_what_no_upload_names_is_abandoned(store: S3BlobStore, s3: S3, prefix: s
 def test_bytes_without_a_name_and_names_without_bytes_are_listed(store: S3BlobStore) -> None:
     """So that the sweep finds what a crash left between two steps."""
     whole, unnamed, emptied = commit(store), str(uuid.uuid4()), str(uuid.uuid4())
-    store.put(store.data_key(unnamed), b"bytes")
-    store.name(DIGEST, emptied)
+    store._bucket.put(store._bucket.data_key(unnamed), b"bytes")
+    store._bucket.put_name(DIGEST, emptied)
     listed = {(stored.digest, stored.generation, stored.size) for stored in store.stored()}
     assert listed == {(DIGEST, whole, len(DATA)), ("", unnamed, 5), (DIGEST, emptied, 0)}
     for digest, generation, _ in listed:
@@ -353,10 +355,10 @@ def test_an_answer_that_was_lost_is_no_lost_upload(store: S3BlobStore) -> None:
     held = store.hold_upload(*key)
     etag = held._etag
     for _ in range(2):
-        again = store.replace_state(key, module._State(holder="me"), etag)
+        again = states.replace(store._bucket, key, states.State(holder="me"), etag)
     assert again != etag
     with pytest.raises(UploadBusy):
-        store.replace_state(key, module._State(holder="another"), etag)
+        states.replace(store._bucket, key, states.State(holder="another"), etag)
 
 
 def test_a_client_is_sent_to_the_bucket(place: Place) -> None:
@@ -434,7 +436,7 @@ def test_a_bucket_that_cannot_be_used_is_told(
 def test_a_server_that_ignores_conditions_is_told(store: S3BlobStore) -> None:
     """Uploads could not be locked with it."""
     store.check()
-    store._client.meta.events.register(
+    store._bucket.client.meta.events.register(
         "before-sign.s3.PutObject", lambda request, **_: request.headers.__delitem__("If-Match")
     )
     with pytest.raises(CannotUse, match="ignores If-Match"):
@@ -479,7 +481,7 @@ def test_objects_are_encrypted_if_the_place_says_so(place: Place, s3: S3) -> Non
                     found.add((name, value.decode() if isinstance(value, bytes) else value))
 
     for operation in ("PutObject", "CreateMultipartUpload"):
-        store._client.meta.events.register(f"before-sign.s3.{operation}", note)
+        store._bucket.client.meta.events.register(f"before-sign.s3.{operation}", note)
     generations = [commit(store), commit(store, LARGE)]
     encrypted, classed = ("x-amz-server-side-encryption", "AES256"), ("x-amz-storage-class", "STANDARD_IA")
     assert len(asked) >= 4
@@ -487,7 +489,7 @@ def test_objects_are_encrypted_if_the_place_says_so(place: Place, s3: S3) -> Non
         # A blob and the upload that it was have one name: in the listing of the bucket as in here.
         assert found == ({encrypted, classed} if key in generations else {encrypted}), key
     for generation in generations:
-        head = s3.client().head_object(Bucket=BUCKET, Key=store.data_key(generation))
+        head = s3.client().head_object(Bucket=BUCKET, Key=store._bucket.data_key(generation))
         assert head["ServerSideEncryption"] == "AES256"
     assert read(store, DIGEST, generations[0]) == DATA
 
@@ -495,7 +497,7 @@ def test_objects_are_encrypted_if_the_place_says_so(place: Place, s3: S3) -> Non
 def test_a_server_that_does_not_encrypt_is_told(place: Place) -> None:
     """Before anything is stored there in the belief that it is."""
     store = S3BlobStore(_wanted(place), redirect=False)
-    store._client.meta.events.register(
+    store._bucket.client.meta.events.register(
         "after-call.s3.PutObject", lambda parsed, **_: parsed.pop("ServerSideEncryption", None)
     )
     with pytest.raises(CannotUse, match="does not encrypt with AES256"):

@@ -1,0 +1,294 @@
+"""An upload on its way into the bucket: full parts leave as they come, the state says how far it is."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from careen.blobs.s3 import state as states
+from careen.blobs.s3.bucket import Bucket, UploadKey
+from careen.blobs.s3.state import State
+from careen.blobs.s3.warm import WarmHashes
+from careen.blobs.store import UploadBusy, UploadUnknown
+from careen.oci import digest as digests
+
+SEALED_SECONDS = 1800.0
+"""How long bytes may lie put together without a name; the sweep deletes them after an hour."""
+
+PARTS_ABROAD = 3
+"""Parts of one upload that are on their way at once; the client waits before there are more."""
+
+
+class S3Upload:
+    """An upload that this request holds."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        warm: WarmHashes,
+        key: UploadKey,
+        state: State,
+        etag: str,
+        hasher: digests.Hasher | None,
+    ) -> None:
+        self._bucket = bucket
+        self._warm = warm
+        self._key = key
+        self._saved = state
+        self._etag = etag
+        self._saved_at = time.monotonic()
+        self._hasher = digests.hasher() if state.offset == 0 else hasher
+        self._multipart = state.multipart
+        self._parts = list(state.parts)
+        self._abroad: list[Future[str]] = []
+        self._tail: bytearray | None = None
+        """None: as the saved state has it, and not read yet."""
+        self._sealed = state.sealed
+        self._offset = state.offset
+        self._broken = self._ended = False
+
+    @property
+    def offset(self) -> int:
+        """Bytes taken in so far."""
+        return self._offset
+
+    @property
+    def is_behind(self) -> bool:
+        """Never: what others wrote is in the state that was read when the upload was taken."""
+        return False
+
+    def catch_up(self) -> None:
+        """Nothing to do."""
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Append, hashing on the way; full parts leave by themselves.
+
+        Raises:
+            UploadBusy: another request took the upload over, because nothing was heard of this one for too long.
+        """
+        tail = self._open()
+        for piece in pieces:
+            if self._hasher is not None:
+                self._hasher.update(piece)
+            tail += piece
+            self._offset += len(piece)
+        while len(tail) >= states.PART_BYTES:
+            self._send(bytes(tail[: states.PART_BYTES]))
+            del tail[: states.PART_BYTES]
+        if time.monotonic() - self._saved_at > states.LEASE_SECONDS / 3:
+            self._renew()
+
+    def flush(self) -> None:
+        """Nothing to do: parts leave as soon as they are full."""
+
+    def digest(self, algorithm: str) -> str:
+        """The digest of all bytes so far. If another process took in a part of them, they are read once."""
+        if algorithm == "sha256" and (known := self._known_sha256()):
+            return known
+        hasher = digests.hasher(algorithm)
+        for piece in self._all():
+            hasher.update(piece)
+        if algorithm == "sha256":
+            self._hasher = hasher
+        return f"{algorithm}:{hasher.hexdigest()}"
+
+    def content(self) -> bytes:
+        """All bytes so far."""
+        return b"".join(self._all())
+
+    def commit(self, digest: str) -> str:
+        """Make the bytes durable under ``digest`` and end the upload. Returns the generation.
+
+        Raises:
+            UploadUnknown: they were put together so long ago that the sweep may be deleting them.
+            UploadBusy: another request took the upload over.
+        """
+        generation = self._key[1]
+        if self._saved.sealed is not None and not self._bucket.is_young(generation, SEALED_SECONDS):
+            self.abort()
+            raise UploadUnknown
+        self._seal()
+        self._bucket.put_name(digest, generation)
+        self._forget_state()
+        return generation
+
+    def release(self) -> None:
+        """Let other requests have the upload. Nothing happens if it has ended."""
+        if self._ended:
+            return
+        with contextlib.suppress(BotoCoreError, ClientError, UploadUnknown):  # then less is there
+            self._await_parts(0)
+        try:
+            self._save(self._progress())
+        except UploadBusy:  # another has it: nothing to let go of
+            return
+        finally:
+            self._ended = True
+        if self._hasher is not None and not self._broken:
+            self._warm.keep(self._key, self._etag, self._hasher)
+
+    def abort(self) -> None:
+        """End the upload and forget its bytes. Nothing happens if it has ended."""
+        if self._ended:
+            return
+        with contextlib.suppress(BotoCoreError, ClientError, UploadUnknown):
+            self._await_parts(0)
+        if self._multipart:
+            self._bucket.abort_multipart(self._key[1], self._multipart)
+        # An object that was put together stays for the sweep: only that knows for sure that no row names it.
+        self._forget_state()
+
+    def _open(self) -> bytearray:
+        """Make ready to append, and return the bytes after the last part."""
+        if self._broken:
+            raise UploadBusy
+        if self._sealed is not None:
+            self._reopen(self._sealed)
+        tail = self._load_tail()
+        if self._hasher is None and not self._parts and not self._abroad:
+            self._hasher = digests.hasher()
+            self._hasher.update(tail)
+        return tail
+
+    def _load_tail(self) -> bytearray:
+        if self._tail is None:
+            saved = self._saved
+            key = self._bucket.tail_key(self._key, saved.tail)
+            self._tail = bytearray(self._bucket.get(key) if saved.tail else b"")
+        return self._tail
+
+    def _send(self, part: bytes) -> None:
+        """Let a part leave; wait while too many are on their way."""
+        if not self._multipart:
+            self._multipart = self._bucket.begin_multipart(self._key[1])
+            self._renew()  # so that whoever aborts the upload knows of it
+        number = len(self._parts) + len(self._abroad) + 1
+        self._abroad.append(self._bucket.send(self._key[1], self._multipart, number, part))
+        self._await_parts(PARTS_ABROAD)
+
+    def _await_parts(self, most: int) -> None:
+        """Wait until at most so many parts are on their way."""
+        while len(self._abroad) > most:
+            try:
+                self._parts.append(self._abroad[0].result())
+            except (BotoCoreError, ClientError, UploadUnknown):
+                self._broken = True  # what follows the part that is missing is lost
+                for other in self._abroad:
+                    other.exception()
+                self._abroad.clear()
+                raise
+            self._abroad.pop(0)
+
+    def _progress(self) -> State:
+        """What is safe, without a holder; the last bytes are stored if they are not yet."""
+        if self._broken:
+            return self._safe()
+        sha256 = self._known_sha256()
+        if self._offset == self._saved.offset and self._sealed == self._saved.sealed:
+            return msgspec.structs.replace(self._saved, sha256=sha256, holder="")
+        tail, name = self._tail or b"", ""
+        if tail and self._sealed is None:
+            name = secrets.token_hex(8)
+            self._bucket.put(self._bucket.tail_key(self._key, name), bytes(tail))
+        return State(
+            multipart=self._multipart,
+            parts=tuple(self._parts),
+            tail=name,
+            tail_size=len(tail),
+            sealed=self._sealed,
+            sha256=sha256,
+        )
+
+    def _known_sha256(self) -> str:
+        if self._hasher is not None:
+            return f"sha256:{self._hasher.hexdigest()}"
+        return self._saved.sha256 if self._offset == self._saved.offset else ""
+
+    def _safe(self) -> State:
+        """What would be there if this process ended now, without a holder: whole parts, or what was saved last."""
+        while self._abroad and self._abroad[0].done() and self._abroad[0].exception() is None:
+            self._parts.append(self._abroad.pop(0).result())
+        saved = msgspec.structs.replace(self._saved, multipart=self._multipart, holder="")
+        if len(self._parts) == len(saved.parts):
+            return saved
+        return State(multipart=self._multipart, parts=tuple(self._parts))
+
+    def _renew(self) -> None:
+        """Tell that we are still there, and how far we are."""
+        self._save(msgspec.structs.replace(self._safe(), holder=self._saved.holder))
+
+    def _save(self, state: State) -> None:
+        """Replace the state.
+
+        Raises:
+            UploadBusy: it is not ours any more.
+        """
+        try:
+            self._etag = states.replace(self._bucket, self._key, state, self._etag)
+        except UploadBusy:
+            self._broken = self._ended = True
+            raise
+        old, self._saved, self._saved_at = self._saved, state, time.monotonic()
+        if old.tail and old.tail != state.tail:
+            self._bucket.remove(self._bucket.tail_key(self._key, old.tail))
+
+    def _seal(self) -> None:
+        """Put all bytes together into one object."""
+        if self._sealed is not None:
+            return
+        tail = self._load_tail()
+        self._await_parts(0)
+        generation = self._key[1]
+        if self._parts:
+            parts = list(self._parts)
+            if tail:
+                parts.append(
+                    self._bucket.send(generation, self._multipart, len(parts) + 1, bytes(tail)).result()
+                )
+            self._bucket.complete_multipart(generation, self._multipart, parts)
+        else:
+            self._bucket.put_blob(generation, bytes(tail))
+        self._sealed, self._multipart, self._parts, self._tail = self._offset, "", [], bytearray()
+        self._save(State(sealed=self._offset, holder=self._saved.holder))
+
+    def _reopen(self, size: int) -> None:
+        """Make a multipart upload of an object again: a digest did not match, and the client goes on."""
+        generation = self._key[1]
+        whole = size // states.PART_BYTES
+        self._tail = bytearray(
+            b"".join(
+                self._bucket.read(
+                    self._bucket.data_key(generation), whole * states.PART_BYTES, size % states.PART_BYTES
+                )
+            )
+        )
+        self._sealed = None
+        if whole:
+            self._multipart = self._bucket.begin_multipart(generation)
+            self._parts = [
+                self._bucket.copy_part(generation, self._multipart, number, states.PART_BYTES)
+                for number in range(1, whole + 1)
+            ]
+        state = self._progress()
+        self._save(msgspec.structs.replace(state, holder=self._saved.holder))
+
+    def _all(self) -> Iterator[bytes]:
+        if self._sealed is None and not self._parts and not self._abroad:
+            yield bytes(self._load_tail())
+            return
+        self._seal()
+        try:
+            yield from self._bucket.read(self._bucket.data_key(self._key[1]), 0, self._offset)
+        except FileNotFoundError:  # the sweep took them for nobody's
+            self.abort()
+            raise UploadUnknown from None
+
+    def _forget_state(self) -> None:
+        self._ended = True
+        if self._saved.tail:
+            self._bucket.remove(self._bucket.tail_key(self._key, self._saved.tail))
+        self._bucket.remove(self._bucket.state_key(self._key))
