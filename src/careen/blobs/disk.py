@@ -101,6 +101,9 @@ class DiskUpload:
                 self._hasher.update(views[0][:written])
                 views[0] = views[0][written:]
 
+    def renew(self) -> None:
+        """Nothing to do: the kernel knows who holds the file."""
+
     def flush(self) -> None:
         """Push what was written to the disk."""
         os.fdatasync(self._fd)
@@ -195,6 +198,7 @@ class DiskBlobStore:
     """
 
     is_remote = False
+    patience = 0.0
 
     def __init__(
         self, root: Path, now: Clock = system_now, reserve: int = 0, *, has_front: bool = False

@@ -26,6 +26,10 @@ class UploadBusy(Exception):
     """Another request is writing to this upload."""
 
 
+class BlobsUnavailable(Exception):
+    """The home of the bytes does not answer, or refuses, though it was asked several times. The message is its own."""
+
+
 class OpenFile(NamedTuple):
     """Bytes in a file of this machine, which the kernel can send."""
 
@@ -86,6 +90,9 @@ class Upload(Protocol):
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append, hashing on the way."""
 
+    def renew(self) -> None:
+        """Say that this request still holds it, where that has to be said. Returns at once."""
+
     def flush(self) -> None:
         """Start pushing what was written to the disk, so that the commit has little left to wait for."""
 
@@ -99,18 +106,26 @@ class Upload(Protocol):
         """Make the bytes durable under ``digest`` and end the upload. Returns the generation."""
 
     def release(self) -> None:
-        """Let other requests have the upload."""
+        """Let other requests have the upload. Until then what was taken in since may be lost with this process.
+
+        Raises:
+            UploadBusy: another has it already, and what was taken in since is lost.
+        """
 
     def abort(self) -> None:
-        """End the upload and forget its bytes."""
+        """End the upload and forget its bytes; what cannot be forgotten now is left to the sweep."""
 
 
 class BlobStore(Protocol):
-    """A home for bytes."""
+    """A home for bytes. One that is another server may raise :class:`BlobsUnavailable` from everything."""
 
     @property
     def is_remote(self) -> bool:
         """Whether taking, beginning and ending an upload waits for another server, so that it belongs in a thread."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which an upload whose holder died is free; 0: at once. Who finds it held should ask again for so long."""
 
     def is_far(self, generation: str) -> bool:
         """Whether asking for that generation may take long: then it belongs in a thread, and that it is whole is believed."""

@@ -84,8 +84,13 @@ OCI_CODES = {
 }
 """What the use cases raise, in this API's words."""
 
-TROUBLE_STATUS = {Trouble.FULL: 507, Trouble.READ_ONLY: 503, Trouble.BUSY: 503}
+TROUBLE_STATUS = {Trouble.FULL: 507, Trouble.READ_ONLY: 503, Trouble.BUSY: 503, Trouble.AWAY: 503}
 """Clients repeat a 503 by themselves. A full disk they would only ask for more room: 507 is said once (docs/adr/0018)."""
+
+PASSES = {Trouble.BUSY, Trouble.AWAY}
+"""What is over soon, more often than not."""
+
+RETRY_AFTER: Header = (b"retry-after", b"5")
 
 LINGER_BYTES = 16 * 1024 * 1024
 """How much is still read of a body that is too large, before the connection is closed."""
@@ -187,7 +192,7 @@ async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     headers: list[Header] = [json_header(), *refusal.headers]
     if wrong is not None:
         log.error(
-            "the disk is in trouble",
+            "storage is in trouble",
             method=exchange.method,
             path=exchange.path,
             trouble=wrong.name,
@@ -230,7 +235,8 @@ def _in_oci_words(error: Exception) -> OciError:
         case _:
             wrong = trouble(error)
             if wrong is not None:
-                return OciError("UNSUPPORTED", wrong.value, status=TROUBLE_STATUS[wrong])
+                later = [RETRY_AFTER] if wrong in PASSES else []
+                return OciError("UNSUPPORTED", wrong.value, status=TROUBLE_STATUS[wrong], headers=later)
             return OciError("UNSUPPORTED", "the registry failed; its log says why", status=500)
 
 

@@ -92,7 +92,7 @@ class EcrApiApp:
             elif wrong is not None:
                 refusal = errors.ServerFault(wrong.value)
                 target = request.headers.get("x-amz-target")
-                log.error("the disk is in trouble", target=target, trouble=wrong.name, error=repr(error))  # noqa: TRY400 a trace says no more
+                log.error("storage is in trouble", target=target, trouble=wrong.name, error=repr(error))  # noqa: TRY400 a trace says no more
             else:
                 refusal = errors.ServerFault()
             if refusal.status >= 500 and wrong is None:

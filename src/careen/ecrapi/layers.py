@@ -64,7 +64,7 @@ async def upload_layer_part(call: Call, parameters: Parameters) -> Result:
                 raise errors.LimitExceeded(
                     f"A layer can have at most {call.registry.limits.max_blob_bytes} bytes"
                 )
-            await call.registry.in_thread(upload.write, [data])
+            await call.registry.in_bytes_thread(upload.write, [data])
     except (UploadUnknown, UploadBusy):
         raise errors.UploadNotFound(name, call.registry.id, upload_id) from None
     return {
@@ -103,11 +103,11 @@ async def complete_layer_upload(call: Call, parameters: Parameters) -> Result:
 async def _matching_digest(call: Call, upload: layers.Upload, given: list[str]) -> str:
     actual = ""
     for name in sorted({digests.algorithm(text) for text in given if digests.is_digest(text)}):
-        actual = await call.registry.in_thread(upload.digest, name)
+        actual = await call.registry.in_bytes_thread(upload.digest, name)
         if actual in given:
             return actual
     raise errors.InvalidLayer(
-        ", ".join(given), actual or await call.registry.in_thread(upload.digest, "sha256")
+        ", ".join(given), actual or await call.registry.in_bytes_thread(upload.digest, "sha256")
     )
 
 

@@ -1,8 +1,10 @@
-"""What is wrong with the disk, told from the errors it makes: for an answer that says what to do, instead of "it failed"."""
+"""What is wrong with the disk or the bucket, told from the errors it makes: for an answer that says what to do, not "it failed"."""
 
 import errno
 import sqlite3
 from enum import Enum
+
+from careen.blobs.store import BlobsUnavailable
 
 
 class Trouble(Enum):
@@ -11,6 +13,7 @@ class Trouble(Enum):
     FULL = "the registry's disk is full: nothing was stored; it takes pushes again when there is room"
     READ_ONLY = "the registry's disk cannot be written to: nothing was stored; images can be pulled"
     BUSY = "the registry's database is held by another program: nothing was stored; try again"
+    AWAY = "the registry's bucket does not answer, or refuses; try again"
 
 
 _BY_ERRNO = {
@@ -30,10 +33,12 @@ _BY_RESULT = {
 
 
 def trouble(error: BaseException | None) -> Trouble | None:
-    """The disk's trouble behind an error, or behind what caused it; None if it is another failure."""
+    """The trouble behind an error, or behind what caused it; None if it is another failure."""
     while error is not None:
         found = None
-        if isinstance(error, OSError):
+        if isinstance(error, BlobsUnavailable):
+            found = Trouble.AWAY
+        elif isinstance(error, OSError):
             found = _BY_ERRNO.get(error.errno or 0)
         elif isinstance(error, sqlite3.Error):
             found = _BY_RESULT.get(

@@ -1,13 +1,13 @@
 """One place in a bucket: objects by key, multipart uploads, listings."""
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
-from careen.blobs.s3.client import LOST, age, code, connect, is_missing, present
+from careen.blobs.s3.client import Changed, age, connect, in_our_words, present
 from careen.blobs.s3.place import Place
 from careen.blobs.store import UploadUnknown
 
@@ -30,19 +30,23 @@ class Found(NamedTuple):
 
 
 class Bucket:
-    """A place in a bucket. Any thread may use it."""
+    """A place in a bucket. Any thread may use it.
+
+    Everything may raise :class:`careen.blobs.store.BlobsUnavailable`, after it was tried several times.
+    """
 
     def __init__(self, place: Place) -> None:
         self.client = connect(place)
         self.name = place.bucket
         self.prefix = place.prefix
-        self.encrypted = {"ServerSideEncryption": place.encryption} if place.encryption else {}
+        self.encrypted = place.encrypted
         """What is asked for with every object."""
         self._as_blob = self.encrypted | (
             {"StorageClass": place.storage_class} if place.storage_class else {}
         )
         """And with those that stay: in some classes one that goes soon is paid for all the same."""
         self._senders = ThreadPoolExecutor(16, "careen-s3")
+        self._renewers = ThreadPoolExecutor(4, "careen-s3-leases")
 
     def data_key(self, generation: str) -> str:
         """Where bytes lie."""
@@ -61,8 +65,12 @@ class Bucket:
         return f"{self.state_key(upload)}.{name}"
 
     def get(self, key: str) -> bytes:
-        """Read a small object."""
-        return bytes(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())
+        """Read a small object.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        return self.find(key).data
 
     def find(self, key: str) -> Found:
         """Read a small object, with what tells this state of it from others.
@@ -70,42 +78,39 @@ class Bucket:
         Raises:
             FileNotFoundError: it is not there.
         """
-        try:
-            found = self.client.get_object(Bucket=self.name, Key=key)
-        except ClientError as error:
-            if is_missing(error):
-                raise FileNotFoundError(key) from None
-            raise
-        return Found(found["Body"].read(), found["ETag"], age(found["LastModified"], found))
+        broken = 0
+        while True:
+            found = self.ask("get_object", Key=key)
+            try:
+                return Found(found["Body"].read(), found["ETag"], age(found["LastModified"], found))
+            except (HTTPClientError, IncompleteReadError) as error:
+                broken += 1
+                if broken > _MAX_BROKEN:
+                    raise in_our_words(error) from error
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object."""
-        self.client.put_object(Bucket=self.name, Key=key, Body=data, **self.encrypted)
+        self.ask("put_object", Key=key, Body=data, **self.encrypted)
 
     def put_new(self, key: str, data: bytes) -> bool:
         """Write an object, unless there is one. Returns whether it was written."""
         try:
-            self.client.put_object(Bucket=self.name, Key=key, Body=data, IfNoneMatch="*", **self.encrypted)
-        except ClientError as error:
-            if code(error) not in LOST:
-                raise
+            self.ask("put_object", Key=key, Body=data, IfNoneMatch="*", **self.encrypted)
+        except Changed:
             return False
         return True
 
     def replace(self, key: str, data: bytes, etag: str) -> str | None:
         """Write an object, if the one there has that entity tag. Returns the new one's; None if there is another, or none."""
         try:
-            put = self.client.put_object(Bucket=self.name, Key=key, Body=data, IfMatch=etag, **self.encrypted)
-        except ClientError as error:
-            if code(error) not in LOST:
-                raise
+            put = self.ask("put_object", Key=key, Body=data, IfMatch=etag, **self.encrypted)
+        except (Changed, FileNotFoundError):
             return None
         return str(put["ETag"])
 
     def put_blob(self, generation: str, data: bytes) -> None:
         """Write the bytes of a blob at once."""
-        key = self.data_key(generation)
-        self.client.put_object(Bucket=self.name, Key=key, Body=data, **self._as_blob)
+        self.ask("put_object", Key=self.data_key(generation), Body=data, **self._as_blob)
 
     def put_name(self, digest: str, generation: str) -> None:
         """Say what bytes are."""
@@ -113,31 +118,16 @@ class Bucket:
 
     def remove(self, key: str) -> None:
         """Delete an object, if it is there."""
-        self.client.delete_object(Bucket=self.name, Key=key)
+        self.ask("delete_object", Key=key)
 
-    def size(self, generation: str) -> int:
-        """The size of a blob's bytes.
+    def look(self, generation: str) -> tuple[int, float]:
+        """The size of a blob's bytes, and the seconds since they were written, by the server's clock.
 
         Raises:
             FileNotFoundError: they are not there.
         """
-        try:
-            found = self.client.head_object(Bucket=self.name, Key=self.data_key(generation))
-        except ClientError as error:
-            if is_missing(error):
-                raise FileNotFoundError(generation) from None
-            raise
-        return int(found["ContentLength"])
-
-    def is_young(self, generation: str, seconds: float) -> bool:
-        """Whether bytes are there, and were written within that time."""
-        try:
-            found = self.client.head_object(Bucket=self.name, Key=self.data_key(generation))
-        except ClientError as error:
-            if is_missing(error):
-                return False
-            raise
-        return age(found["LastModified"], found) < seconds
+        found = self.ask("head_object", Key=self.data_key(generation))
+        return int(found["ContentLength"]), age(found["LastModified"], found)
 
     def read(self, key: str, start: int, count: int) -> Generator[bytes, None, None]:
         """``count`` bytes of an object, beginning at ``start``. A connection that breaks is taken up where it broke.
@@ -147,26 +137,36 @@ class Bucket:
         """
         end, broken = start + count, 0
         while start < end:
+            found = self.ask("get_object", Key=key, Range=f"bytes={start}-{end - 1}")
             try:
-                found = self.client.get_object(Bucket=self.name, Key=key, Range=f"bytes={start}-{end - 1}")
                 with contextlib.closing(found["Body"]) as body:
                     while piece := body.read(_PIECE_BYTES):
                         start, broken = start + len(piece), 0
                         yield piece
-            except ClientError as error:
-                if is_missing(error):
-                    raise FileNotFoundError(key) from None
-                raise
-            except (HTTPClientError, IncompleteReadError):
+            except (HTTPClientError, IncompleteReadError) as error:
                 broken += 1
                 if broken > _MAX_BROKEN:
-                    raise
+                    raise in_our_words(error) from error
+
+    def renew(self, say: Callable[[], None]) -> None:
+        """Run what keeps an upload in a thread. They are apart from those that move bytes, which may all be waiting."""
+        self._renewers.submit(say)
+
+    def url(self, generation: str, seconds: int) -> str:
+        """Where a blob's bytes can be had without further leave, for so long."""
+        parameters = {
+            "Bucket": self.name,
+            "Key": self.data_key(generation),
+            "ResponseContentType": "application/octet-stream",
+        }
+        try:
+            return str(self.client.generate_presigned_url("get_object", parameters, seconds))
+        except BotoCoreError as error:  # its own keys may have to be fetched, too
+            raise in_our_words(error) from error
 
     def begin_multipart(self, generation: str) -> str:
         """Begin a multipart upload. Returns S3's id of it."""
-        begun = self.client.create_multipart_upload(
-            Bucket=self.name, Key=self.data_key(generation), **self._as_blob
-        )
+        begun = self.ask("create_multipart_upload", Key=self.data_key(generation), **self._as_blob)
         return str(begun["UploadId"])
 
     def send(self, generation: str, multipart: str, number: int, part: bytes) -> "Future[str]":
@@ -179,27 +179,36 @@ class Bucket:
         Raises:
             UploadUnknown: there is no such multipart upload any more.
         """
-        with _multipart_is_there():
-            sent = self.client.upload_part(
-                Bucket=self.name,
+        try:
+            sent = self.ask(
+                "upload_part",
                 Key=self.data_key(generation),
                 UploadId=multipart,
                 PartNumber=number,
                 Body=part,
             )
+        except FileNotFoundError:
+            raise UploadUnknown from None
         return str(sent["ETag"])
 
-    def copy_part(self, generation: str, multipart: str, number: int, count: int) -> str:
-        """Make a part of a range of the object itself, the ``number``-th ``count`` bytes. Returns its entity tag."""
-        key, first = self.data_key(generation), (number - 1) * count
-        copied = self.client.upload_part_copy(
-            Bucket=self.name,
-            Key=key,
-            UploadId=multipart,
-            PartNumber=number,
-            CopySource={"Bucket": self.name, "Key": key},
-            CopySourceRange=f"bytes={first}-{first + count - 1}",
-        )
+    def copy_part(self, source: str, generation: str, multipart: str, number: int, count: int) -> str:
+        """Make a part of a range of an object, the ``number``-th ``count`` bytes. Returns its entity tag.
+
+        Raises:
+            UploadUnknown: there is no such object or multipart upload any more.
+        """
+        first = (number - 1) * count
+        try:
+            copied = self.ask(
+                "upload_part_copy",
+                Key=self.data_key(generation),
+                UploadId=multipart,
+                PartNumber=number,
+                CopySource={"Bucket": self.name, "Key": self.data_key(source)},
+                CopySourceRange=f"bytes={first}-{first + count - 1}",
+            )
+        except FileNotFoundError:
+            raise UploadUnknown from None
         return str(copied["CopyPartResult"]["ETag"])
 
     def complete_multipart(self, generation: str, multipart: str, etags: Sequence[str]) -> None:
@@ -209,23 +218,20 @@ class Bucket:
             UploadUnknown: there is no such multipart upload any more, or a part is another.
         """
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
-        with _multipart_is_there():
-            self.client.complete_multipart_upload(
-                Bucket=self.name,
+        try:
+            self.ask(
+                "complete_multipart_upload",
                 Key=self.data_key(generation),
                 UploadId=multipart,
                 MultipartUpload={"Parts": parts},
             )
+        except FileNotFoundError:
+            raise UploadUnknown from None
 
     def abort_multipart(self, generation: str, multipart: str) -> None:
         """Forget the parts, if there is such an upload."""
-        try:
-            self.client.abort_multipart_upload(
-                Bucket=self.name, Key=self.data_key(generation), UploadId=multipart
-            )
-        except ClientError as error:
-            if not is_missing(error):
-                raise
+        with contextlib.suppress(FileNotFoundError):
+            self.ask("abort_multipart_upload", Key=self.data_key(generation), UploadId=multipart)
 
     def listed(self, below: str) -> Iterator[tuple[str, int, float]]:
         """Every object with that beginning, in the order of the keys: key, bytes, seconds since it was written."""
@@ -243,18 +249,22 @@ class Bucket:
                 yield generation, entry["UploadId"], (now - entry["Initiated"]).total_seconds()
 
     def _pages(self, operation: str, below: str) -> Iterator[dict[str, Any]]:
-        pages: Iterator[dict[str, Any]] = self.client.get_paginator(operation).paginate(
+        pages = self.client.get_paginator(operation).paginate(
             Bucket=self.name, Prefix=f"{self.prefix}{below}"
         )
-        return pages
+        try:
+            yield from pages
+        except (BotoCoreError, ClientError) as error:
+            raise in_our_words(error) from error
 
+    def ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Ask for an operation of the client's, of this bucket.
 
-@contextlib.contextmanager
-def _multipart_is_there() -> Iterator[None]:
-    """A crash right after the parts were put together, or a holder that was too slow: the client begins again."""
-    try:
-        yield
-    except ClientError as error:
-        if code(error) in {"NoSuchUpload", "InvalidPart"}:
-            raise UploadUnknown from None
-        raise
+        Raises:
+            Exception: as :func:`careen.blobs.s3.client.in_our_words` says.
+        """
+        try:
+            answer: dict[str, Any] = getattr(self.client, operation)(Bucket=self.name, **parameters)
+        except (BotoCoreError, ClientError) as error:
+            raise in_our_words(error) from error
+        return answer

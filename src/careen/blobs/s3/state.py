@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterator
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from careen.blobs.s3.bucket import Bucket, UploadKey
 from careen.blobs.store import UploadBusy, UploadUnknown
@@ -12,8 +11,11 @@ from careen.blobs.store import UploadBusy, UploadUnknown
 PART_BYTES = 8 * 1024 * 1024
 """Every part but the last has this size: S3 asks for 5 MiB, some of its kin for equal parts, and 10,000 make the largest layer."""
 
-LEASE_SECONDS = 60.0
-"""How long a holder may be silent."""
+LEASE_SECONDS = 15.0
+"""How long a holder may be silent. Who asks for an upload whose holder died waits for as long, so it is short."""
+
+RENEW_SECONDS = LEASE_SECONDS / 3
+"""How often a holder speaks: twice its word may be lost or late."""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -26,8 +28,12 @@ class State(msgspec.Struct, frozen=True):
     tail: str = ""
     """The random end of the key with the bytes after the last part; empty: there are none."""
     tail_size: int = 0
+    generation: str = ""
+    """The object that the parts are of, or that they were put together to; empty: none yet."""
     sealed: int | None = None
     """The size of the object, if the parts were put together already."""
+    is_committed: bool = False
+    """Whether the upload has ended, and the object is whoever's who wrote this."""
     sha256: str = ""
     """The digest of all bytes; empty: nobody knows."""
     holder: str = ""
@@ -56,6 +62,8 @@ def find_free(bucket: Bucket, upload: UploadKey) -> tuple[State, str]:
     except FileNotFoundError:
         raise UploadUnknown from None
     state = msgspec.json.decode(found.data, type=State)
+    if state.is_committed:
+        raise UploadUnknown
     if state.holder and found.age < LEASE_SECONDS:
         raise UploadBusy
     return state, found.etag
@@ -71,9 +79,9 @@ def replace(bucket: Bucket, upload: UploadKey, state: State, etag: str) -> str:
     if (replaced := bucket.replace(key, data, etag)) is not None:
         return replaced
     # The answer to our own first try may have been lost, and the second met what the first had written.
-    with contextlib.suppress(ClientError, FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError):
         found = bucket.find(key)
-        if state.holder and found.data == data:
+        if found.data == data:
             return found.etag
     raise UploadBusy
 
@@ -84,6 +92,6 @@ def each(bucket: Bucket) -> Iterator[tuple[UploadKey, State, float]]:
         repository_id, upload_id = key.rsplit("/", 2)[1:]
         if "." in upload_id:
             continue
-        with contextlib.suppress(ClientError):  # it ended while we look
+        with contextlib.suppress(FileNotFoundError):  # it ended while we look
             state = msgspec.json.decode(bucket.get(key), type=State)
             yield (int(repository_id), upload_id), state, old

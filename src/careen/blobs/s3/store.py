@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from careen.blobs.s3 import state as states
 from careen.blobs.s3.bucket import Bucket
@@ -16,7 +15,7 @@ from careen.blobs.s3.place import Place
 from careen.blobs.s3.state import PART_BYTES
 from careen.blobs.s3.upload import S3Upload
 from careen.blobs.s3.warm import WarmHashes
-from careen.blobs.store import Elsewhere, Pieces, Source, Stored
+from careen.blobs.store import BlobsUnavailable, Elsewhere, Pieces, Source, Stored
 
 URL_SECONDS = 300
 """How long a client may take to follow a redirect."""
@@ -37,8 +36,13 @@ class S3BlobStore:
         self._redirect = redirect
         self._warm = WarmHashes()
 
+    @property
+    def patience(self) -> float:
+        """A lease, by a clock that tells seconds."""
+        return states.LEASE_SECONDS + 1
+
     def check(self) -> None:
-        """See that the bucket is there, takes objects, and refuses to replace one that is not as we think.
+        """See that the bucket is there, takes and gives objects, encrypts, and keeps the conditions that locks are made of.
 
         Raises:
             CannotUse: it is not so.
@@ -46,20 +50,23 @@ class S3BlobStore:
         bucket = self._bucket
         key = f"{bucket.prefix}check-{secrets.token_hex(8)}"
         try:
-            put = bucket.client.put_object(
-                Bucket=bucket.name, Key=key, Body=b"", IfNoneMatch="*", **bucket.encrypted
-            )
-            if not bucket.encrypted.items() <= put.items():
-                bucket.remove(key)
-                raise CannotUse(f"bucket {bucket.name} does not encrypt with AES256, as it was asked to")
             try:
-                if bucket.replace(key, b"x", '"another"') is not None:
-                    raise CannotUse(
-                        f"the server of bucket {bucket.name} ignores If-Match: uploads could not be locked"
-                    )
+                answer = bucket.ask("put_object", Key=key, Body=b"", **bucket.encrypted)
+                asked, done = (each.get("ServerSideEncryption") for each in (bucket.encrypted, answer))
+                if asked not in {None, done}:
+                    raise CannotUse(f"bucket {bucket.name} does not encrypt with {asked}, as it was asked to")
+                bucket.get(key)  # a key that may encrypt and not decrypt would be found out at the first pull
+                for header, written in (
+                    ("If-Match", bucket.replace(key, b"x", '"another"') is not None),
+                    ("If-None-Match", bucket.put_new(key, b"x")),
+                ):
+                    if written:
+                        raise CannotUse(
+                            f"the server of bucket {bucket.name} ignores {header}: uploads could not be locked"
+                        )
             finally:
                 bucket.remove(key)
-        except (BotoCoreError, ClientError) as error:
+        except (BlobsUnavailable, FileNotFoundError) as error:
             raise CannotUse(f"bucket {bucket.name} cannot be used: {error}") from None
 
     def is_far(self, generation: str) -> bool:  # noqa: ARG002 whichever it is
@@ -84,13 +91,7 @@ class S3BlobStore:
         key = self._bucket.data_key(generation)
         if not self._redirect:
             return Pieces(lambda start, count: self._bucket.read(key, start, count))
-        return Elsewhere(
-            self._bucket.client.generate_presigned_url(
-                "get_object",
-                {"Bucket": self._bucket.name, "Key": key, "ResponseContentType": "application/octet-stream"},
-                URL_SECONDS,
-            )
-        )
+        return Elsewhere(self._bucket.url(generation, URL_SECONDS))
 
     def delete(self, digest: str, generation: str) -> None:
         """Delete one generation, and then its name: what is left of a crash is found by the sweep."""
@@ -107,7 +108,7 @@ class S3BlobStore:
     ) -> Generator[bytes, None, None]:
         """One generation, piece by piece; see :class:`careen.blobs.store.BlobStore`."""
         return self._bucket.read(
-            self._bucket.data_key(generation), offset, min(size, self._bucket.size(generation) - offset)
+            self._bucket.data_key(generation), offset, min(size, self._bucket.look(generation)[0] - offset)
         )
 
     def quarantine(self, digest: str, generation: str) -> None:
@@ -121,7 +122,7 @@ class S3BlobStore:
         """Put a durable copy at ``target``."""
         draft = target.with_name(f"{target.name}.part")
         with draft.open("wb") as file:
-            file.writelines(self.pieces(digest, generation, self._bucket.size(generation)))
+            file.writelines(self.pieces(digest, generation, self._bucket.look(generation)[0]))
             file.flush()
             os.fsync(file.fileno())
         draft.rename(target)
@@ -130,7 +131,7 @@ class S3BlobStore:
         """Take in what :meth:`copy_out` made."""
         size = source.stat().st_size
         with contextlib.suppress(FileNotFoundError):
-            if self._bucket.size(generation) == size:
+            if self._bucket.look(generation)[0] == size:
                 return
         with source.open("rb") as file:
             if size <= PART_BYTES:
@@ -147,7 +148,7 @@ class S3BlobStore:
     def size(self, digest: str, generation: str) -> int | None:  # noqa: ARG002 the key is the generation
         """The size of one generation, or None if it is gone."""
         try:
-            return self._bucket.size(generation)
+            return self._bucket.look(generation)[0]
         except FileNotFoundError:
             return None
 
@@ -173,7 +174,8 @@ class S3BlobStore:
     def uploads(self) -> Iterator[tuple[int, str, int, float]]:
         """Every open upload: repository id, upload id, bytes, seconds since it was last heard of."""
         for (repository_id, upload_id), state, age in states.each(self._bucket):
-            yield repository_id, upload_id, state.offset, age
+            if not state.is_committed:
+                yield repository_id, upload_id, state.offset, age
 
     def claim(self, owner: str) -> str:
         """Say that this place is ``owner``'s, unless it is somebody's; in the object ``owner``."""
@@ -182,15 +184,22 @@ class S3BlobStore:
         return self._bucket.get(key).decode()
 
     def abandon_strays(self, age: float) -> int:
-        """Abort multipart uploads and delete last bytes that no upload names, left by a crash, if they are older than ``age``."""
-        bucket = self._bucket
+        """Abort multipart uploads and delete last bytes that no upload names, left by a crash, if they are older than ``age``.
+
+        And the states of uploads that have ended.
+        """
+        bucket, strays = self._bucket, 0
         multiparts = {state.multipart for _, state, _ in states.each(bucket)}
-        strays = 0
         for generation, multipart, old in bucket.multiparts():
             if old > age and multipart not in multiparts:
                 bucket.abort_multipart(generation, multipart)
                 strays += 1
-        tails = {bucket.tail_key(key, state.tail) for key, state, _ in states.each(bucket) if state.tail}
+        tails = set[str]()
+        for upload, state, old in states.each(bucket):
+            tails.add(bucket.tail_key(upload, state.tail))
+            if state.is_committed and old > age:
+                bucket.remove(bucket.state_key(upload))
+                strays += 1
         for key, _, old in bucket.listed("uploads/"):
             if "." in key.rpartition("/")[2] and old > age and key not in tails:
                 bucket.remove(key)

@@ -2,18 +2,18 @@
 
 import contextlib
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from careen.blobs.s3 import state as states
 from careen.blobs.s3.bucket import Bucket, UploadKey
 from careen.blobs.s3.state import State
 from careen.blobs.s3.warm import WarmHashes
-from careen.blobs.store import UploadBusy, UploadUnknown
+from careen.blobs.store import BlobsUnavailable, UploadBusy, UploadUnknown
 from careen.oci import digest as digests
 
 SEALED_SECONDS = 1800.0
@@ -40,7 +40,7 @@ class S3Upload:
         self._key = key
         self._saved = state
         self._etag = etag
-        self._saved_at = time.monotonic()
+        self._saved_at = self._said_at = time.monotonic()
         self._hasher = digests.hasher() if state.offset == 0 else hasher
         self._multipart = state.multipart
         self._parts = list(state.parts)
@@ -48,8 +48,13 @@ class S3Upload:
         self._tail: bytearray | None = None
         """None: as the saved state has it, and not read yet."""
         self._sealed = state.sealed
+        # An upload that was begun by an older version writes to its own id.
+        self._generation = state.generation or (key[1] if state.multipart or state.sealed is not None else "")
         self._offset = state.offset
-        self._broken = self._ended = False
+        self._saying = threading.Lock()
+        """Of the state and its entity tag: a renewal is another thread's."""
+        self._is_renewing = False
+        self._broken = self._lost = self._ended = False
 
     @property
     def offset(self) -> int:
@@ -79,8 +84,15 @@ class S3Upload:
         while len(tail) >= states.PART_BYTES:
             self._send(bytes(tail[: states.PART_BYTES]))
             del tail[: states.PART_BYTES]
-        if time.monotonic() - self._saved_at > states.LEASE_SECONDS / 3:
-            self._renew()
+        if time.monotonic() - self._saved_at > states.RENEW_SECONDS:
+            self._save_progress()
+
+    def renew(self) -> None:
+        """Say again what was said last, if that was long ago, in a thread of the bucket's. Returns at once."""
+        if self._ended or self._is_renewing or time.monotonic() - self._said_at < states.RENEW_SECONDS:
+            return
+        self._is_renewing = True
+        self._bucket.renew(self._say_again)
 
     def flush(self) -> None:
         """Nothing to do: parts leave as soon as they are full."""
@@ -107,38 +119,51 @@ class S3Upload:
             UploadUnknown: they were put together so long ago that the sweep may be deleting them.
             UploadBusy: another request took the upload over.
         """
-        generation = self._key[1]
-        if self._saved.sealed is not None and not self._bucket.is_young(generation, SEALED_SECONDS):
+        if self._saved.sealed is not None and not self._is_whole():
             self.abort()
             raise UploadUnknown
         self._seal()
+        generation = self._generation
         self._bucket.put_name(digest, generation)
+        # Whoever writes this has the object alone: nobody took the upload over, and from here on nobody can.
+        self._save(
+            State(generation=generation, sealed=self._offset, is_committed=True, holder=self._saved.holder)
+        )
+        with self._saying:
+            self._ended = True
         self._forget_state()
         return generation
 
     def release(self) -> None:
-        """Let other requests have the upload. Nothing happens if it has ended."""
+        """Let other requests have the upload. Nothing happens if it has ended.
+
+        Raises:
+            UploadBusy: another request took the upload over.
+            careen.blobs.store.BlobsUnavailable: not all of what was taken in is there.
+        """
         if self._ended:
             return
-        with contextlib.suppress(BotoCoreError, ClientError, UploadUnknown):  # then less is there
-            self._await_parts(0)
         try:
-            self._save(self._progress())
-        except UploadBusy:  # another has it: nothing to let go of
-            return
+            self._await_parts(0)
         finally:
-            self._ended = True
+            try:
+                self._save(self._progress())
+            finally:
+                self._ended = True
         if self._hasher is not None and not self._broken:
             self._warm.keep(self._key, self._etag, self._hasher)
 
     def abort(self) -> None:
         """End the upload and forget its bytes. Nothing happens if it has ended."""
-        if self._ended:
+        if self._ended or self._lost:
             return
-        with contextlib.suppress(BotoCoreError, ClientError, UploadUnknown):
+        with self._saying:
+            self._ended = True
+        with contextlib.suppress(BlobsUnavailable, UploadUnknown):
             self._await_parts(0)
         if self._multipart:
-            self._bucket.abort_multipart(self._key[1], self._multipart)
+            with contextlib.suppress(BlobsUnavailable):
+                self._bucket.abort_multipart(self._generation, self._multipart)
         # An object that was put together stays for the sweep: only that knows for sure that no row names it.
         self._forget_state()
 
@@ -164,10 +189,11 @@ class S3Upload:
     def _send(self, part: bytes) -> None:
         """Let a part leave; wait while too many are on their way."""
         if not self._multipart:
-            self._multipart = self._bucket.begin_multipart(self._key[1])
-            self._renew()  # so that whoever aborts the upload knows of it
+            self._generation = self._draw()
+            self._multipart = self._bucket.begin_multipart(self._generation)
+            self._save_progress()  # so that whoever aborts the upload knows of it
         number = len(self._parts) + len(self._abroad) + 1
-        self._abroad.append(self._bucket.send(self._key[1], self._multipart, number, part))
+        self._abroad.append(self._bucket.send(self._generation, self._multipart, number, part))
         self._await_parts(PARTS_ABROAD)
 
     def _await_parts(self, most: int) -> None:
@@ -175,7 +201,7 @@ class S3Upload:
         while len(self._abroad) > most:
             try:
                 self._parts.append(self._abroad[0].result())
-            except (BotoCoreError, ClientError, UploadUnknown):
+            except (BlobsUnavailable, UploadUnknown):
                 self._broken = True  # what follows the part that is missing is lost
                 for other in self._abroad:
                     other.exception()
@@ -197,6 +223,7 @@ class S3Upload:
         return State(
             multipart=self._multipart,
             parts=tuple(self._parts),
+            generation=self._generation,
             tail=name,
             tail_size=len(tail),
             sealed=self._sealed,
@@ -212,12 +239,14 @@ class S3Upload:
         """What would be there if this process ended now, without a holder: whole parts, or what was saved last."""
         while self._abroad and self._abroad[0].done() and self._abroad[0].exception() is None:
             self._parts.append(self._abroad.pop(0).result())
-        saved = msgspec.structs.replace(self._saved, multipart=self._multipart, holder="")
+        saved = msgspec.structs.replace(
+            self._saved, multipart=self._multipart, generation=self._generation, holder=""
+        )
         if len(self._parts) == len(saved.parts):
             return saved
-        return State(multipart=self._multipart, parts=tuple(self._parts))
+        return State(multipart=self._multipart, parts=tuple(self._parts), generation=self._generation)
 
-    def _renew(self) -> None:
+    def _save_progress(self) -> None:
         """Tell that we are still there, and how far we are."""
         self._save(msgspec.structs.replace(self._safe(), holder=self._saved.holder))
 
@@ -227,68 +256,101 @@ class S3Upload:
         Raises:
             UploadBusy: it is not ours any more.
         """
+        with self._saying:
+            self._replace(state)
+        old, self._saved, self._saved_at = self._saved, state, time.monotonic()
+        if old.tail and old.tail != state.tail:
+            self._forget(self._bucket.tail_key(self._key, old.tail))
+
+    def _say_again(self) -> None:
+        with self._saying, contextlib.suppress(BlobsUnavailable, UploadBusy):  # the next word is another try
+            if not self._ended:
+                self._replace(self._saved)
+        self._is_renewing = False
+
+    def _replace(self, state: State) -> None:
+        if self._lost:
+            raise UploadBusy
         try:
             self._etag = states.replace(self._bucket, self._key, state, self._etag)
         except UploadBusy:
-            self._broken = self._ended = True
+            self._lost = self._broken = True
             raise
-        old, self._saved, self._saved_at = self._saved, state, time.monotonic()
-        if old.tail and old.tail != state.tail:
-            self._bucket.remove(self._bucket.tail_key(self._key, old.tail))
+        self._said_at = time.monotonic()
 
     def _seal(self) -> None:
-        """Put all bytes together into one object."""
+        """Put all bytes together into one object. No key is ever written to twice, so nobody else's object is touched."""
         if self._sealed is not None:
             return
         tail = self._load_tail()
         self._await_parts(0)
-        generation = self._key[1]
         if self._parts:
-            parts = list(self._parts)
-            if tail:
-                parts.append(
-                    self._bucket.send(generation, self._multipart, len(parts) + 1, bytes(tail)).result()
-                )
-            self._bucket.complete_multipart(generation, self._multipart, parts)
+            try:
+                parts = list(self._parts)
+                if tail:
+                    last = self._bucket.send(self._generation, self._multipart, len(parts) + 1, bytes(tail))
+                    parts.append(last.result())
+                self._bucket.complete_multipart(self._generation, self._multipart, parts)
+            except UploadUnknown:
+                # An earlier try may have done it, ours whose answer was lost, or that of a holder who is dead.
+                if not self._is_whole():
+                    raise
         else:
-            self._bucket.put_blob(generation, bytes(tail))
+            self._generation = self._draw()
+            self._bucket.put_blob(self._generation, bytes(tail))
         self._sealed, self._multipart, self._parts, self._tail = self._offset, "", [], bytearray()
-        self._save(State(sealed=self._offset, holder=self._saved.holder))
+
+    def _draw(self) -> str:
+        """A name for the object to be. Whoever sees the upload's id in it knows where it came from."""
+        return f"{self._key[1]}-{secrets.token_hex(4)}"
+
+    def _is_whole(self) -> bool:
+        """Whether the object has all bytes, and is so new that the sweep leaves it alone for a good while."""
+        try:
+            size, age = self._bucket.look(self._generation)
+        except FileNotFoundError:
+            return False
+        return size == self._offset and age < SEALED_SECONDS
 
     def _reopen(self, size: int) -> None:
         """Make a multipart upload of an object again: a digest did not match, and the client goes on."""
-        generation = self._key[1]
-        whole = size // states.PART_BYTES
-        self._tail = bytearray(
-            b"".join(
-                self._bucket.read(
-                    self._bucket.data_key(generation), whole * states.PART_BYTES, size % states.PART_BYTES
-                )
-            )
-        )
-        self._sealed = None
+        source, part = self._generation, states.PART_BYTES
+        whole, rest = divmod(size, part)
+        tail = bytearray(b"".join(self._bucket.read(self._bucket.data_key(source), whole * part, rest)))
+        generation, multipart, parts = "", "", list[str]()
         if whole:
-            self._multipart = self._bucket.begin_multipart(generation)
-            self._parts = [
-                self._bucket.copy_part(generation, self._multipart, number, states.PART_BYTES)
+            generation = self._draw()
+            multipart = self._bucket.begin_multipart(generation)
+            parts = [
+                self._bucket.copy_part(source, generation, multipart, number, part)
                 for number in range(1, whole + 1)
             ]
-        state = self._progress()
-        self._save(msgspec.structs.replace(state, holder=self._saved.holder))
+        self._sealed, self._tail = None, tail
+        self._generation, self._multipart, self._parts = generation, multipart, parts
+        self._save(msgspec.structs.replace(self._progress(), holder=self._saved.holder))
+        self._forget(
+            self._bucket.data_key(source)
+        )  # with that it is nobody's: who wants to commit it is refused
 
     def _all(self) -> Iterator[bytes]:
         if self._sealed is None and not self._parts and not self._abroad:
             yield bytes(self._load_tail())
             return
-        self._seal()
+        if self._sealed is None:
+            self._seal()
+            self._save(State(generation=self._generation, sealed=self._offset, holder=self._saved.holder))
         try:
-            yield from self._bucket.read(self._bucket.data_key(self._key[1]), 0, self._offset)
+            yield from self._bucket.read(self._bucket.data_key(self._generation), 0, self._offset)
         except FileNotFoundError:  # the sweep took them for nobody's
             self.abort()
             raise UploadUnknown from None
 
     def _forget_state(self) -> None:
-        self._ended = True
         if self._saved.tail:
-            self._bucket.remove(self._bucket.tail_key(self._key, self._saved.tail))
-        self._bucket.remove(self._bucket.state_key(self._key))
+            self._forget(self._bucket.tail_key(self._key, self._saved.tail))
+        self._forget(self._bucket.state_key(self._key))
+
+    def _forget(self, key: str) -> None:
+        """Delete what is of no use any more; what is left of it is the sweep's."""
+        with contextlib.suppress(BlobsUnavailable):
+            self._bucket.remove(key)
