@@ -62,6 +62,11 @@ class DiskUpload:
         return self._offset
 
     @property
+    def told(self) -> int:
+        """All of them."""
+        return self._offset
+
+    @property
     def is_behind(self) -> bool:
         """Whether the file has another size than what was taken in here."""
         return os.fstat(self._fd).st_size != self._offset
@@ -143,7 +148,7 @@ class DiskUpload:
         self._end()
         return generation
 
-    def release(self) -> None:
+    def release(self, *, is_told: bool = True) -> None:  # noqa: ARG002 the file says how much is there, and not who knows
         """Let other requests have the upload; this process keeps it warm. Nothing happens if the upload has ended."""
         if self._ended:
             return

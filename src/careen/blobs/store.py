@@ -81,6 +81,13 @@ class Upload(Protocol):
         """Bytes taken in so far."""
 
     @property
+    def told(self) -> int:
+        """Bytes of which the client was told by an answer. It sends the rest again, if it does not ask first how much is there.
+
+        As many as :attr:`offset`, where nothing says more.
+        """
+
+    @property
     def is_behind(self) -> bool:
         """Whether another process has appended since; then :meth:`catch_up` before anything else. Cheap to ask."""
 
@@ -105,8 +112,11 @@ class Upload(Protocol):
     def commit(self, digest: str) -> str:
         """Make the bytes durable under ``digest`` and end the upload. Returns the generation."""
 
-    def release(self) -> None:
+    def release(self, *, is_told: bool = True) -> None:
         """Let other requests have the upload. Until then what was taken in since may be lost with this process.
+
+        Args:
+            is_told: whether the request ends with an answer that tells the client how much is there.
 
         Raises:
             UploadBusy: another has it already, and what was taken in since is lost.

@@ -9,6 +9,7 @@ import contextlib
 import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
@@ -170,7 +171,7 @@ async def held(registry: Registry, repository: Repository, upload_id: str) -> As
     except BaseException:
         # As much as can be kept is; why the request failed is worth more than why not all of it could.
         with contextlib.suppress(BlobsUnavailable, UploadBusy, UploadUnknown):
-            await _asked(registry, upload.release)
+            await _asked(registry, partial(upload.release, is_told=False))
         raise
     else:
         await _asked(registry, upload.release)
@@ -198,10 +199,19 @@ async def _keep(upload: Upload) -> None:
         upload.renew()
 
 
-async def append(registry: Registry, upload: Upload, body: AsyncIterator[list[bytes]]) -> None:
+async def append(
+    registry: Registry, upload: Upload, body: AsyncIterator[list[bytes]], *, first: int | None = None
+) -> None:
     """Add the body to the upload. If the client goes away, what has arrived stays, for it to resume after.
 
-    Not more than two portions are held: one that is being written, and one that waits for it.
+    A client whose request was cut off sends it again, as if nothing had arrived: what did is passed over. That it was the same is
+    proved by the digest in the end. Not more than two portions are held: one that is being written, and one that waits for it.
+
+    Args:
+        registry: the registry.
+        upload: the upload.
+        body: the bytes.
+        first: where they belong, from :attr:`Upload.told` to :attr:`Upload.offset`; None: behind what the client was told of.
 
     Raises:
         BlobTooLarge: more than the registry's limit; what was within it stays.
@@ -209,8 +219,10 @@ async def append(registry: Registry, upload: Upload, body: AsyncIterator[list[by
     writing: asyncio.Future[None] | None = None
     flushing: asyncio.Future[None] | None = None
     flushed = upload.offset
+    over = upload.offset - (upload.told if first is None else first)
     try:
         async for portion in body:
+            over = _pass_over(portion, over)
             if writing is not None:
                 await writing
             if upload.offset + sum(map(len, portion)) > registry.limits.max_blob_bytes:
@@ -228,6 +240,16 @@ async def append(registry: Registry, upload: Upload, body: AsyncIterator[list[by
         finally:
             if flushing is not None:
                 await flushing
+
+
+def _pass_over(portion: list[bytes], over: int) -> int:
+    """Take up to ``over`` bytes from the beginning of a portion. Returns how many are left to be taken."""
+    while over and portion:
+        if over < len(portion[0]):
+            portion[0] = portion[0][over:]
+            return 0
+        over -= len(portion.pop(0))
+    return over
 
 
 async def complete(registry: Registry, repository: Repository, upload: Upload, digest: str) -> int:

@@ -36,6 +36,8 @@ class State(msgspec.Struct, frozen=True):
     """Whether the upload has ended, and the object is whoever's who wrote this."""
     sha256: str = ""
     """The digest of all bytes; empty: nobody knows."""
+    told: int | None = None
+    """How many bytes the client was told of; None: all of them."""
     holder: str = ""
     """The token of the request that holds the upload; empty: nobody does."""
 

@@ -51,6 +51,7 @@ class S3Upload:
         # An upload that was begun by an older version writes to its own id.
         self._generation = state.generation or (key[1] if state.multipart or state.sealed is not None else "")
         self._offset = state.offset
+        self._told = state.offset if state.told is None else state.told
         self._saying = threading.Lock()
         """Of the state and its entity tag: a renewal is another thread's."""
         self._is_renewing = False
@@ -60,6 +61,11 @@ class S3Upload:
     def offset(self) -> int:
         """Bytes taken in so far."""
         return self._offset
+
+    @property
+    def told(self) -> int:
+        """Bytes that the client was told of when an earlier request ended."""
+        return self._told
 
     @property
     def is_behind(self) -> bool:
@@ -134,8 +140,11 @@ class S3Upload:
         self._forget_state()
         return generation
 
-    def release(self) -> None:
+    def release(self, *, is_told: bool = True) -> None:
         """Let other requests have the upload. Nothing happens if it has ended.
+
+        Args:
+            is_told: whether the client is told how much is there.
 
         Raises:
             UploadBusy: another request took the upload over.
@@ -147,7 +156,8 @@ class S3Upload:
             self._await_parts(0)
         finally:
             try:
-                self._save(self._progress())
+                progress = self._progress()
+                self._save(msgspec.structs.replace(progress, told=None) if is_told else progress)
             finally:
                 self._ended = True
         if self._hasher is not None and not self._broken:
@@ -226,6 +236,7 @@ class S3Upload:
             generation=self._generation,
             tail=name,
             tail_size=len(tail),
+            told=self._told,
             sealed=self._sealed,
             sha256=sha256,
         )
@@ -244,7 +255,12 @@ class S3Upload:
         )
         if len(self._parts) == len(saved.parts):
             return saved
-        return State(multipart=self._multipart, parts=tuple(self._parts), generation=self._generation)
+        return State(
+            multipart=self._multipart,
+            parts=tuple(self._parts),
+            generation=self._generation,
+            told=self._told,
+        )
 
     def _save_progress(self) -> None:
         """Tell that we are still there, and how far we are."""
@@ -338,7 +354,14 @@ class S3Upload:
             return
         if self._sealed is None:
             self._seal()
-            self._save(State(generation=self._generation, sealed=self._offset, holder=self._saved.holder))
+            self._save(
+                State(
+                    generation=self._generation,
+                    sealed=self._offset,
+                    told=self._told,
+                    holder=self._saved.holder,
+                )
+            )
         try:
             yield from self._bucket.read(self._bucket.data_key(self._generation), 0, self._offset)
         except FileNotFoundError:  # the sweep took them for nobody's
