@@ -19,6 +19,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.model import OperationModel
 
+from careen.blobs.archive import ArchivingBlobStore, at_home
 from careen.blobs.s3 import CannotUse, Place, S3BlobStore, parse_place
 from careen.blobs.s3 import state as states
 from careen.blobs.s3 import upload as uploads
@@ -453,6 +454,10 @@ PLACES = {
     "s3://b/p/q/": Place("b", "p/q/", None, None, "AES256"),
     "s3://b?class=GLACIER_IR": Place("b", "", None, None, "AES256", "GLACIER_IR"),
     "s3://b?endpoint=https://e:1&sse=AES256": Place("b", "", "https://e:1", None, "AES256"),
+    "s3://b?sse=aws:kms": Place("b", "", None, None, "aws:kms"),
+    "s3://b?sse=aws:kms&kms=arn:aws:kms:eu-central-1:123456789012:key/1-2": Place(
+        "b", "", None, None, "aws:kms", kms_key="arn:aws:kms:eu-central-1:123456789012:key/1-2"
+    ),
 }
 
 
@@ -463,43 +468,83 @@ def test_a_place_is_read(url: str, expected: Place) -> None:
     assert urlsplit(url).scheme == "s3"
 
 
-def _wanted(place: Place) -> Place:
-    return place._replace(encryption="AES256", storage_class="STANDARD_IA")
+SSE = {
+    "a key of S3's": ("AES256", None, {"x-amz-server-side-encryption": "AES256"}),
+    "a key of KMS": (
+        "aws:kms",
+        "the-key",
+        {
+            "x-amz-server-side-encryption": "aws:kms",
+            "x-amz-server-side-encryption-aws-kms-key-id": "the-key",
+            "x-amz-server-side-encryption-bucket-key-enabled": "true",
+        },
+    ),
+}
 
 
-def test_objects_are_encrypted_if_the_place_says_so(place: Place, s3: S3) -> None:
-    """Every one of them, as the server tells; a class is asked for only where bytes stay."""
-    store = S3BlobStore(_wanted(place), redirect=False)
+@pytest.mark.parametrize(("encryption", "kms_key", "headers"), SSE.values(), ids=SSE.keys())
+def test_objects_are_encrypted_if_the_place_says_so(
+    place: Place, s3: S3, encryption: str, kms_key: str | None, headers: dict[str, str]
+) -> None:
+    """Every one of them, as the server tells; a class is asked for only where bytes stay. Parts and copies need no word of it."""
+    wanted = place._replace(encryption=encryption, storage_class="STANDARD_IA", kms_key=kms_key)
+    store = S3BlobStore(wanted, redirect=True)
     store.check()
-    asked: dict[str, set[tuple[str, str]]] = {}
+    asked: dict[str, dict[str, str]] = {}
 
     def note(request: Any, **_: Any) -> None:
         key = urlsplit(request.url).path.rpartition("/")[2]
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        if request.method == "PUT" or "uploads" in request.url:
-            found = asked.setdefault(key, set())
-            for name in ("x-amz-server-side-encryption", "x-amz-storage-class"):
-                if name in headers:
-                    value = headers[name]
-                    found.add((name, value.decode() if isinstance(value, bytes) else value))
+        for name, value in request.headers.items():
+            if name.lower().startswith(("x-amz-server-side", "x-amz-storage-class")):
+                said = value.decode() if isinstance(value, bytes) else value
+                asked.setdefault(key, {})[name.lower()] = said
 
     for operation in ("PutObject", "CreateMultipartUpload"):
         store._bucket.client.meta.events.register(f"before-sign.s3.{operation}", note)
-    generations = [commit(store), commit(store, LARGE)]
-    encrypted, classed = ("x-amz-server-side-encryption", "AES256"), ("x-amz-storage-class", "STANDARD_IA")
-    assert len(asked) >= 4
+    upload_id = begin(store, LARGE)
+    upload = store.hold_upload(REPOSITORY, upload_id)
+    assert upload.digest("sha512") == digest_of(LARGE, "sha512")
+    more = LARGE
+    if kms_key is None:  # this server copies no parts that KMS has encrypted
+        upload.write([b"more"])
+        more += b"more"
+    generations = [commit(store), upload.commit(digest_of(more))]
+    assert len(asked) >= 6
+    classed = {"x-amz-storage-class": "STANDARD_IA"}
     for key, found in asked.items():
-        # A blob and the upload that it was have one name: in the listing of the bucket as in here.
-        assert found == ({encrypted, classed} if key in generations else {encrypted}), key
+        is_blob = "." not in key and key.count("-") == 5
+        assert found == (headers | classed if is_blob else headers), key
     for generation in generations:
         head = s3.client().head_object(Bucket=BUCKET, Key=store._bucket.data_key(generation))
-        assert head["ServerSideEncryption"] == "AES256"
-    assert read(store, DIGEST, generations[0]) == DATA
+        told = (head["ServerSideEncryption"], head.get("SSEKMSKeyId"), head["StorageClass"])
+        assert told == (encryption, kms_key, "STANDARD_IA")
+    source = store.open(DIGEST, generations[0])
+    assert isinstance(source, Elsewhere)
+    with urllib.request.urlopen(source.url) as answer:  # noqa: S310
+        assert answer.read() == DATA
+    assert b"".join(store.pieces(digest_of(more), generations[1], len(more))) == more
+
+
+def test_an_archive_may_be_another_class_of_the_same_bucket(place: Place, s3: S3) -> None:
+    """With a prefix of its own: what moves there is in that class, large or small, and what comes back in the bucket's own."""
+    cheap = place._replace(prefix=f"{place.prefix}archive/", storage_class="STANDARD_IA")
+    home, archive = (S3BlobStore(each, redirect=False) for each in (place, cheap))
+    both = ArchivingBlobStore(home, archive)
+    for data in (DATA, LARGE):
+        digest = digest_of(data)
+        away = both.copy_across(digest, commit(both, data), len(data), lambda: None)
+        back = both.copy_across(digest, away, len(data), lambda: None)
+        assert b"".join(both.pieces(digest, away, len(data))) == data
+        keys = (archive._bucket.data_key(at_home(away)), home._bucket.data_key(back))
+        heads = [s3.client().head_object(Bucket=BUCKET, Key=key) for key in keys]
+        assert [head.get("StorageClass", "STANDARD") for head in heads] == ["STANDARD_IA", "STANDARD"]
+    assert len(list(archive.stored())) == 2
+    assert len(list(both.stored())) == 6
 
 
 def test_a_server_that_does_not_encrypt_is_told(place: Place) -> None:
     """Before anything is stored there in the belief that it is."""
-    store = S3BlobStore(_wanted(place), redirect=False)
+    store = S3BlobStore(place._replace(encryption="AES256"), redirect=False)
     store._bucket.client.meta.events.register(
         "after-call.s3.PutObject", lambda parsed, **_: parsed.pop("ServerSideEncryption", None)
     )
