@@ -69,7 +69,8 @@ def scenes(bucket: FaultyS3, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             rarely = {"collect_interval": 3600, "sweep_interval": 86_400}  # nothing but what is counted
             settings = {"s3_redirect": redirect, "blob_grace": 0, "trash_days": 0, **rarely}
             server = S3Server(folder / "data", bucket, prefix, **settings)
-            servers[redirect] = server.start()
+            server.start()
+            servers[redirect] = server
             await_first_sweep(Client(server))
         client, name = Client(servers[redirect]), f"s3/{uuid.uuid4().hex[:8]}"
         built = image(name, size=100_000)

@@ -84,10 +84,10 @@ OCI_CODES = {
 }
 """What the use cases raise, in this API's words."""
 
-TROUBLE_STATUS = {Trouble.FULL: 507, Trouble.READ_ONLY: 503, Trouble.BUSY: 503, Trouble.AWAY: 503}
+TROUBLE_STATUS = {each: 507 if each is Trouble.FULL else 503 for each in Trouble}
 """Clients repeat a 503 by themselves. A full disk they would only ask for more room: 507 is said once (docs/adr/0018)."""
 
-PASSES = {Trouble.BUSY, Trouble.AWAY}
+PASSES = {Trouble.BUSY, Trouble.AWAY, Trouble.UNKNOWN, Trouble.BYTES_AWAY}
 """What is over soon, more often than not."""
 
 RETRY_AFTER: Header = (b"retry-after", b"5")

@@ -6,7 +6,6 @@ hashing and writing happen in threads, a portion at a time, while the next arriv
 
 import asyncio
 import contextlib
-import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -275,10 +274,9 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
         generation = await registry.in_bytes_thread(upload.commit, digest)
         try:
             admitted = await registry.write(_admit_file, registry.blobs, repository, digest, size, generation)
-        except sqlite3.Error as error:
-            if (
-                trouble(error) is Trouble.FULL
-            ):  # then nothing was committed: this would be the sweep's in an hour
+        except Exception as error:
+            if trouble(error) is Trouble.FULL:
+                # Then nothing was committed: this would be the sweep's in an hour.
                 await _forget(registry, digest, generation)
             raise
         if not admitted:  # another push of the same bytes was first
@@ -373,6 +371,8 @@ def _admit_file(
     if _admit(tx, repository, digest, size, generation, None):
         return True
     found = layers.stored(tx.rows, digest)
+    if found is not None and found[1] == generation:  # an earlier try of this whose end was not heard of
+        return True
     if found is None or not _is_damaged(blobs, digest, found[1], size):
         return False
     return layers.replace(tx.rows, digest, found[1], generation)
