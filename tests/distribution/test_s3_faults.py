@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPException
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
 from careen import server as composition
+from careen.blobs.s3.client import ATTEMPTS
 from careen.oci.digest import digest_of
 from careen.registry import gc
 from careen.settings import Settings
+from tests.clients.client import Shell, needs
 from tests.distribution.client import Answer, Client
 from tests.faulty_s3 import FAULTS, SLOW_DOWN, FaultyS3
-from tests.images import image
+from tests.images import image, write_layout
 from tests.seaweed import S3, S3Server, needs_seaweed
 
 pytestmark = needs_seaweed
@@ -132,7 +135,7 @@ def test_a_bucket_that_refuses_is_503(bucket: FaultyS3, passing: S3Server) -> No
         sent = threads.submit(client.send, "PATCH", place, LARGE[100_000:])
         asked = threads.submit(ecr.initiate_layer_upload, repositoryName=name)
         for got in (begun.result(), sent.result()):
-            assert (got.status, got.code, got.headers["retry-after"]) == (503, "UNSUPPORTED", "5")
+            assert (got.status, got.code, got.headers["retry-after"]) == (503, "UNAVAILABLE", "1")
             assert "bucket does not answer" in got.message
         with pytest.raises(ClientError, match="bucket does not answer") as error:
             asked.result()
@@ -142,6 +145,18 @@ def test_a_bucket_that_refuses_is_503(bucket: FaultyS3, passing: S3Server) -> No
     assert client.send("PATCH", place, LARGE[100_000:]).status == 202
     assert client.send("PUT", f"{place}?digest={digest_of(LARGE)}").status == 201
     assert pull(client, name, digest_of(LARGE)) == LARGE
+
+
+@needs("crane")
+def test_crane_comes_again(bucket: FaultyS3, passing: S3Server, tmp_path: Path) -> None:
+    """A part fails as often as it is tried here; a real client takes the answer for what passes, and its push succeeds."""
+    shell, built = Shell(passing, tmp_path), image("comes-again", size=9_000_000)
+    write_layout(tmp_path / "in", built, "1")
+    bucket.forget()
+    bucket.fail_next(*[SLOW_DOWN] * ATTEMPTS, only=lambda asked: asked.operation == "UploadPart")
+    shell.run("crane", "--insecure", "push", tmp_path / "in", f"{shell.host}/s3/crane:1")
+    assert bucket.counted()["CreateMultipartUpload"] == 2
+    assert pull(Client(passing), "s3/crane", built.digests[1]) == built.blobs[1]
 
 
 def test_a_silent_bucket_holds_up_nobody_who_needs_none(bucket: FaultyS3, passing: S3Server) -> None:

@@ -67,7 +67,7 @@ _KEEPALIVES: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
+    "tcp_user_timeout": 5_000,
 }
 
 # The first statement of a serializable transaction takes its snapshot, but LOCK takes none (PostgreSQL, LOCK): who waits for the

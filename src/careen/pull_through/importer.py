@@ -184,7 +184,7 @@ class Importer:
                 raise
             # A disk that cannot be written to keeps nobody from what is there.
             log.warning(
-                "storage is in trouble; the cached image is given", repository=key[0], error=repr(error)
+                "the disk is in trouble; the cached image is given", repository=key[0], error=repr(error)
             )
 
     def _end(self, key: tuple[str, str], done: "asyncio.Task[None]") -> None:

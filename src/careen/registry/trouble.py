@@ -3,8 +3,12 @@
 import errno
 from enum import Enum
 
+import structlog
+
 from careen.blobs.store import BlobsUnavailable
 from careen.db.failures import Failure, failure
+
+log = structlog.get_logger()
 
 
 class Trouble(Enum):
@@ -38,8 +42,8 @@ def trouble(error: BaseException | None) -> Trouble | None:
     """The trouble behind an error, or behind what caused it; None if it is another failure."""
     while error is not None:
         if isinstance(error, BlobsUnavailable):
-            found: Trouble | None = Trouble.BYTES_AWAY
-        elif isinstance(error, OSError):
+            return Trouble.BYTES_AWAY
+        if isinstance(error, OSError):
             found = _BY_ERRNO.get(error.errno or 0)
         else:
             said = failure(error)
@@ -48,3 +52,12 @@ def trouble(error: BaseException | None) -> Trouble | None:
             return found
         error = error.__cause__
     return None
+
+
+def tell(error: Exception, what: str, **values: object) -> None:
+    """Log a failure: trouble by its name, and anything else with the trace that somebody will need."""
+    wrong = trouble(error)
+    if wrong is None:
+        log.error(what, exc_info=error, **values)
+    else:
+        log.error(what, trouble=wrong.name, error=repr(error), **values)
