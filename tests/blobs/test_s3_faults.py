@@ -1,6 +1,7 @@
 """A bucket that fails, falls silent, is slow or is not heard; and holders of uploads who are not as dead as it seemed."""
 
 import random
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -228,3 +229,32 @@ def test_a_holder_that_waits_keeps_the_upload(store: S3BlobStore, monkeypatch: p
             store.hold_upload(REPOSITORY, upload_id)
     upload.release()
     assert store.hold_upload(REPOSITORY, upload_id).content() == b"waiting"
+
+
+def test_a_renewal_brings_nothing_back(
+    store: S3BlobStore, bucket: FaultyS3, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often somebody says that the upload is held, while it goes on and when it ends."""
+    monkeypatch.setattr(states, "RENEW_SECONDS", 0.0)
+    upload_id, pieces = begin(store), [bytes([number]) * 1000 for number in range(30)]
+    upload = store.hold_upload(REPOSITORY, upload_id)
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(0.001):
+            upload.renew()
+
+    renewing = threading.Thread(target=renew)
+    renewing.start()
+    try:
+        for piece in pieces:
+            upload.write([piece])
+        data = b"".join(pieces)
+        generation = upload.commit(digest_of(data))
+    finally:
+        over.set()
+        renewing.join()
+    with pytest.raises(UploadUnknown):
+        store.hold_upload(REPOSITORY, upload_id)
+    assert read(store, digest_of(data), generation, len(data)) == data
+    assert len(bucket.keys(prefix)) == 2

@@ -132,11 +132,9 @@ class S3Upload:
         generation = self._generation
         self._bucket.put_name(digest, generation)
         # Whoever writes this has the object alone: nobody took the upload over, and from here on nobody can.
-        self._save(
-            State(generation=generation, sealed=self._offset, is_committed=True, holder=self._saved.holder)
-        )
-        with self._saying:
-            self._ended = True
+        holder = self._saved.holder
+        end = State(generation=generation, sealed=self._offset, is_committed=True, holder=holder)
+        self._save(end, is_last=True)
         self._forget_state()
         return generation
 
@@ -157,7 +155,8 @@ class S3Upload:
         finally:
             try:
                 progress = self._progress()
-                self._save(msgspec.structs.replace(progress, told=None) if is_told else progress)
+                told = msgspec.structs.replace(progress, told=None)
+                self._save(told if is_told else progress, is_last=True)
             finally:
                 self._ended = True
         if self._hasher is not None and not self._broken:
@@ -266,15 +265,21 @@ class S3Upload:
         """Tell that we are still there, and how far we are."""
         self._save(msgspec.structs.replace(self._safe(), holder=self._saved.holder))
 
-    def _save(self, state: State) -> None:
+    def _save(self, state: State, *, is_last: bool = False) -> None:
         """Replace the state.
+
+        Args:
+            state: what holds from now on.
+            is_last: whether we have nothing to say after it.
 
         Raises:
             UploadBusy: it is not ours any more.
         """
         with self._saying:
             self._replace(state)
-        old, self._saved, self._saved_at = self._saved, state, time.monotonic()
+            # Still within: a renewal that came between would bring the old one back.
+            old, self._saved, self._saved_at = self._saved, state, time.monotonic()
+            self._ended = is_last
         if old.tail and old.tail != state.tail:
             self._forget(self._bucket.tail_key(self._key, old.tail))
 
@@ -332,7 +337,11 @@ class S3Upload:
         """Make a multipart upload of an object again: a digest did not match, and the client goes on."""
         source, part = self._generation, states.PART_BYTES
         whole, rest = divmod(size, part)
-        tail = bytearray(b"".join(self._bucket.read(self._bucket.data_key(source), whole * part, rest)))
+        try:
+            tail = bytearray(b"".join(self._bucket.read(self._bucket.data_key(source), whole * part, rest)))
+        except FileNotFoundError:  # the sweep took it for nobody's
+            self.abort()
+            raise UploadUnknown from None
         generation, multipart, parts = "", "", list[str]()
         if whole:
             generation = self._draw()
@@ -344,9 +353,8 @@ class S3Upload:
         self._sealed, self._tail = None, tail
         self._generation, self._multipart, self._parts = generation, multipart, parts
         self._save(msgspec.structs.replace(self._progress(), holder=self._saved.holder))
-        self._forget(
-            self._bucket.data_key(source)
-        )  # with that it is nobody's: who wants to commit it is refused
+        # With that the object is nobody's: whoever wants to commit it is refused.
+        self._forget(self._bucket.data_key(source))
 
     def _all(self) -> Iterator[bytes]:
         if self._sealed is None and not self._parts and not self._abroad:
