@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,10 @@ class S3:
         """Where botocore finds the credentials."""
         return {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
 
+    @cached_property
+    def _looker(self) -> Any:
+        return self.client()
+
     def client(self) -> Any:
         """A client of one's own, to look and to prepare."""
         import boto3
@@ -83,9 +88,13 @@ class S3:
 
     def keys(self, prefix: str) -> list[str]:
         """Every key below a place, without the place itself."""
-        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
-        found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-        return [key.removeprefix(f"{prefix}/") for key in found]
+        return list(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The same, with the bytes of each object."""
+        pages = self._looker.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
+        found = [(entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", [])]
+        return {key.removeprefix(f"{prefix}/"): size for key, size in found}
 
     def remove(self, prefix: str, key: str) -> None:
         """Lose an object."""
@@ -138,7 +147,7 @@ class S3Server(Server):
     """A registry with its blobs below ``prefix`` of an S3 server's bucket, unless ``blobs`` is another place."""
 
     def __init__(self, data: Path, s3: S3, prefix: str, **settings: Any) -> None:
-        super().__init__(data, **{"blobs": s3.url(prefix), **settings})
+        super().__init__(data, **{"blobs": s3.url(prefix), "s3_redirect": True, **settings})
         self.prefix = prefix
         self._s3 = s3
 
