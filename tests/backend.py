@@ -29,7 +29,7 @@ class Backend:
     def settings(self, data: Path) -> dict[str, Any]:
         """The settings ``database`` and ``blobs`` of the registry of a data folder; the same again if asked again."""
         if data not in self._of:
-            made = {}
+            made: dict[str, Any] = {}
             if self.postgres is not None:
                 made["database"] = self.postgres.database()
             if self.s3 is not None:
