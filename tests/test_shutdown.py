@@ -156,7 +156,7 @@ def test_a_node_that_drains_says_so_and_serves_on(
     make_server: Callable[..., Server], name: str, by: str
 ) -> None:
     """In every process: not ready, alive, and a push and a pull go through; told once more, it stops at once."""
-    server = make_server(workers=2, drain_delay=600)
+    server = make_server(workers=2, drain_delay=600, s3_redirect=False)
     client, built = Client(server), images.image("drain", size=200_000)
     client.push(name, built, "before")
     told = (server.pid,) if by == "a supervisor" else family(server)  # a terminal interrupts all of them
@@ -200,7 +200,7 @@ def test_connections_that_stay_open_end_with_an_answer_while_a_node_drains(
 
 def test_a_balancer_that_asks_loses_no_request(make_server: Callable[..., Server], name: str) -> None:
     """Clients go on until the node says that it is not ready; every request before that is answered, and so is the last."""
-    server = make_server(workers=2, drain_delay=3)
+    server = make_server(workers=2, drain_delay=3, s3_redirect=False)
     client, built = Client(server), images.image("balanced", size=100_000)
     client.push(name, built, "v1")
     answered = []
