@@ -142,7 +142,7 @@ environment. In production a point is one look at one variable.
 **At every point** (`tests/faults/test_every_point.py`). A script of some sixty steps passes every point. It runs in a program that
 has the registry open, as a process of `careen serve` has it, which dies at each point, at every passing of it, and right after the
 commit that the point is in; and as a client of `careen serve`, which dies with all its processes. Seven points belong to the first
-start of a registry, which dies at each of them.
+start of a registry, which dies at each of them, and those of copies to moves and restores (`tests/faults/test_copies.py`).
 
 **At random** (`tests/faults/test_random_kills.py`). Three clients push, move tags, delete and pull images that share layers, while
 policies run, the collector collects without a grace period and the sweep sweeps. All are killed at a random point or moment, again

@@ -172,6 +172,17 @@ class Point(Enum):
     JOB_AGAIN = "job.again"
     """As after job.done."""
 
+    COPY_RESERVED = "copy.reserved"
+    """The database is empty and awaits a copy: it is not served, and the same copy goes on. The source is as it was."""
+    COPY_FILLING = "copy.filling"
+    """As after copy.reserved."""
+    COPY_FILLED = "copy.filled"
+    """The database has all rows and is not served. The source still is; the same copy begins anew."""
+    COPY_LEFT = "copy.left"
+    """The source is not served any more, and neither is the database yet; the same move ends it."""
+    COPY_RELEASED = "copy.released"
+    """The database is served, and the source, if it was one to be served, is not."""
+
 
 _at: Callable[[Point], None] | None = None
 

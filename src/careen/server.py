@@ -7,11 +7,12 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -24,7 +25,7 @@ from careen.blobs.disk import DiskBlobStore
 from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, SECOND, Clock
-from careen.db import engine, layers, schema
+from careen.db import bulk, copies, engine, layers, schema
 from careen.db.engine import Place, is_url
 from careen.db.failures import failure
 from careen.distribution.again import Again
@@ -70,11 +71,14 @@ class CannotStart(Exception):
     """The data folder, its database or the address cannot be used. The message says why, and what to try where that helps."""
 
 
+class CannotMove(Exception):
+    """The rows of a registry cannot be brought to another database. The message says why; they are where they were."""
+
+
 def prepare(settings: Settings) -> None:
     """Make the data folder, its master key and its database, or bring them up to date. Once per start, before any process."""
     data, place = Path(settings.data), database_place(settings)
-    if (data / backup.RESTORING).exists():
-        raise CannotStart(f"the restore into {data} has not ended: start it again, it goes on where it was")
+    _check_restored(data)
     try:
         data.mkdir(parents=True, exist_ok=True)
         if is_url(place) or not Path(place).exists():
@@ -82,14 +86,9 @@ def prepare(settings: Settings) -> None:
     except OSError as error:
         raise CannotStart(f"the data folder {data} cannot be used: {error.strerror}") from None
     _read_master_key(data)
-    try:
+    with _answering(place):
         schema.migrate(place)
-    except schema.SchemaTooNew as error:
-        raise CannotStart(str(error)) from None
-    except Exception as error:
-        if is_url(place) and failure(error) is not None:
-            raise CannotStart(f"the database cannot be used: {error}") from None
-        raise
+        _check_copies(place)
     for place in (settings.blobs, settings.archive_blobs):
         _check_place(settings, place)
     _check_archive(settings)
@@ -102,6 +101,26 @@ def prepare(settings: Settings) -> None:
 def database_place(settings: Settings) -> Place:
     """Where the rows are: a server's database, or the file in the data folder."""
     return settings.database or Path(settings.data) / "careen.db"
+
+
+def _check_restored(data: Path) -> None:
+    if (data / backup.RESTORING).exists():
+        raise CannotStart(f"the restore into {data} has not ended: start it again, it goes on where it was")
+
+
+def _check_copies(place: Place) -> None:
+    """See that the rows are all there, and not elsewhere by now.
+
+    Raises:
+        CannotStart: a copy into this database has not ended, or they were moved away.
+    """
+    database = engine.opened(place)
+    try:
+        refusal = copies.refusal(database)
+    finally:
+        database.close()
+    if refusal is not None:
+        raise CannotStart(refusal)
 
 
 def _check_place(settings: Settings, place: str) -> None:
@@ -233,14 +252,21 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
     Args:
         settings: how.
         system: the system's clock, or a cautious reading of it: files are aged by it, and rows unless there is a clock file.
+
+    Raises:
+        CannotStart: the master key is not whole, or the rows were moved away.
     """
-    data = Path(settings.data)
+    data, place = Path(settings.data), database_place(settings)
+    if not is_url(place):
+        _check_copies(
+            place
+        )  # a move may have begun since this start was prepared; on a server it sees our sessions and gives up
     blobs = _blobs(settings, system)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
     return Registry(
         id=settings.registry_id,
         region=settings.region,
-        database=engine.opened(database_place(settings)),
+        database=engine.opened(place),
         blobs=blobs,
         threads=ThreadPoolExecutor(THREADS, "careen-rows"),
         bytes_threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
@@ -377,21 +403,74 @@ async def _welcome(request: Request) -> Response:
 
 
 def restore(source: Path, settings: Settings) -> Restored:
-    """Fill the data folder from a backup; when it returns, the folder may be served.
+    """Make a registry from a backup, where the settings say; when it returns, it may be served.
 
     Raises:
-        careen.registry.backup.BackupFailed: the folder is not empty, or the backup not whole or too new.
+        careen.registry.backup.BackupFailed: a place is not empty, or the backup not whole or too new.
+        CannotStart: a place cannot be used.
     """
-    data = Path(settings.data)
+    data, place = Path(settings.data), database_place(settings)
+    elsewhere = place if is_url(place) else None
     backup.read(source)
-    backup.begin_restore(data)
-    restored = backup.restore(source, data, DiskBlobStore(data))
-    registry = open_registry(settings)
-    try:
-        backup.end_restore(registry, data, restored)
-    finally:
-        registry.close()
+    _check_place(settings, settings.blobs)
+    bucket = _blob_store(settings, settings.blobs, clock.system_now) if settings.blobs else None
+    with _answering(place):
+        backup.begin_restore(data, bucket, elsewhere)
+        restored = backup.restore(source, data, bucket or DiskBlobStore(data))
+        registry = open_registry(msgspec.structs.replace(settings, database=""))
+        try:
+            backup.mark_lost(registry, restored)
+        finally:
+            registry.close()
+        backup.end_restore(data, elsewhere)
     return restored
+
+
+def move_database(settings: Settings, target: str, told: copies.Told) -> str:
+    """Bring the rows of a registry that nobody serves into another database. Where its blobs are does not change.
+
+    Args:
+        settings: of the registry.
+        target: a URL, or empty for the file in the data folder, as the setting ``database``.
+        told: hears of each table that has arrived.
+
+    Returns:
+        Where the rows are now, in words.
+
+    Raises:
+        CannotMove: somebody has one of the two open, or there is no registry, or the target is not empty or cannot keep a value.
+        CannotStart: a database cannot be used.
+    """
+    data, source = Path(settings.data), database_place(settings)
+    place = database_place(msgspec.structs.replace(settings, database=target))
+    _check_restored(data)
+    with _answering(source), _answering(place):
+        if schema.current(source) is None:
+            raise CannotMove(f"there is no registry in {engine.name_of(source)}")
+        _read_master_key(data)
+        schema.migrate(source)
+        try:
+            copies.move(source, place, told)
+        except bulk.InUse as error:
+            raise CannotMove(
+                f"{error}; stop the registry on every machine, and start the move again"
+            ) from None
+        except (copies.CopyFailed, bulk.Unfit) as error:
+            raise CannotMove(str(error)) from None
+    return engine.name_of(place)
+
+
+@contextlib.contextmanager
+def _answering(place: Place) -> Iterator[None]:
+    """Let what goes wrong with a server's database be said in a sentence."""
+    try:
+        yield
+    except schema.SchemaTooNew as error:
+        raise CannotStart(str(error)) from None
+    except Exception as error:
+        if is_url(place) and failure(error) is not None:
+            raise CannotStart(f"the database cannot be used: {error}") from None
+        raise
 
 
 def application(settings: Settings, draining: Draining) -> Application:

@@ -28,7 +28,10 @@ from tests.faults.model import (
 )
 from tests.faults.programs import ForkedServer, Kill
 
-POINTS = [point for point in Point if point.value.partition(".")[0] not in {"master-key", "migration", "key"}]
+OTHERS = {"master-key", "migration", "key", "copy"}
+"""What no client reaches."""
+
+POINTS = [point for point in Point if point.value.partition(".")[0] not in OTHERS]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from careen.clock import DAY, Instant, parse_instant
 from careen.db import events as event_rows
 from careen.db.images import ImageRow
 from careen.db.tables import metadata
+from careen.oci import manifest as manifests
 from careen.oci.digest import digest_of
-from careen.registry import events, images, layers, repositories
+from careen.registry import events, images, layers, repositories, scrub
 from careen.registry.deletions import Cause
 from careen.registry.images import Put
 from careen.registry.registry import Registry, Transaction
@@ -153,11 +154,7 @@ def blob(registry: Registry, repository: str, digest: str) -> bytes | None:
     found = registry.read(layers.find, repository, digest)
     if found is None or found.content is not None:
         return None if found is None else found.content
-    source = registry.blobs.open(digest, found.generation)
-    if not isinstance(source, layers.OpenFile):
-        return b"".join(layers.read(registry, found))
-    with os.fdopen(source.fd, "rb") as file:
-        return file.read()
+    return b"".join(registry.blobs.pieces(digest, found.generation, 2**62))
 
 
 def is_whole(registry: Registry, repository: str, built: Built) -> bool:
@@ -192,3 +189,29 @@ def stored_bytes(registry: Registry) -> int:
 
 def _row_bytes(tx: Transaction) -> int:
     return int(tx.rows.execute("SELECT coalesce(sum(length(content)), 0) FROM blob_contents").fetchone()[0])
+
+
+def everything(registry: Registry) -> dict[tuple[str, str], tuple[list[str], bytes]]:
+    """Every image with its tags and bytes, by repository and digest; each must have all that it needs, byte for byte."""
+    found = {}
+    for (name,) in registry.read(lambda tx: tx.rows.execute("SELECT name FROM repositories").fetchall()):
+        repository = registry.read(repositories.require, name)
+        for one in registry.read(images.page, repository, "", 100_000):
+            data = registry.read(images.content, one.row)
+            assert data is not None
+            manifest = manifests.parse(data, one.row.media_type)
+            for needed in manifest.blobs():
+                content = blob(registry, name, needed.digest)
+                assert content is not None
+                assert len(content) == needed.size
+            for child in manifest.children:
+                assert registry.read(images.pullable, name, child.digest) is not None
+            found[name, one.row.digest] = (one.tags, data)
+    return found
+
+
+def damage(registry: Registry) -> list[scrub.Damage]:
+    """What a scrub finds."""
+    found: list[scrub.Damage] = []
+    scrub.run(registry, scrub.Pace(0, threading.Event()), scope=scrub.COMMAND, found=found.append)
+    return found

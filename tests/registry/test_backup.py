@@ -20,16 +20,17 @@ from careen.clock import SECOND, system_now
 from careen.db import holds, schema
 from careen.db.sqlite import SqliteDatabase
 from careen.ecr import errors
-from careen.oci import manifest as manifests
 from careen.registry import backup, gc, images, lifecycle, repositories, scrub, storage
 from careen.registry.backup import BackupFailed
 from careen.registry.registry import Registry
 from careen.settings import Settings
+from tests import backend
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import Built, artifact, image, index
 from tests.registry.steps import (
-    blob,
+    damage,
     delete,
+    everything,
     files,
     is_whole,
     push,
@@ -40,7 +41,7 @@ from tests.registry.steps import (
 )
 
 # What is copied is the data folder's: its database with SQLite's own backup, its files by links.
-pytestmark = [pytest.mark.sqlite, pytest.mark.disk]
+pytestmark = pytest.mark.disk
 
 APP, LIB = "team/app", "team/lib"
 LARGE = 70_000
@@ -62,32 +63,6 @@ def restore(source: Path, data: Path) -> Registry:
     server.restore(source, settings)
     server.prepare(settings)
     return server.open_registry(settings)
-
-
-def everything(registry: Registry) -> dict[tuple[str, str], tuple[list[str], bytes]]:
-    """Every image with its tags and bytes, by repository and digest; each must have all that it needs, byte for byte."""
-    found = {}
-    for (name,) in registry.read(lambda tx: tx.rows.execute("SELECT name FROM repositories").fetchall()):
-        repository = registry.read(repositories.require, name)
-        for one in registry.read(images.page, repository, "", 100_000):
-            data = registry.read(images.content, one.row)
-            assert data is not None
-            manifest = manifests.parse(data, one.row.media_type)
-            for needed in manifest.blobs():
-                content = blob(registry, name, needed.digest)
-                assert content is not None
-                assert len(content) == needed.size
-            for child in manifest.children:
-                assert registry.read(images.pullable, name, child.digest) is not None
-            found[name, one.row.digest] = (one.tags, data)
-    return found
-
-
-def damage(registry: Registry) -> list[scrub.Damage]:
-    """What a scrub finds."""
-    found: list[scrub.Damage] = []
-    scrub.run(registry, scrub.Pace(0, threading.Event()), scope=scrub.COMMAND, found=found.append)
-    return found
 
 
 @pytest.fixture
@@ -320,15 +295,14 @@ def test_a_backup_that_lost_its_hold_does_not_count(
 
 
 KILLED = """
-import sys
+import json, os, signal, sys
 from pathlib import Path
 from careen import server
-from careen.blobs.disk import DiskBlobStore
 from careen.registry import backup
 from careen.settings import Settings
-import os, signal
 
 what, folder, target, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+places = json.loads(sys.argv[5])
 calls = 0
 def count(event, arguments):
     global calls
@@ -337,7 +311,7 @@ def count(event, arguments):
         if calls == number:
             os.kill(os.getpid(), signal.SIGKILL)
 if what == "backup":
-    registry = server.open_registry(Settings(data=str(folder)))
+    registry = server.open_registry(Settings(data=str(folder), **places))
     sys.addaudithook(count)
     backup.make(registry, folder, target)
     registry.close()
@@ -349,8 +323,11 @@ else:
 
 def killed(what: str, folder: Path, target: Path, number: int) -> bool:
     """Run it in a process that kills itself at the so-many-th change of a name. False: it had ended by then."""
+    places = json.dumps(backend.current().settings(folder) if what == "backup" else {})
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, what, folder, target, str(number)], capture_output=True, check=False
+        [sys.executable, "-c", KILLED, what, folder, target, str(number), places],
+        capture_output=True,
+        check=False,
     )
     assert done.returncode in {0, -9}, done.stderr
     return done.returncode == -9
@@ -558,8 +535,8 @@ def test_damage_in_the_database_is_found_by_verify(registry: Registry, target: P
     """Small blobs and manifests are rows; they are compared as well."""
     registry.write_now(
         lambda tx: tx.rows.execute(
-            "UPDATE blob_contents SET content = zeroblob(length(content)) WHERE digest = ?",
-            (image("small").digests[1],),
+            "UPDATE blob_contents SET content = ? WHERE digest = ?",
+            (bytes(len(image("small").blobs[1])), image("small").digests[1]),
         )
     )
     assert make(registry, target).backup.lost == ()
@@ -594,6 +571,7 @@ def rot(path: Path, table: str) -> None:
         file.write(b"\xa5" * 300)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("table", ["blobs", "blob_contents", "manifest_contents", "tags"])
 def test_a_rotten_database_takes_no_good_ones_place(
     registry: Registry, target: Path, tmp_path: Path, table: str

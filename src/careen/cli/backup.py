@@ -61,10 +61,15 @@ def restore(
     source: Path,
     *,
     data: Annotated[str, Parameter(help="The new data folder, which must be empty.")],
+    database: Annotated[str | None, Parameter(help="Where the rows go, as the setting.")] = None,
+    blobs: Annotated[str | None, Parameter(help="Where the blobs go, as the setting.")] = None,
     verify: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
 ) -> None:
-    """Make a data folder from a backup. One that was stopped goes on when it is started again.
+    """Make a registry from a backup. A restore that was stopped goes on when it is started again.
+
+    Rows and blobs go where the settings say: into the data folder, unless `database` or `blobs` name another place, which must be
+    empty. Give an empty --database and --blobs for the data folder where the settings name one.
 
     Sizes are always compared with what they should be. The exit status is 1 if something was lost: everything else is restored, and
     a push of the images that `careen scrub --status` names brings it back.
@@ -79,15 +84,16 @@ def restore(
     from careen.registry import scrub
     from careen.registry.backup import BackupFailed, Lost
 
+    options = {"data": data, "database": database, "blobs": blobs}
     try:
-        restored = server.restore(source, load_settings({"data": data}))
-    except BackupFailed as error:
+        restored = server.restore(source, load_settings(options))
+    except (BackupFailed, server.CannotStart) as error:
         fail(str(error))
     except OSError as error:
         fail(f"the restore has not ended: {error}", "start it again: it goes on where it was")
     lost = list(restored.lost)
     if verify:
-        with opened(data) as registry:
+        with opened(data, database=database, blobs=blobs) as registry:
             scrub.run(
                 registry,
                 scrub.Pace(0, threading.Event()),

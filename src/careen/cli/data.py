@@ -1,7 +1,7 @@
 """Commands that work on the data folder itself, beside a server that has it open or without one."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from careen import settings
@@ -10,11 +10,11 @@ from careen.registry.registry import Registry
 
 
 @contextlib.contextmanager
-def opened(data: str | None) -> Iterator[Registry]:
-    """The registry of a data folder, for the length of one command."""
+def opened(data: str | None, **options: str | None) -> Iterator[Registry]:
+    """The registry of a data folder, for the length of one command; options go before the settings of their names."""
     from careen import server
 
-    loaded = load_settings({"data": data})
+    loaded = load_settings({"data": data, **options})
     if not loaded.database and not (Path(loaded.data) / "careen.db").exists():
         fail(
             f"there is no registry in {loaded.data}",
@@ -31,7 +31,7 @@ def opened(data: str | None) -> Iterator[Registry]:
         registry.close()
 
 
-def load_settings(options: dict[str, object]) -> settings.Settings:
+def load_settings(options: Mapping[str, object]) -> settings.Settings:
     """The settings, with these options of the command line."""
     try:
         return settings.load(options)

@@ -49,7 +49,10 @@ app.command(
     "careen.cli.scrub:scrub", help="Compare everything stored with its digest; report what is damaged."
 )
 app.command("careen.cli.backup:backup", help="Copy the registry, while it serves.")
-app.command("careen.cli.backup:restore", help="Make a data folder from a backup.")
+app.command("careen.cli.backup:restore", help="Make a registry from a backup.")
+app.command(
+    "careen.cli.database:app", name="database", help="Where the rows are: move them to a server, or back."
+)
 app.command(
     "careen.cli.model:model", help="Print the folder with the model of the careen service, for AWS clients."
 )

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 T = TypeVar("T")
 
@@ -73,6 +74,10 @@ class Connection(Protocol):
 class Database(Protocol):
     """A database whose schema is there (``careen.db.schema``)."""
 
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+
     def reader(self) -> Connection:
         """A read-only connection outside any transaction, for this thread: for single hot statements."""
 
@@ -109,6 +114,14 @@ class Database(Protocol):
 def is_url(place: Place) -> bool:
     """Whether a place is that of a server; else it is a file."""
     return isinstance(place, str) and place.startswith(("postgresql://", "postgres://"))
+
+
+def name_of(place: Place) -> str:
+    """A place in words for people and for comparison: without user, password and parameters of the connection."""
+    if not is_url(place):
+        return str(Path(place).absolute())
+    url = urlsplit(str(place))
+    return f"postgresql://{url.netloc.rpartition('@')[2]}{url.path}"
 
 
 def opened(place: Place) -> Database:

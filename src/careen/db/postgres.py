@@ -151,6 +151,27 @@ Driver = psycopg.Connection[tuple[Any, ...]]
 Parameters = Mapping[str, Any] | Sequence[Any]
 
 
+def connect(url: str, settings: str) -> Driver:
+    """A connection of one's own, outside any transaction.
+
+    Args:
+        url: of the database.
+        settings: what it is told first: statements.
+
+    Raises:
+        psycopg.OperationalError: it cannot be had.
+    """
+    adapters = _READING_ADAPTERS if settings is _READING else _ADAPTERS
+    driver = psycopg.connect(url, autocommit=True, context=adapters, **_KEEPALIVES)
+    driver.prepared_max = PREPARED
+    try:
+        driver.execute(settings, prepare=False)
+    except BaseException:
+        driver.close()
+        raise
+    return driver
+
+
 class _Rows:
     """A connection in the words of ``careen.db``."""
 
@@ -212,7 +233,7 @@ class _Server:
         if self.is_away:
             raise Away
         try:
-            return self._connect(settings)
+            return connect(self._url, settings)
         except psycopg.OperationalError as error:
             self.lost()
             raise Away from error
@@ -234,21 +255,10 @@ class _Server:
         self._closed = True
         self._there.set()
 
-    def _connect(self, settings: str) -> Driver:
-        adapters = _READING_ADAPTERS if settings is _READING else _ADAPTERS
-        driver = psycopg.connect(self._url, autocommit=True, context=adapters, **_KEEPALIVES)
-        driver.prepared_max = PREPARED
-        try:
-            driver.execute(settings, prepare=False)
-        except BaseException:
-            driver.close()
-            raise
-        return driver
-
     def _look_out(self) -> None:
         while not self._closed:
             try:
-                self._connect(_READING).close()
+                connect(self._url, _READING).close()
             except psycopg.Error:
                 time.sleep(LOOK_SECONDS)
             else:
@@ -340,6 +350,11 @@ class PostgresDatabase:
         self._readers = _Readers(self._server)
         self._single = _Single(self._readers)
         self._snapshots = threading.BoundedSemaphore(READERS)
+
+    @property
+    def place(self) -> str:
+        """The URL."""
+        return self.url
 
     def reader(self) -> Connection:
         """Whatever connection is free, statement for statement; inside a snapshot its own."""

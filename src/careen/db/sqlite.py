@@ -57,6 +57,11 @@ class SqliteDatabase:
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
 
+    @property
+    def place(self) -> Path:
+        """The file."""
+        return self.path
+
     def reader(self) -> sqlite3.Connection:
         """This thread's connection, with ``query_only`` on."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

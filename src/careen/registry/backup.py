@@ -11,6 +11,9 @@
 The order makes it right (docs/adr/0016): a hold, under which the collector deletes no file; then the database, which names only
 files that are durable; then those files. A second backup into the same folder copies only what is new, and the first stays whole
 until the second replaces it by the rename of one file.
+
+It does not matter where the registry keeps its rows and its blobs: a backup of a PostgreSQL and a bucket has the same files as one
+of a data folder, and can be restored into either.
 """
 
 import contextlib
@@ -29,8 +32,8 @@ import msgspec
 from careen.blobs.archive import at_home
 from careen.blobs.store import BlobStore
 from careen.clock import SECOND, isoformat, system_now
-from careen.db import copies, holds, layers, schema, scrubs, sqlite
-from careen.db.engine import Connection
+from careen.db import bulk, copies, holds, layers, schema, scrubs, sqlite
+from careen.db.engine import Connection, Place
 from careen.iam import keys
 from careen.registry import scrub
 from careen.registry.registry import Registry, Transaction
@@ -122,7 +125,8 @@ def make(registry: Registry, folder: Path, target: Path, *, verify: bool = False
     with _locked(folder, target), _held(registry) as hold:
         created = system_now()
         database = target / f"careen-{secrets.token_hex(4)}.db"
-        copies.make(folder / "careen.db", database)
+        with _copying():
+            copies.make(registry.database.place, database)
         copied = copied_size = kept = file_size = 0
         lost: list[Lost] = []
         with copies.opened(database) as rows:
@@ -197,18 +201,47 @@ def read(source: Path) -> Backup:
     return backup
 
 
-def begin_restore(data: Path) -> None:
-    """Make a folder ready for a restore. Until :func:`end_restore` it is not to be served.
+def begin_restore(data: Path, blobs: BlobStore | None, place: Place | None) -> None:
+    """Make all places ready for a restore. Until :func:`end_restore` they are not to be served.
+
+    Args:
+        data: the data folder, made if it is not there.
+        blobs: where blobs go; None: into the folder.
+        place: a server's database for the rows; None: they stay in the folder.
 
     Raises:
-        BackupFailed: there is something in it that no restore has put there.
+        BackupFailed: there is something in one of them that no restore into this folder has put there.
     """
     data.mkdir(parents=True, exist_ok=True)
-    if not (data / RESTORING).exists():
-        # An empty file system of its own is an empty folder, too; and a restore may have died as it began.
-        if any(entry.name not in {"lost+found", f"{RESTORING}.part"} for entry in data.iterdir()):
+    # An empty file system of its own is an empty folder, too; and a restore may have died as it began.
+    found = {entry.name for entry in data.iterdir()} - {"lost+found", f"{RESTORING}.part"}
+    # The last step is the server's, and a restore may have died before it.
+    has_only_to_be_released = (
+        place is not None and found == {"master.key"} and copies.awaits(place, _into(data))
+    )
+    if RESTORING not in found and not has_only_to_be_released:
+        if found:
             raise BackupFailed(f"{data} is not empty: a restore needs a folder of its own")
-        _write(data / RESTORING, b"careen restore has not ended\n", 0o644)
+        if blobs is not None and next(iter(blobs.stored()), None) is not None:
+            raise BackupFailed("where the blobs are to go there are some: a restore needs a place of its own")
+    if place is not None:
+        with _copying():
+            copies.reserve(place, _into(data))
+    _write(data / RESTORING, b"careen restore has not ended\n", 0o644)
+
+
+@contextlib.contextmanager
+def _copying() -> Iterator[None]:
+    """Let what goes wrong with a copy be a failure of the backup or restore."""
+    try:
+        yield
+    except (copies.CopyFailed, bulk.InUse, bulk.Unfit) as error:
+        raise BackupFailed(str(error)) from None
+
+
+def _into(data: Path) -> str:
+    """How a server's database names the copy that it awaits."""
+    return f"restore into {data.absolute()}"
 
 
 def restore(source: Path, data: Path, blobs: BlobStore) -> Restored:
@@ -217,7 +250,7 @@ def restore(source: Path, data: Path, blobs: BlobStore) -> Restored:
     Args:
         source: the backup.
         data: the folder.
-        blobs: its home for blobs.
+        blobs: the registry's home for blobs.
 
     Raises:
         BackupFailed: as :func:`read`.
@@ -237,20 +270,49 @@ def restore(source: Path, data: Path, blobs: BlobStore) -> Restored:
     draft = data / "careen.db.part"  # never a link: a database is written to
     shutil.copyfile(source / backup.database, draft)
     _sync_file(draft)
-    for log in ("careen.db-wal", "careen.db-shm"):  # of an attempt that was stopped: they are another file's
-        (data / log).unlink(missing_ok=True)
+    _remove_logs(data)  # of an attempt that was stopped: they are another file's
     draft.rename(data / "careen.db")
     schema.migrate(data / "careen.db")
     return Restored(backup, files, lost)
 
 
-def end_restore(registry: Registry, data: Path, restored: Restored) -> None:
-    """Say in the restored registry what the backup did not have, as a scrub does; then the folder may be served."""
+def mark_lost(registry: Registry, restored: Restored) -> None:
+    """Say in the restored registry what the backup did not have, as a scrub does.
+
+    Args:
+        registry: the one whose rows are in the folder.
+        restored: what :func:`restore` did.
+    """
     registry.write_now(_bring_home)
     for one in restored.lost:
         registry.write_now(scrub.mark, one.digest, at_home(one.generation), one.what)
+
+
+def end_restore(data: Path, place: Place | None) -> None:
+    """Bring the rows to where they belong; then the registry may be served.
+
+    Args:
+        data: the folder, which nobody has open any more.
+        place: as for :func:`begin_restore`.
+
+    Raises:
+        BackupFailed: the server's database does not await this restore any more, or has something that it cannot keep.
+    """
+    if place is not None:
+        with _copying():
+            copies.fill(data / "careen.db", place, _into(data), lambda *_: None)
+        _remove_logs(data)
+        (data / "careen.db").unlink()
     (data / RESTORING).unlink()
     _sync_directory(data)
+    if place is not None:
+        with _copying():
+            copies.release(place, _into(data))
+
+
+def _remove_logs(data: Path) -> None:
+    for log in ("careen.db-wal", "careen.db-shm"):
+        (data / log).unlink(missing_ok=True)
 
 
 def _bring_home(tx: Transaction) -> None:

@@ -1,0 +1,91 @@
+"""``careen database move``, as somebody does it whom one machine does not suffice any more."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.postgres import Postgres, needs_postgres
+from tests.server import Server
+
+pytestmark = needs_postgres
+
+
+def served(data: Path, database: str) -> Server:
+    """The registry of a data folder, with its rows in the folder or on a server."""
+    return Server(data, database=database, blobs="")
+
+
+def careen(server: Server, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the program where the server would be started."""
+    return subprocess.run(
+        [sys.executable, "-m", "careen", *arguments],
+        env=server.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def names(ecr: Any) -> list[str]:
+    """The repositories."""
+    return sorted(each["repositoryName"] for each in ecr.describe_repositories()["repositories"])
+
+
+def test_from_the_folder_to_a_server_and_back(tmp_path: Path, postgres: Postgres) -> None:
+    """Not while it is served; after it only with the setting that the move names; and the same way back."""
+    data, url = tmp_path / "data", postgres.empty_database()
+    here, there = served(data, ""), served(data, url)
+    here.start()
+    here.boto().create_repository(repositoryName="team/app")
+    try:
+        refused = careen(here, "database", "move", url)
+        assert refused.returncode == 1
+        assert (
+            "careen.db open; stop the registry on every machine, and start the move again" in refused.stderr
+        )
+        here.boto().create_repository(repositoryName="team/lib")
+    finally:
+        here.stop()
+
+    moved = careen(here, "database", "move", url)
+    assert moved.returncode == 0, moved.stderr
+    assert "           2  repositories\n" in moved.stdout
+    assert f"the registry is in postgresql://127.0.0.1:{postgres.port}/" in moved.stdout
+    assert "set CAREEN_DATABASE" in moved.stdout
+    assert "only-for-tests" not in moved.stdout + moved.stderr
+    refused = careen(here, "serve")
+    assert refused.returncode == 1
+    assert "this registry was moved to postgresql://127.0.0.1" in refused.stderr
+
+    there.start()
+    try:
+        assert names(there.boto()) == ["team/app", "team/lib"]
+        there.boto().create_repository(repositoryName="team/new")
+        refused = careen(there, "database", "move", "sqlite")
+        assert refused.returncode == 1
+        assert "others are connected to the database as our user" in refused.stderr
+    finally:
+        there.stop()
+
+    back = careen(there, "database", "move", "sqlite")
+    assert back.returncode == 0, back.stderr
+    assert "leave out the setting `database`" in back.stdout
+    assert "this registry was moved to" in careen(there, "serve").stderr
+    here.start()
+    try:
+        assert names(here.boto()) == ["team/app", "team/lib", "team/new"]
+    finally:
+        here.stop()
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    """With the form that it must have, and where there is no registry that is said."""
+    server = served(tmp_path / "data", "")
+    refused = careen(server, "database", "move", "mysql://db/careen")
+    assert refused.returncode == 2
+    assert "postgresql://user:password@host:port/database" in refused.stderr
+    refused = careen(server, "database", "move", "postgresql://127.0.0.1:9/careen")
+    assert refused.returncode == 1
+    assert "there is no registry in" in refused.stderr

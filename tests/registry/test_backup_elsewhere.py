@@ -1,0 +1,176 @@
+"""Backups of registries whose rows and blobs are on servers, and restores into such places."""
+
+import contextlib
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from careen import server
+from careen.registry import backup, events, gc, lifecycle, scrub, storage
+from careen.registry.backup import BackupFailed
+from careen.registry.registry import Registry
+from careen.settings import Settings
+from tests.ecrapi.samples import KEEP_ONE
+from tests.images import artifact, image, index
+from tests.postgres import Postgres, needs_postgres
+from tests.registry.steps import damage, delete, everything, push, put, upload
+from tests.seaweed import S3, needs_seaweed
+
+pytestmark = [needs_postgres, needs_seaweed]
+
+APP, LIB = "team/app", "team/lib"
+LARGE = 70_000
+
+Places = Callable[[str], Settings]
+
+
+@pytest.fixture
+def places(postgres: Postgres, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    """Settings of a registry that is not there yet: in a folder, with its rows on a server, or with its blobs on one as well."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def settings(where: str) -> Settings:
+        return Settings(
+            data=str(tmp_path / f"data-{uuid.uuid4().hex[:6]}"),
+            create_on_push=True,
+            blob_grace=0,
+            trash_days=0,
+            database=postgres.empty_database() if "rows" in where else "",
+            blobs=s3.url(uuid.uuid4().hex) if "blobs" in where else "",
+        )
+
+    return settings
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Registry]:
+    """The registry, prepared as a start prepares it."""
+    server.prepare(settings)
+    registry = server.open_registry(settings)
+    try:
+        yield registry
+    finally:
+        registry.close()
+
+
+def fill(registry: Registry) -> None:
+    """An index, a referrer, a policy, a blob that no image needs, and an image that was deleted and collected."""
+    made = {name: image("base", name, size=LARGE) for name in ("amd64", "arm64")}
+    for built in made.values():
+        push(registry, APP, built)
+    put(registry, APP, index(*made.values()), "1.0")
+    push(registry, APP, artifact("application/vnd.example.sbom", made["amd64"], b"parts" * 20_000))
+    push(registry, LIB, image("small"), "1")
+    push(registry, LIB, image("gone", size=LARGE), "2")
+    delete(registry, LIB, image("gone", size=LARGE))
+    gc.collect(registry, grace=0)
+    upload(registry, LIB, b"alone")
+    registry.write_now(lifecycle.put_policy, LIB, KEEP_ONE)
+
+
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [
+        ("folder", "rows, blobs"),
+        ("rows, blobs", "folder"),
+        ("rows, blobs", "rows, blobs"),
+        ("folder", "blobs"),
+    ],
+)
+def test_wherever_it_was_and_wherever_it_goes_it_is_the_same(
+    places: Places, tmp_path: Path, there: str, here: str
+) -> None:
+    """Images, bytes, policy and key; it works on, and tells events that come after those it told."""
+    target, restored_to = tmp_path / "backup", places(here)
+    with opened(places(there)) as registry:
+        fill(registry)
+        before = everything(registry)
+        policy = registry.read(lifecycle.get_policy, LIB)
+        last = registry.read(events.latest)
+        key = registry.master_key
+        counted = storage.account(registry)
+        made = backup.make(registry, registry.scratch_folder, target, verify=True)
+        again = backup.make(registry, registry.scratch_folder, target)
+    assert made.backup.lost == ()
+    assert (made.copied, again.copied, again.kept) == (4, 0, 4)
+    assert (target / "master.key").read_bytes() == key
+    assert server.restore(target, restored_to).lost == []
+    with opened(restored_to) as restored:
+        assert everything(restored) == before
+        assert damage(restored) == []
+        assert restored.master_key == key
+        assert restored.read(lifecycle.get_policy, LIB) == policy
+        assert restored.read(events.latest) == last
+        assert storage.account(restored)._replace(database_bytes=0) == counted._replace(database_bytes=0)
+        push(restored, APP, image("new"), "2.0")
+        assert restored.read(events.latest) > last
+        assert gc.collect(restored, grace=0).freed == len(b"alone")
+        assert gc.sweep(restored).orphans == 0
+    assert (Path(restored_to.data) / "careen.db").exists() == (not restored_to.database)
+
+
+def test_what_is_lost_is_said_on_the_server_too(places: Places, tmp_path: Path) -> None:
+    """A blob that the backup does not have is known as damaged there, and a push heals it."""
+    target, restored_to = tmp_path / "backup", places("rows, blobs")
+    with opened(places("folder")) as registry:
+        fill(registry)
+        backup.make(registry, registry.scratch_folder, target)
+    lost = next(path for path in (target / "blobs").rglob("*.*") if path.is_file())
+    lost.unlink()
+    assert [each.what for each in server.restore(target, restored_to).lost] == ["missing"]
+    with opened(restored_to) as restored:
+        report = restored.read(scrub.report)
+        assert [each.digest for each in report.blobs] == [f"sha256:{lost.name.partition('.')[0]}"]
+
+
+@pytest.fixture
+def a_backup(places: Places, tmp_path: Path) -> Path:
+    """Of a registry in a folder."""
+    with opened(places("folder")) as registry:
+        fill(registry)
+        backup.make(registry, registry.scratch_folder, tmp_path / "backup")
+    return tmp_path / "backup"
+
+
+def test_a_restore_needs_empty_places(places: Places, a_backup: Path) -> None:
+    """A database that has rows is refused, and a bucket that has blobs; what they have stays, and nothing was begun."""
+    taken = places("rows, blobs")
+    with opened(taken) as registry:
+        fill(registry)
+        before = everything(registry)
+    for mixed, says in (
+        (places("rows, blobs"), "where the blobs are to go there are some"),
+        (places("blobs"), "where the blobs are to go there are some"),
+    ):
+        with pytest.raises(BackupFailed, match=says):
+            server.restore(a_backup, Settings(data=mixed.data, database=mixed.database, blobs=taken.blobs))
+        assert list(Path(mixed.data).iterdir()) == []
+    with pytest.raises(BackupFailed, match=r"postgresql://127.0.0.1:\d+/\w+ is not empty: there are rows in"):
+        server.restore(a_backup, Settings(data=places("").data, database=taken.database))
+    with opened(taken) as registry:
+        assert everything(registry) == before
+
+
+def test_until_it_has_ended_no_node_serves_it(places: Places, a_backup: Path) -> None:
+    """Neither the one with the folder nor another, which has only the two settings; then both do."""
+    settings = places("rows, blobs")
+    another, third = (
+        Settings(data=places("").data, database=settings.database, blobs=settings.blobs) for _ in range(2)
+    )
+    backup.begin_restore(Path(settings.data), None, settings.database)
+    with pytest.raises(server.CannotStart, match="has not ended: start it again"):
+        server.prepare(settings)
+    with pytest.raises(server.CannotStart, match=rf"the restore into {settings.data} has not ended"):
+        server.prepare(another)
+    with pytest.raises(BackupFailed, match=rf"awaits another copy: the restore into {settings.data}"):
+        server.restore(a_backup, third)
+    server.restore(a_backup, settings)
+    with opened(settings) as registry:
+        found = everything(registry)
+    shutil.copyfile(Path(settings.data) / "master.key", Path(another.data) / "master.key")
+    with opened(another) as registry:
+        assert everything(registry) == found != {}
