@@ -51,6 +51,8 @@ class Client:
     user: str = ACCESS_KEY_ID
     password: str = SECRET_ACCESS_KEY
     tls: ssl.SSLContext | None = None
+    patience: float = 60
+    """Seconds for which an answer is waited for."""
 
     @classmethod
     def of(cls, server: Server) -> "Client":
@@ -64,9 +66,10 @@ class Client:
 
     def open(self) -> http.client.HTTPConnection:
         """A connection; whoever opens it closes it."""
+        port, timeout = self.server.port, self.patience
         if self.tls is not None:
-            return http.client.HTTPSConnection("127.0.0.1", self.server.port, timeout=60, context=self.tls)
-        return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+            return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=self.tls)
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
     def connect(self) -> socket.socket:
         """A bare connection."""
