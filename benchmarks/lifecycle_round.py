@@ -73,7 +73,7 @@ def rewind(opened: Registry, clock: Clock, repositories: int) -> None:
     """Make it the same morning again: the images that went are back, and due."""
     clock.now = NOW
     due = range(0, repositories, DUE_EVERY)
-    connection = sqlite3.connect(opened.database.path)
+    connection = sqlite3.connect(opened.scratch_folder / "careen.db")
     with connection:
         connection.execute("DELETE FROM lifecycle_actions")
         connection.execute("DELETE FROM lifecycle_runs")

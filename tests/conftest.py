@@ -18,8 +18,11 @@ import pytest
 from careen import server as composition
 from careen.registry.registry import Registry
 from careen.settings import Settings
+from tests import backend
 from tests.pins.cluster import Cluster
 from tests.pins.cluster import running as kubernetes
+from tests.postgres import Postgres
+from tests.postgres import running as run_postgres
 from tests.seaweed import S3
 from tests.server import Server, running
 
@@ -28,6 +31,33 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("careen", deadline=None)  # a busy machine is no wrong answer
 hypothesis.settings.load_profile("careen")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--database`` and ``--blobs``: where the registries of this run are."""
+    backend.add_options(parser)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Marks ``sqlite`` and ``disk``: a test that looks into those files."""
+    backend.skip(item)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _backend(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every registry of this run is where the options say."""
+    options = request.config.getoption
+    rows = request.getfixturevalue("postgres") if options("database") == "postgresql" else None
+    blobs = request.getfixturevalue("s3") if options("blobs") == "s3" else None
+    with backend.used(backend.Backend(rows, blobs)):
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that many tests share; every test uses databases of its own."""
+    with run_postgres() as started:
+        yield started
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -107,7 +137,10 @@ def name() -> str:
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
     """A registry in this process, without a server, a grace period or a trash."""
-    settings = Settings(data=str(tmp_path / "data"), create_on_push=True, blob_grace=0, trash_days=0)
+    data = tmp_path / "data"
+    settings = Settings(
+        data=str(data), create_on_push=True, blob_grace=0, trash_days=0, **backend.current().settings(data)
+    )
     composition.prepare(settings)
     opened = composition.open_registry(settings)
     yield opened

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from careen.ecr.model import OWN_MODELS
+from tests import backend
 
 ACCESS_KEY_ID = "AKIATESTTESTTESTTEST"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
@@ -39,6 +40,7 @@ class Server:
             "secret_access_key": SECRET_ACCESS_KEY,
             "create_on_push": True,
             "log_level": "warning",
+            **backend.current().settings(data),
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,9 +64,11 @@ class Server:
 
     def environment(self) -> dict[str, str]:
         """What `careen` commands need to find the same data folder with the same settings."""
-        return clean_environment() | {
-            f"CAREEN_{key.upper()}": str(value) for key, value in self._settings.items()
-        }
+        return (
+            clean_environment()
+            | backend.current().environment
+            | {f"CAREEN_{key.upper()}": str(value) for key, value in self._settings.items()}
+        )
 
     def set_time(self, iso: str) -> None:
         """Set the registry's clock; the server must be made with ``clock_file=server.clock_file`` (see ``make_server``)."""

@@ -19,6 +19,7 @@ from careen.ecr import events as ecr_events
 from careen.ecr.events import Stamped
 from careen.iam import standard_webhooks
 from careen.registry import webhooks
+from careen.registry.fresh import Version
 from careen.registry.registry import Registry
 from careen.registry.webhooks import Due, WebhookRow
 
@@ -61,7 +62,7 @@ class _Deliveries:
         self._client: httpx2.AsyncClient | None = None
 
     async def run(self, stop: threading.Event) -> None:
-        version = -1
+        version: Version = -1
         while not stop.is_set():
             try:
                 version = self._look(version)
@@ -74,7 +75,7 @@ class _Deliveries:
         if self._client is not None:
             await self._client.aclose()
 
-    def _look(self, version: int) -> int:
+    def _look(self, version: Version) -> Version:
         """If something was committed, wake every webhook's task, and begin those that are new."""
         now = self._registry.database.version()
         if now != version:

@@ -31,7 +31,7 @@ from careen.iam.actions import Action
 from careen.oci.errors import OciError
 from careen.registry import access, events
 from careen.registry.events import Filter
-from careen.registry.fresh import Fresh
+from careen.registry.fresh import Fresh, Version
 from careen.registry.registry import Registry
 
 MAX_FEEDS = 100
@@ -120,12 +120,13 @@ class Feed:
     ) -> AsyncGenerator[bytes, None]:
         """What the reader is sent, piece by piece; an empty piece: nothing for now."""
         registry, loop = self._registry, asyncio.get_running_loop()
-        latest, oldest = registry.read(events.latest), registry.read(events.oldest)
+        latest, pruned = registry.read(events.latest), registry.read(events.pruned)
         position = latest if after is None else min(after, latest)
         yield b"retry: 1000\n\n"
-        if after is not None and after + 1 < (latest + 1 if oldest is None else oldest):
+        if after is not None and after < pruned:
             yield b": some events after %d are not kept any more\n\n" % after
-        version, told, is_behind = -1, loop.time(), False
+        version: Version = -1
+        told, is_behind = loop.time(), False
         while not self._is_ending:
             now = registry.database.version()
             is_silent = loop.time() - told >= HEARTBEAT_SECONDS

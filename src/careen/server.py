@@ -24,8 +24,9 @@ from careen.blobs.disk import DiskBlobStore
 from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, SECOND, Clock
-from careen.db import copies, layers, schema
-from careen.db.engine import Database
+from careen.db import engine, layers, schema
+from careen.db.engine import Place, is_url
+from careen.db.failures import failure
 from careen.distribution.again import Again
 from careen.distribution.allowance import Allowance
 from careen.distribution.app import DistributionApp
@@ -66,20 +67,24 @@ class CannotStart(Exception):
 
 def prepare(settings: Settings) -> None:
     """Make the data folder, its master key and its database, or bring them up to date. Once per start, before any process."""
-    data = Path(settings.data)
+    data, place = Path(settings.data), database_place(settings)
     if (data / backup.RESTORING).exists():
         raise CannotStart(f"the restore into {data} has not ended: start it again, it goes on where it was")
     try:
         data.mkdir(parents=True, exist_ok=True)
-        if not (data / "careen.db").exists():
+        if is_url(place) or not Path(place).exists():
             _make_master_key(data)
     except OSError as error:
         raise CannotStart(f"the data folder {data} cannot be used: {error.strerror}") from None
     _read_master_key(data)
     try:
-        schema.migrate(data / "careen.db")
+        schema.migrate(place)
     except schema.SchemaTooNew as error:
         raise CannotStart(str(error)) from None
+    except Exception as error:
+        if is_url(place) and failure(error) is not None:
+            raise CannotStart(f"the database cannot be used: {error}") from None
+        raise
     for place in (settings.blobs, settings.archive_blobs):
         _check_place(settings, place)
     _check_archive(settings)
@@ -87,6 +92,11 @@ def prepare(settings: Settings) -> None:
         _claim_archive(settings)
     for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
         draft.unlink(missing_ok=True)
+
+
+def database_place(settings: Settings) -> Place:
+    """Where the rows are: a server's database, or the file in the data folder."""
+    return settings.database or Path(settings.data) / "careen.db"
 
 
 def _check_place(settings: Settings, place: str) -> None:
@@ -107,8 +117,12 @@ def _check_archive(settings: Settings) -> None:
     Raises:
         CannotStart: none of those that we looked for is.
     """
-    with copies.opened(Path(settings.data) / "careen.db") as rows:
-        archived = layers.some_archived(rows, LOOKED_FOR)
+    database = engine.opened(database_place(settings))
+    try:
+        with database.read() as rows:
+            archived = layers.some_archived(rows, LOOKED_FOR)
+    finally:
+        database.close()
     if not archived:
         return
     if not settings.archive_blobs:
@@ -221,7 +235,7 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
     return Registry(
         id=settings.registry_id,
         region=settings.region,
-        database=Database(data / "careen.db"),
+        database=engine.opened(database_place(settings)),
         blobs=blobs,
         threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
         scratch_folder=data,

@@ -131,6 +131,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many of them it may make at once after a rest."""
     proxies: str = ""
     """Addresses and networks, separated by commas, of web servers that are believed their `X-Forwarded-For`; see access.md."""
+    database: str = ""
+    """The rows: a PostgreSQL server, as `postgresql://user:password@host:5432/careen` (see nodes.md); empty: the data folder."""
     blobs: str = ""
     """A bucket for the blobs, as `s3://bucket/prefix?endpoint=https://…&region=…` (see s3.md); empty: the data folder."""
     archive_blobs: str = ""
@@ -216,6 +218,10 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting("tls_certificate and tls_key go together")
     if settings.accel not in {"", "nginx"}:
         raise InvalidSetting(f"accel is nginx or empty, not '{settings.accel}'")
+    if settings.database and not settings.database.startswith(("postgresql://", "postgres://")):
+        raise InvalidSetting(
+            "database is postgresql://user:password@host:port/database, or empty for the data folder"
+        )
     if settings.blobs:
         _check_bucket("blobs", settings.blobs)
     if settings.archive_blobs:

@@ -38,6 +38,7 @@ from careen.registry import (
     trail,
     webhooks,
 )
+from careen.registry.fresh import Version
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry, Transaction
 from careen.replication.work import backfilling, copies
@@ -105,7 +106,7 @@ def _work(registry: Registry, stop: threading.Event) -> None:
             _wait_for_a_commit(registry, version, stop)
 
 
-def _wait_for_a_commit(registry: Registry, version: int, stop: threading.Event) -> None:
+def _wait_for_a_commit(registry: Registry, version: Version, stop: threading.Event) -> None:
     """Wait until something is committed after ``version``, for a second at most: jobs become due by themselves."""
     for _ in range(round(1 / IDLE_SECONDS)):
         if stop.wait(IDLE_SECONDS) or registry.database.version() != version:

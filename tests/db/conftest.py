@@ -1,12 +1,12 @@
-"""Fixtures: an up-to-date database without a registry around it."""
+"""Fixtures: an up-to-date database without a registry around it, of each kind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from careen.db import schema
-from careen.db.engine import Database
+from careen.db.engine import Database, Place, opened
 
 
 @pytest.fixture
@@ -17,9 +17,30 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """A database of either kind with the schema in it."""
+    if request.param == "sqlite":
+        file: Path = request.getfixturevalue("path")
+        return file
+    return str(request.getfixturevalue("postgres").database())
+
+
 @pytest.fixture
-def database(path: Path) -> Iterator[Database]:
+def open_database(place: Place) -> Iterator[Callable[[], Database]]:
+    """Open it, as another process has it open."""
+    databases: list[Database] = []
+
+    def another() -> Database:
+        databases.append(opened(place))
+        return databases[-1]
+
+    yield another
+    for database in databases:
+        database.close()
+
+
+@pytest.fixture
+def database(open_database: Callable[[], Database]) -> Database:
     """The database, open."""
-    opened = Database(path)
-    yield opened
-    opened.close()
+    return open_database()

@@ -1,8 +1,8 @@
 """Jobs: claimed once, leased, asked for again, tried again."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from careen.clock import SECOND
 from careen.db import jobs
@@ -49,9 +49,9 @@ def test_the_job_that_has_been_due_longest_comes_first(database: Database) -> No
         assert jobs.any_due(rows, KINDS, NOW + 1)
 
 
-def test_a_job_is_one_workers(path: Path) -> None:
+def test_a_job_is_one_workers(open_database: Callable[[], Database]) -> None:
     """Many processes look at the same time; each job is claimed once."""
-    workers = [Database(path) for _ in range(4)]
+    workers = [open_database() for _ in range(4)]
     for number in range(40):
         ask(workers[0], str(number))
     together = threading.Barrier(len(workers))
@@ -65,8 +65,6 @@ def test_a_job_is_one_workers(path: Path) -> None:
 
     with ThreadPoolExecutor(len(workers)) as threads:
         found = [key for keys in threads.map(work, workers) for key in keys]
-    for database in workers:
-        database.close()
     assert sorted(found) == sorted(str(number) for number in range(40))
 
 

@@ -135,7 +135,7 @@ def _bytes(registry: Registry, digest: str, generation: str) -> bytes:
 
 def assert_tidy(registry: Registry) -> None:
     """What no image needs goes when the collector and the sweep come, and after that the accounts agree to the byte."""
-    folder = registry.database.path.parent
+    folder = registry.scratch_folder
     long_ago = time.time() - FAR
     for part in ("blobs", "uploads", "archive"):
         for path in (folder / part).rglob("*"):

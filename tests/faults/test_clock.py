@@ -111,7 +111,7 @@ def registry(registry: Registry, clocks: Clocks) -> Registry:
 @pytest.fixture
 def working(registry: Registry, judging: Cautious) -> Registry:
     """As the worker has it."""
-    store = DiskBlobStore(registry.database.path.parent, judging)
+    store = DiskBlobStore(registry.scratch_folder, judging)
     return dataclasses.replace(registry, clock=judging, blobs=store)
 
 
@@ -143,7 +143,7 @@ def test_a_year_ahead_for_a_moment_deletes_nothing(
     registry.write_now(lifecycle.put_policy, APP, POLICY)
     alone = steps.upload(registry, APP, LARGE)
     work(working)
-    for path in (registry.database.path.parent / "blobs").rglob("*.*"):
+    for path in (registry.scratch_folder / "blobs").rglob("*.*"):
         os.utime(path, (clocks.system() / SECOND, clocks.system() / SECOND))
     clocks.set_to += YEAR
     clocks.elapsed += HOUR

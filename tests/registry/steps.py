@@ -9,6 +9,7 @@ from typing import Any
 from careen import server
 from careen.clock import DAY, Instant, parse_instant
 from careen.db.images import ImageRow
+from careen.db.tables import metadata
 from careen.oci.digest import digest_of
 from careen.registry import events, images, layers, repositories
 from careen.registry.deletions import Cause
@@ -16,6 +17,7 @@ from careen.registry.images import Put
 from careen.registry.registry import Registry, Transaction
 from careen.registry.repositories import Repository
 from careen.settings import Settings
+from tests import backend
 from tests.images import Built
 
 TESTER = "arn:aws:iam::000000000000:user/tester"
@@ -52,8 +54,19 @@ def with_limits(registry: Registry, **limits: Any) -> Registry:
 
 def reopen(registry: Registry) -> Registry:
     """The same registry as another process has it open. Close it."""
-    another = server.open_registry(Settings(data=str(registry.database.path.parent)))
+    another = server.open_registry(
+        Settings(
+            **{"data": str(registry.scratch_folder), **backend.current().settings(registry.scratch_folder)}
+        )
+    )
     return dataclasses.replace(another, clock=registry.clock, limits=registry.limits)
+
+
+def dump_of(registry: Registry) -> str:
+    """Every value of every row."""
+    with registry.database.read() as rows:
+        tables = [rows.execute(f"SELECT * FROM {table}").fetchall() for table in metadata.tables]
+    return repr(tables)
 
 
 def upload(registry: Registry, repository: str, data: bytes) -> str:
@@ -145,7 +158,7 @@ def is_whole(registry: Registry, repository: str, built: Built) -> bool:
 
 def files(registry: Registry) -> list[Path]:
     """Every file with committed bytes; those in the archive's home, too, if that is the folder ``archive`` of the data folder."""
-    data = registry.database.path.parent
+    data = registry.scratch_folder
     homes = (data / "blobs", data / "archive" / "blobs")
     return [path for home in homes for path in home.rglob("*") if path.is_file()]
 

@@ -18,6 +18,7 @@ import pytest
 from careen import server
 from careen.clock import SECOND, system_now
 from careen.db import holds, schema
+from careen.db.sqlite import SqliteDatabase
 from careen.ecr import errors
 from careen.oci import manifest as manifests
 from careen.registry import backup, gc, images, lifecycle, repositories, scrub, storage
@@ -44,7 +45,7 @@ LARGE = 70_000
 
 def folder(registry: Registry) -> Path:
     """The registry's data folder."""
-    return registry.database.path.parent
+    return registry.scratch_folder
 
 
 def make(registry: Registry, target: Path, *, verify: bool = False) -> backup.Made:
@@ -600,6 +601,7 @@ def test_a_rotten_database_takes_no_good_ones_place(
     before = everything(registry)
     made = make(registry, target)
     registry.database.close()
+    assert isinstance(registry.database, SqliteDatabase)
     rot(registry.database.path, table)
     found = damage(registry)
     assert found

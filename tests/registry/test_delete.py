@@ -2,6 +2,7 @@
 
 import sqlite3
 
+import psycopg
 import pytest
 
 from careen.registry import images, layers, repositories
@@ -123,7 +124,7 @@ def test_the_database_itself_keeps_what_is_needed(registry: Registry, statement:
     child = image("app")
     push(registry, "team/app", child)
     put(registry, "team/app", index(child))
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)):
         registry.write_now(
             lambda tx: tx.rows.execute(statement, {"child": child.digest} if ":" in statement else {})
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 
 from careen.clock import DAY
@@ -127,7 +128,9 @@ def test_asking_leaves_no_trace(
 
 def test_a_question_cannot_write(registry: Registry, app: str) -> None:
     """What only reads has a transaction in which writing fails."""
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with pytest.raises(
+        (sqlite3.OperationalError, psycopg.errors.ReadOnlySqlTransaction), match=r"read-?only"
+    ):
         registry.read(lifecycle.put_policy, app, policy(AN_AGE))
     assert policies.parse(registry.read(lifecycle.get_policy, app)[0]).rules[0].rule_priority == 1
     assert registry.read(images.find, registry.read(repositories.require, app), tag="v4") is not None
@@ -135,6 +138,6 @@ def test_a_question_cannot_write(registry: Registry, app: str) -> None:
 
 def _stored(registry: Registry) -> dict[str, str]:
     """Every file of the data folder by its hash; not the index of the write-ahead log, in which readers note where they are."""
-    folder = registry.database.path.parent
+    folder = registry.scratch_folder
     files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -261,7 +261,7 @@ def test_the_sweep_finds_blobs_without_a_link(registry: Registry) -> None:
 def test_the_sweep_finds_abandoned_uploads(registry: Registry) -> None:
     """One that has stood still for too long goes with its bytes; one that another request holds does not."""
     found = registry.write_now(repositories.create, APP)
-    folder = registry.database.path.parent / "uploads" / str(found.id)
+    folder = registry.scratch_folder / "uploads" / str(found.id)
     old, young, busy = (begin(registry, found) for _ in range(3))
     long_ago = 0
     for upload_id in (old, busy):

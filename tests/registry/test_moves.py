@@ -289,7 +289,7 @@ def test_rotten_bytes_are_not_passed_on(registry: Registry) -> None:
     name = generation(registry, LAYER)
     [path] = [
         each
-        for each in Path(registry.database.path.parent.parent / "archive").rglob("*")
+        for each in Path(registry.scratch_folder.parent / "archive").rglob("*")
         if name.removeprefix(MARK) in each.name
     ]
     path.write_bytes(b"x" * 70_000)

@@ -1,6 +1,7 @@
 """The scrub: damage is found, set aside and reported; a push brings the bytes back; nothing sound is ever touched."""
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from careen import worker
 from careen.blobs.store import OpenFile
 from careen.clock import DAY, HOUR
+from careen.db.sqlite import SqliteDatabase
 from careen.ecr import errors
 from careen.oci.digest import digest_of
 from careen.registry import gc, images, jobs, layers, repositories, scrub, storage
@@ -92,7 +94,7 @@ def remove_row(registry: Registry, digest: str) -> None:
 
 def quarantined(registry: Registry) -> set[str]:
     """The names of the files that were set aside."""
-    return {path.name for path in (registry.database.path.parent / "quarantine").glob("*")}
+    return {path.name for path in (registry.scratch_folder / "quarantine").glob("*")}
 
 
 @pytest.fixture
@@ -232,7 +234,7 @@ def test_a_file_that_comes_back_damaged_is_set_aside_too(
     path = file_of(registry, base)
     flip(registry, base)
     run(registry)
-    (aside,) = (registry.database.path.parent / "quarantine").iterdir()
+    (aside,) = (registry.scratch_folder / "quarantine").iterdir()
     aside.rename(path)
     assert run(registry)[1] == []
     assert not path.exists()
@@ -296,10 +298,10 @@ def test_an_index_suffers_with_what_it_lists(registry: Registry) -> None:
     assert {(it.digest, *it.tags) for it in affected} == {(built.digest,), (index(built).digest, "both")}
 
 
+@pytest.mark.sqlite
 def test_a_broken_foreign_key_is_reported(registry: Registry, two: tuple[Built, Built]) -> None:
     """A row that refers to nothing, which no transaction can make."""
-    import sqlite3
-
+    assert isinstance(registry.database, SqliteDatabase)
     connection = sqlite3.connect(registry.database.path)
     connection.execute("DELETE FROM blobs WHERE digest = ?", (two[0].digests[2],))
     connection.commit()

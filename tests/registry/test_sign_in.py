@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -30,6 +29,7 @@ from careen.registry.console_sessions import IDLE, LASTS, LINK_LASTS, NOTED_EVER
 from careen.registry.identities import Kind
 from careen.registry.registry import Registry, RootKey
 from careen.registry.sign_in import PasswordExpired, SignInRefused
+from tests.registry.steps import dump_of
 
 NOW = 1_800_000_000 * SECOND
 GOOD, BETTER = "correct horse battery staple", "Tr0ub4dor&3"
@@ -83,9 +83,7 @@ def test_a_password_signs_in_as_the_user_with_the_policies_of_now(alice: Registr
     again = signed_in(alice, secret)
     assert again is not None
     assert again.principal.policies != ()
-    with sqlite3.connect(alice.database.path) as rows:
-        dump = "\n".join(rows.iterdump())
-    rows.close()
+    dump = dump_of(alice)
     assert secret not in dump
     assert GOOD not in dump
 

@@ -76,7 +76,7 @@ def test_each_byte_is_in_one_state(registry: Registry) -> None:
 def test_a_file_that_no_row_names_is_an_orphan(registry: Registry) -> None:
     """As a crash between the bytes and their row leaves it; the sweep takes it when it is old enough."""
     push(registry, APP, ONE)
-    path = registry.database.path.parent / "blobs" / "sha256" / "00" / ("0" * 64 + ".stray")
+    path = registry.scratch_folder / "blobs" / "sha256" / "00" / ("0" * 64 + ".stray")
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(bytes(1000))
     found = storage.account(registry)

@@ -91,7 +91,7 @@ def test_a_credential_that_is_not_there(tmp_path: Path, given: dict[str, str], s
 
 def test_check_and_status(source: Source, server: Server, name: str) -> None:
     """What a person sees: which destination is missing or does not let us in, which images are not there, and why."""
-    data = str(source.registry.database.path.parent)
+    data = str(source.registry.scratch_folder)
     wrong = Destination("us-east-2", "444444444444")
     source.lead(WEST, server.url, username=ACCESS_KEY_ID, password=SECRET_ACCESS_KEY)
     source.lead(wrong, server.url, username=ACCESS_KEY_ID, password="wrong")

@@ -38,7 +38,7 @@ def backup(
 
     with opened(data) as registry:
         try:
-            made = backups.make(registry, registry.database.path.parent, target, verify=verify)
+            made = backups.make(registry, Path(load_settings({"data": data}).data), target, verify=verify)
         except backups.BackupFailed as error:
             fail(str(error))
         except OSError as error:

@@ -15,7 +15,7 @@ def opened(data: str | None) -> Iterator[Registry]:
     from careen import server
 
     loaded = load_settings({"data": data})
-    if not (Path(loaded.data) / "careen.db").exists():
+    if not loaded.database and not (Path(loaded.data) / "careen.db").exists():
         fail(
             f"there is no registry in {loaded.data}",
             "name its data folder with --data, or start one with `careen serve`",

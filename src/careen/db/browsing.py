@@ -62,7 +62,7 @@ def by_themselves(rows: Connection, repository_id: int, wanted: Wanted) -> list[
     """``(id, digest)`` of the images that are listed by themselves, in order."""
     conditions = ["m.repository_id = :id", _BY_ITSELF]
     if wanted.text:
-        named = "EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND instr(t.name, :text))"
+        named = "EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND instr(t.name, :text) > 0)"
         conditions.append(f"({named} OR substr(m.digest, 1, length(:text)) = :text)")
     if wanted.tagged is not None:
         conditions.append(_TAGGED if wanted.tagged else f"NOT {_TAGGED}")

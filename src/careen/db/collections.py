@@ -75,8 +75,9 @@ def add(rows: Connection, collection_id: int, kind: str, part: Yield) -> None:
     rows.execute(
         "INSERT INTO collection_totals (kind, runs, busy, ended_at, blobs, freed, orphans, uploads, purged)"
         " VALUES (:kind, 0, 0, 0, :blobs, :freed, :orphans, :uploads, :purged) ON CONFLICT (kind) DO UPDATE SET"
-        " blobs = blobs + excluded.blobs, freed = freed + excluded.freed, orphans = orphans + excluded.orphans,"
-        " uploads = uploads + excluded.uploads, purged = purged + excluded.purged",
+        " blobs = collection_totals.blobs + excluded.blobs, freed = collection_totals.freed + excluded.freed,"
+        " orphans = collection_totals.orphans + excluded.orphans,"
+        " uploads = collection_totals.uploads + excluded.uploads, purged = collection_totals.purged + excluded.purged",
         given | {"kind": kind},
     )
 

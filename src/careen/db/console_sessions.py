@@ -49,7 +49,7 @@ def by_hash(rows: Connection, secret_hash: str, now: Instant, idle_since: Instan
 def of(rows: Connection, principal_id: int | None, now: Instant, idle_since: Instant) -> list[SessionRow]:
     """The sessions of a user that have not ended, the latest first; None: the account's own."""
     found = rows.execute(
-        f"SELECT {_COLUMNS} FROM console_sessions WHERE principal_id IS :id AND expires_at > :now"
+        f"SELECT {_COLUMNS} FROM console_sessions WHERE principal_id IS NOT DISTINCT FROM :id AND expires_at > :now"
         " AND used_at > :idle_since ORDER BY began_at DESC, secret_hash",
         {"id": principal_id, "now": now, "idle_since": idle_since},
     )
@@ -59,7 +59,7 @@ def of(rows: Connection, principal_id: int | None, now: Instant, idle_since: Ins
 def touch(rows: Connection, secret_hash: str, now: Instant) -> None:
     """Note that a session is in use."""
     rows.execute(
-        "UPDATE console_sessions SET used_at = max(used_at, :now) WHERE secret_hash = :hash",
+        "UPDATE console_sessions SET used_at = :now WHERE secret_hash = :hash AND used_at < :now",
         {"hash": secret_hash, "now": now},
     )
 
@@ -71,8 +71,8 @@ def end(rows: Connection, secret_hash: str) -> bool:
 
 def end_all(rows: Connection, principal_id: int | None) -> None:
     """End every session of a user, and the links that would begin one; None: the account's own."""
-    rows.execute("DELETE FROM console_sessions WHERE principal_id IS ?", (principal_id,))
-    rows.execute("DELETE FROM sign_in_links WHERE principal_id IS ?", (principal_id,))
+    rows.execute("DELETE FROM console_sessions WHERE principal_id IS NOT DISTINCT FROM ?", (principal_id,))
+    rows.execute("DELETE FROM sign_in_links WHERE principal_id IS NOT DISTINCT FROM ?", (principal_id,))
 
 
 def end_of_key(rows: Connection, access_key_id: str) -> None:

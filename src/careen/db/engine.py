@@ -1,245 +1,116 @@
-"""The database: one file in WAL mode, read from any thread, written by one.
+"""What a database promises to whoever reads and writes rows, wherever it is.
 
-Rules it keeps:
+``careen.db.sqlite`` is the one of a data folder, ``careen.db.postgres`` the one that several nodes share. Both promise:
 
-* **A read is a snapshot and cannot write**: every thread has a connection of its own with ``query_only`` on.
-* **A write that was answered is on the disk** (``synchronous=FULL``). One thread writes; work that waits while a commit is
-  under way shares the next one (group commit), each in a savepoint of its own, so that one caller's failure undoes nothing of
-  another's. Group commit makes a durable write cost what a lazy one does, and it orders writers without lock retries.
-* **Several processes may share the file**; ``version()`` tells a cache that some other connection has committed.
+* **A read is a snapshot and cannot write.**
+* **Writes have the effect of one after another**: whatever a piece of work has read is still so when it is committed. Nothing above
+  this package locks anything.
+* **A write that was answered is durable.**
+* **The version moves with every commit**, whoever made it: what was read under a version is true as long as the version stands.
 
 Statements are SQL text with named parameters, run on the driver: building them anew from expressions costs 25 times what
-running them does (docs/adr/0002).
+running them does (docs/adr/0002). One text serves both databases (docs/adr/0031).
 """
 
-import contextlib
-import queue
-import select
-import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
-
-from careen.faults import Point, reach
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 30.0
-"""How long a write waits for another process's transaction before it fails."""
-
-LOOK_SECONDS = 0.0005
-"""How often a write that waits for another process looks whether it may."""
-
-GROUP = 64
-"""The most pieces of work that one commit carries."""
+Place = Path | str
+"""Where a database is: the file of an SQLite one, or the URL of a PostgreSQL one."""
 
 
-Connection = sqlite3.Connection
-"""What the functions of this package are handed: a connection inside a transaction."""
-
-Work = Callable[[Connection], Any]
-
-_STOP = object()
+Version = int | str
+"""Of all that a database holds, to be compared with another."""
 
 
-class Database:
-    """A SQLite database file.
+class Away(Exception):
+    """The database's server cannot be reached. Nothing was read or written; it may work again in a moment."""
 
-    Args:
-        path: the file; its folder must exist. The schema is the business of ``careen.db.schema``.
-    """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._writer: threading.Thread | None = None
-        self._lock = threading.Lock()
+class OutcomeUnknown(Exception):
+    """The connection was lost while a transaction was committed: it counts, or it does not."""
 
-    def reader(self) -> sqlite3.Connection:
-        """This thread's read-only connection, outside any transaction: for single hot statements."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._connect()
-            connection.execute("PRAGMA query_only=ON")
-            self._local.connection = connection
-            with self._lock:
-                self._readers.append(connection)
-        return connection
 
-    @contextlib.contextmanager
-    def read(self) -> Iterator[Connection]:
+class Result(Protocol):
+    """What a statement found or did. Rows are tuples."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were inserted, changed or deleted."""
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """All the rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """What the functions of this package are handed: a connection inside a transaction."""
+
+    def execute(self, statement: str, parameters: Mapping[str, Any] | Sequence[Any] = (), /) -> Result:
+        """Run a statement with parameters for its ``:name`` or ``?``."""
+
+    def executemany(
+        self, statement: str, parameters: Iterable[Sequence[Any] | Mapping[str, Any]], /
+    ) -> Result:
+        """Run a statement for each of many."""
+
+
+class Database(Protocol):
+    """A database whose schema is there (``careen.db.schema``)."""
+
+    def reader(self) -> Connection:
+        """A read-only connection outside any transaction, for this thread: for single hot statements."""
+
+    def read(self) -> AbstractContextManager[Connection]:
         """A snapshot: all statements inside see the same state. Calls may nest; the outermost snapshot serves them all."""
-        connection = self.reader()
-        if connection.in_transaction:
-            yield connection
-            return
-        connection.execute("BEGIN")
-        try:
-            yield connection
-        finally:
-            connection.execute("ROLLBACK")
 
-    def version(self) -> int:
-        """A number that stands still as long as no other connection commits (SQLite: ``PRAGMA data_version``)."""
-        version: int = self.reader().execute("PRAGMA data_version").fetchone()[0]
-        return version
+    def version(self) -> Version:
+        """What stands still as long as nobody else commits."""
 
     def size(self) -> int:
-        """Bytes of the database's files, write-ahead log included."""
-        paths = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm")]
-        return sum(path.stat().st_size for path in paths if path.exists())
+        """Bytes that the database takes up."""
+
+    def check(self) -> list[str]:
+        """What the database finds wrong with its own files; nothing as a rule. Takes as long as reading them."""
 
     def write(self, work: Callable[[Connection], T]) -> "Future[T]":
-        """Run ``work`` in a transaction on the writer thread.
+        """Run ``work`` in a transaction, in a thread of the database's.
+
+        Args:
+            work: reads and writes rows. It may be run again from its beginning when what it read was changed meanwhile, so it has
+                no effect elsewhere that could not be repeated.
 
         Returns:
             A future that has ``work``'s result once the commit is durable, or the exception that undid it.
         """
-        future: Future[T] = Future()
-        if self._writer is None:
-            self._start()
-        self._queue.put((work, future))
-        return future
+
+    def is_away(self) -> bool:
+        """Whether the database was not to be reached when somebody last tried; then reads fail at once, until it is back."""
 
     def close(self) -> None:
         """Finish the writes that wait, then close every connection."""
-        with self._lock:
-            if self._writer is not None:
-                self._queue.put(_STOP)
-                self._writer.join()
-                self._writer = None
-            for connection in self._readers:
-                connection.close()
-            self._readers.clear()
-        self._local = threading.local()
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write_loop, name="careen-writer", daemon=True)
-                self._writer.start()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-        )
-        try:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
-                # A log that others are just recovering or removing is not waited for by SQLite here.
-                _insist(connection, f"PRAGMA {pragma}")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    def _write_loop(self) -> None:
-        connection: sqlite3.Connection | None = None
-        stopping = False
-        while not stopping:
-            group = self._next_group()
-            stopping = group[-1] is _STOP
-            live = [
-                (work, future)
-                for work, future in (group[:-1] if stopping else group)
-                if future.set_running_or_notify_cancel()
-            ]
-            try:
-                connection = connection or self._connect()
-            except sqlite3.Error as error:  # a full disk can refuse that, too: the next group tries again
-                _fail(live, error)
-            else:
-                _commit_group(connection, live)
-        if connection is not None:
-            connection.close()
-
-    def _next_group(self) -> list[Any]:
-        group = [self._queue.get()]
-        while len(group) < GROUP and group[-1] is not _STOP:
-            try:
-                group.append(self._queue.get_nowait())
-            except queue.Empty:
-                break
-        return group
 
 
-def _commit_group(connection: sqlite3.Connection, live: "Sequence[tuple[Work, Future[Any]]]") -> None:
-    if not live:
-        return
-    done: list[tuple[Future[Any], Any]] = []
-    try:
-        _begin(connection)
-        for work, future in live:
-            try:
-                done.append((future, _run_in_savepoint(connection, work)))
-            except Exception as error:
-                future.set_exception(error)
-                if not connection.in_transaction:
-                    # A full disk makes SQLite undo the whole transaction by itself. What ran after it would commit on its own.
-                    raise sqlite3.OperationalError("the transaction was undone") from error
-        reach(Point.COMMITTING)
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        # The disk is full, or another process held the lock too long: nobody's work counts.
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        _fail(live, error)
-        return
-    reach(Point.COMMITTED)
-    for future, result in done:
-        future.set_result(result)
+def is_url(place: Place) -> bool:
+    """Whether a place is that of a server; else it is a file."""
+    return isinstance(place, str) and place.startswith(("postgresql://", "postgres://"))
 
 
-def _begin(connection: sqlite3.Connection) -> None:
-    """Begin to write, when no other process does.
+def opened(place: Place) -> Database:
+    """The database at a place. Nothing is asked of it yet."""
+    if is_url(place):
+        from careen.db.postgres import PostgresDatabase  # noqa: PLC0415 the driver is an extra, and ten megabytes
 
-    SQLite's own way to wait looks less and less often, at last ten times a second: who writes much would keep others waiting
-    long after it is done. So we look ourselves, often.
-    """
-    connection.execute("PRAGMA busy_timeout=0")
-    try:
-        _insist(connection, "BEGIN IMMEDIATE")
-    finally:
-        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
+        return PostgresDatabase(str(place))
+    from careen.db.sqlite import SqliteDatabase  # noqa: PLC0415 they import this module
 
-
-def _insist(connection: sqlite3.Connection, statement: str) -> None:
-    """Execute a statement, again and again while another process is in the way."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute(statement)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            select.select((), (), (), LOOK_SECONDS)  # a wait that no clock set anew can spoil
-        else:
-            return
-
-
-def _fail(live: "Sequence[tuple[Work, Future[Any]]]", error: sqlite3.Error) -> None:
-    """Nobody's work counts; who has heard of a failure of its own has heard enough."""
-    for _, future in live:
-        if not future.done():
-            future.set_exception(error)
-
-
-def _run_in_savepoint(connection: sqlite3.Connection, work: Callable[[Connection], T]) -> T:
-    connection.execute("SAVEPOINT work")
-    try:
-        result = work(connection)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO work")
-            connection.execute("RELEASE work")
-        raise
-    connection.execute("RELEASE work")
-    return result
+    return SqliteDatabase(Path(place))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from careen.clock import Instant
+from careen.db import rules
 from careen.db.engine import Connection
 
 
@@ -23,33 +24,39 @@ class EventRow(NamedTuple):
 
 _COLUMNS = ", ".join(EventRow._fields)
 
+_PRUNED = "events-pruned"
+"""The kind of the registry's document that says how far the log was pruned."""
+
+# On PostgreSQL an id is higher than those of transactions that began before, not of those that ended before: what is shown must
+# not be followed by something lower, so it is shown when nothing older is under way (careen.db.words).
+_SETTLED = "/*postgresql: AND id < settled_events() */"
+
 
 def insert(
     rows: Connection, recorded_at: Instant, detail_type: str, action: str, repository: str | None, detail: str
 ) -> int:
     """Append an event. Returns its id, higher than any before."""
     added = rows.execute(
-        "INSERT INTO events (recorded_at, detail_type, action, repository, detail) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO events (recorded_at, detail_type, action, repository, detail) VALUES (?, ?, ?, ?, ?) RETURNING id",
         (recorded_at, detail_type, action, repository, detail),
     )
-    return added.lastrowid or 0
+    return int(added.fetchone()[0])
 
 
 def latest(rows: Connection) -> int:
     """The id of the last event that was ever recorded; 0: none."""
-    return int(rows.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+    return int(rows.execute(f"SELECT coalesce(max(id), 0) FROM events WHERE true {_SETTLED}").fetchone()[0])
 
 
-def oldest(rows: Connection) -> int | None:
-    """The id of the first event that is still there."""
-    found: int | None = rows.execute("SELECT min(id) FROM events").fetchone()[0]
-    return found
+def pruned(rows: Connection) -> int:
+    """The highest id of an event that is not kept any more; 0: all are."""
+    return int(rules.registry_document(rows, _PRUNED) or 0)
 
 
 def after(rows: Connection, event_id: int, limit: int) -> list[EventRow]:
     """Up to ``limit`` events that follow an id, in order."""
     found = rows.execute(
-        f"SELECT {_COLUMNS} FROM events WHERE id > :after ORDER BY id LIMIT :limit",
+        f"SELECT {_COLUMNS} FROM events WHERE id > :after {_SETTLED} ORDER BY id LIMIT :limit",
         {"after": event_id, "limit": limit},
     )
     return [EventRow._make(row) for row in found]
@@ -67,10 +74,11 @@ def before(
 ) -> list[EventRow]:
     """Up to ``limit`` events below an id, the latest first; None and empty lists select all. Both instants are included."""
     found = rows.execute(
-        f"SELECT {_COLUMNS} FROM events WHERE id < :before AND (:repository IS NULL OR repository = :repository)"
+        f"SELECT {_COLUMNS} FROM events WHERE id < :before {_SETTLED}"
+        " AND (CAST(:repository AS TEXT) IS NULL OR repository = :repository)"
         " AND (:types = '[]' OR detail_type IN (SELECT value FROM json_each(:types)))"
         " AND (:actions = '[]' OR action IN (SELECT value FROM json_each(:actions)))"
-        " AND (:start IS NULL OR recorded_at >= :start) AND (:end IS NULL OR recorded_at <= :end)"
+        " AND (CAST(:start AS BIGINT) IS NULL OR recorded_at >= :start) AND (CAST(:end AS BIGINT) IS NULL OR recorded_at <= :end)"
         " ORDER BY id DESC LIMIT :limit",
         {
             "before": event_id,
@@ -96,9 +104,14 @@ def prune(rows: Connection, until: Instant, limit: int) -> int:
 
     The last event stays, however old: the next id is the one after it, and no id is given twice.
     """
-    return rows.execute(
+    gone = rows.execute(
         "DELETE FROM events WHERE id IN (SELECT id FROM events e WHERE recorded_at < :until"
         " AND id < (SELECT max(id) FROM events)"
-        " AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.event_id = e.id) ORDER BY id LIMIT :limit)",
+        " AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE d.event_id = e.id) ORDER BY id LIMIT :limit) RETURNING id",
         {"until": until, "limit": limit},
-    ).rowcount
+    ).fetchall()
+    if gone:
+        rules.put_registry_document(
+            rows, _PRUNED, str(max(pruned(rows), *(event_id for (event_id,) in gone)))
+        )
+    return len(gone)

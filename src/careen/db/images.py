@@ -409,7 +409,7 @@ def activating(rows: Connection, digest: str) -> list[int]:
 def record_pulls(rows: Connection, pulls: Iterable[tuple[int, Instant, int]]) -> None:
     """Add pulls, ``(manifest id, instant of the last, how many)``: counts grow, times move forward, never back."""
     rows.executemany(
-        "UPDATE manifests SET pull_count = pull_count + ?3,"
-        " pulled_at = CASE WHEN pulled_at > ?2 THEN pulled_at ELSE ?2 END WHERE id = ?1",
-        list(pulls),
+        "UPDATE manifests SET pull_count = pull_count + :count,"
+        " pulled_at = CASE WHEN pulled_at > :at THEN pulled_at ELSE :at END WHERE id = :id",
+        [{"id": manifest_id, "at": at, "count": count} for manifest_id, at, count in pulls],
     )

@@ -25,7 +25,7 @@ def enqueue(rows: Connection, kind: str, key: str, run_at: Instant) -> None:
     """Ask for a job once: while one of this kind and key waits, another request only brings it forward."""
     rows.execute(
         "INSERT INTO jobs (kind, key, run_at, leased_until, attempts) VALUES (:kind, :key, :run_at, 0, 0)"
-        " ON CONFLICT (kind, key) DO UPDATE SET run_at = excluded.run_at WHERE run_at > excluded.run_at",
+        " ON CONFLICT (kind, key) DO UPDATE SET run_at = excluded.run_at WHERE jobs.run_at > excluded.run_at",
         {"kind": kind, "key": key, "run_at": run_at},
     )
 
@@ -50,7 +50,8 @@ def latest(rows: Connection) -> list[tuple[str, Instant]]:
 def waiting(rows: Connection, now: Instant) -> list[tuple[str, int, Instant]]:
     """Each kind of job that nobody works on: how many wait or have failed, and for how long the first has been due (0: not yet)."""
     return rows.execute(
-        "SELECT kind, count(*), max(0, :now - min(run_at)) FROM jobs WHERE leased_until <= :now GROUP BY kind ORDER BY kind",
+        "SELECT kind, count(*), CASE WHEN min(run_at) < :now THEN :now - min(run_at) ELSE 0 END FROM jobs"
+        " WHERE leased_until <= :now GROUP BY kind ORDER BY kind",
         {"now": now},
     ).fetchall()
 
@@ -70,7 +71,7 @@ def postpone(rows: Connection, kind: str, ending: str, until: Instant, behind: J
     """
     rows.execute(
         "UPDATE jobs SET run_at = :until WHERE kind = :kind AND leased_until = 0 AND run_at < :until AND id <> :behind"
-        " AND substr(key, -length(:ending)) = :ending",
+        " AND substr(key, length(key) - length(:ending) + 1) = :ending",
         {"kind": kind, "ending": ending, "until": until, "behind": behind.id},
     )
 
@@ -96,7 +97,8 @@ def claim(rows: Connection, kinds: Iterable[str], worker: str, now: Instant) -> 
     """
     row = rows.execute(
         "UPDATE jobs SET leased_by = :worker, leased_until = :until, run_at = :until, attempts = attempts + 1 WHERE id ="
-        f" (SELECT id FROM jobs WHERE {_DUE} ORDER BY run_at, id LIMIT 1) RETURNING id, kind, key, attempts",
+        f" (SELECT id FROM jobs WHERE {_DUE} ORDER BY run_at, id LIMIT 1 /*postgresql: FOR UPDATE SKIP LOCKED */)"
+        " RETURNING id, kind, key, attempts",
         {"worker": worker, "now": now, "until": now + LEASE, "kinds": json.dumps(list(kinds))},
     ).fetchone()
     return None if row is None else Job._make(row)

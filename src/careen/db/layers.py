@@ -76,8 +76,8 @@ def is_referenced(rows: Connection, repository_id: int, digest: str) -> bool:
 def all_referenced_are_archived(rows: Connection, repository_id: int, digest: str) -> bool:
     """Whether manifests need the blob, and every one of them is out of the standard storage class."""
     statement = (
-        "SELECT count(*), sum(m.status = 'ACTIVE') FROM manifest_blobs b JOIN manifests m ON m.id = b.manifest_id"
-        " WHERE b.repository_id = :id AND b.digest = :digest"
+        "SELECT count(*), count(*) FILTER (WHERE m.status = 'ACTIVE') FROM manifest_blobs b"
+        " JOIN manifests m ON m.id = b.manifest_id WHERE b.repository_id = :id AND b.digest = :digest"
     )
     needed, active = rows.execute(statement, {"id": repository_id, "digest": digest}).fetchone()
     return needed > 0 and not active
@@ -229,7 +229,8 @@ def link(rows: Connection, repository_id: int, digest: str, now: Instant, review
     """Make a blob readable in a repository and renew its lease; look again at ``review_at`` whether a manifest needs it."""
     rows.execute(
         "INSERT INTO repository_blobs (repository_id, digest, seen_at) VALUES (:id, :digest, :now)"
-        " ON CONFLICT (repository_id, digest) DO UPDATE SET seen_at = excluded.seen_at WHERE seen_at < excluded.seen_at",
+        " ON CONFLICT (repository_id, digest) DO UPDATE SET seen_at = excluded.seen_at"
+        " WHERE repository_blobs.seen_at < excluded.seen_at",
         {"id": repository_id, "digest": digest, "now": now},
     )
     review(rows, repository_id, [digest], review_at)
@@ -245,7 +246,7 @@ def review(rows: Connection, repository_id: int, digests: Iterable[str], due_at:
     """Ask for a review of links at ``due_at``; one that is asked for already keeps the earlier time."""
     rows.executemany(
         "INSERT INTO reviews (repository_id, digest, due_at) VALUES (?, ?, ?)"
-        " ON CONFLICT (repository_id, digest) DO UPDATE SET due_at = excluded.due_at WHERE due_at > excluded.due_at",
+        " ON CONFLICT (repository_id, digest) DO UPDATE SET due_at = excluded.due_at WHERE reviews.due_at > excluded.due_at",
         [(repository_id, digest, due_at) for digest in digests],
     )
 
@@ -405,7 +406,7 @@ def references_in(rows: Connection, repository_id: int) -> Iterator[tuple[str, s
 
 _ONLY_ARCHIVED = (
     "SELECT coalesce(sum(size), 0) FROM blobs WHERE digest IN (SELECT b.digest FROM manifest_blobs b"
-    " JOIN manifests m ON m.id = b.manifest_id GROUP BY b.digest HAVING max(m.status <> 'ARCHIVED') = 0)"
+    " JOIN manifests m ON m.id = b.manifest_id GROUP BY b.digest HAVING count(*) FILTER (WHERE m.status <> 'ARCHIVED') = 0)"
 )
 
 
@@ -449,7 +450,7 @@ def shared_bytes(rows: Connection) -> int:
     found = rows.execute(
         "SELECT coalesce(sum(size), 0) FROM blobs WHERE digest IN (SELECT n.digest FROM manifest_blobs n"
         " JOIN manifests m ON m.id = n.manifest_id GROUP BY n.digest"
-        " HAVING min(n.repository_id) < max(n.repository_id) AND max(m.status <> 'ARCHIVED') = 1)"
+        " HAVING min(n.repository_id) < max(n.repository_id) AND count(*) FILTER (WHERE m.status <> 'ARCHIVED') > 0)"
     )
     return int(found.fetchone()[0])
 

@@ -20,7 +20,7 @@ class Standing(NamedTuple):
 def standing(rows: Connection, repository: str) -> Standing:
     """What stands on a repository, which need not be there, and on the registry. Every request asks: one statement."""
     row = rows.execute(
-        "SELECT r.id, r.access_policy, d.content FROM (SELECT 1) LEFT JOIN repositories r ON r.name = :name"
+        "SELECT r.id, r.access_policy, d.content FROM (SELECT 1) AS one LEFT JOIN repositories r ON r.name = :name"
         " LEFT JOIN registry_documents d ON d.kind = :kind",
         {"name": repository, "kind": _REGISTRY},
     ).fetchone()

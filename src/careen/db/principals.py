@@ -80,7 +80,7 @@ def page(rows: Connection, kind: Kind, prefix: str, after: str | None, limit: in
     """The first ``limit`` of a kind by name, those after the name ``after``, whose path begins with ``prefix``."""
     found = rows.execute(
         f"SELECT {_COLUMNS} FROM principals WHERE kind = :kind AND substr(path, 1, length(:prefix)) = :prefix"
-        " AND (:after IS NULL OR name > :after) ORDER BY name LIMIT :limit",
+        " AND (CAST(:after AS TEXT) IS NULL OR name > :after) ORDER BY name LIMIT :limit",
         {"kind": kind, "prefix": prefix, "after": after, "limit": limit},
     )
     return [_principal(row) for row in found]

@@ -68,10 +68,8 @@ def search(rows: Connection, prefix: str, words: Sequence[str], after: str, limi
         after: names follow it.
         limit: how many are answered.
     """
-    text = (
-        "lower(substr(r.name, length(:prefix) + 1) || ' ' || coalesce(p.catalogue ->> '$.description', ''))"
-    )
-    conditions = "".join(f" AND instr({text}, :word{number})" for number in range(len(words)))
+    text = "lower(substr(r.name, length(:prefix) + 1) || ' ' || coalesce(json_extract(p.catalogue, '$.description'), ''))"
+    conditions = "".join(f" AND instr({text}, :word{number}) > 0" for number in range(len(words)))
     found = rows.execute(
         f"SELECT r.name, p.catalogue, p.logo IS NOT NULL {_FROM}"
         f" WHERE r.name > :after AND substr(r.name, 1, length(:prefix)) = :prefix{conditions}"

@@ -69,6 +69,13 @@ def page(rows: Connection, after: str, limit: int) -> list[Repository]:
     return [Repository._make(row) for row in found]
 
 
+def every(rows: Connection) -> list[Repository]:
+    """All repositories, by name."""
+    return [
+        Repository._make(row) for row in rows.execute(f"SELECT {_COLUMNS} FROM repositories ORDER BY name")
+    ]
+
+
 def names(rows: Connection, after: str, limit: int) -> list[str]:
     """Up to ``limit`` names that follow ``after``, in order."""
     found = rows.execute(

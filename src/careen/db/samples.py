@@ -43,7 +43,11 @@ _COLUMNS = ", ".join(Sample._fields)
 def insert(rows: Connection, sample: Sample) -> None:
     """Keep a measurement; a second one of the same instant takes its place."""
     values = ", ".join(f":{name}" for name in Sample._fields)
-    rows.execute(f"INSERT OR REPLACE INTO storage_samples ({_COLUMNS}) VALUES ({values})", sample._asdict())
+    changes = ", ".join(f"{name} = excluded.{name}" for name in Sample._fields[1:])
+    rows.execute(
+        f"INSERT INTO storage_samples ({_COLUMNS}) VALUES ({values}) ON CONFLICT (sampled_at) DO UPDATE SET {changes}",
+        sample._asdict(),
+    )
 
 
 def thin(rows: Connection, before: Instant) -> None:

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from careen.db.engine import Place, is_url
 from careen.faults import Point, reach
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -30,33 +31,45 @@ def head() -> str:
     )
 
 
-def current(path: Path) -> str | None:
-    """The revision of the database file, or None if there is none yet.
+def current(place: Place) -> str | None:
+    """The revision of a database, or None if there is none yet.
 
     Raises:
         sqlite3.Error: the file is there and cannot be read.
+        psycopg.Error: the server does not answer, or does not let us in.
     """
-    if not path.exists():
+    if is_url(place):
+        import psycopg  # noqa: PLC0415 an extra
+
+        with psycopg.connect(str(place)) as server:
+            if server.execute("SELECT to_regclass('alembic_version')").fetchall() == [(None,)]:
+                return None
+            found = server.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(found[0]) if found else None
+    if not Path(place).exists():
         return None
-    with contextlib.closing(sqlite3.connect(path)) as connection:
+    with contextlib.closing(sqlite3.connect(place)) as connection:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
             return None
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return str(row[0]) if row else None
 
 
-def migrate(path: Path) -> None:
-    """Create the database file or bring it up to date.
+def migrate(place: Place) -> None:
+    """Create the database, or bring it up to date.
+
+    On a server the database itself is there already, empty at first. Several nodes that start at once migrate once.
 
     Raises:
-        SchemaTooNew: the file needs a newer program; nothing was changed.
+        SchemaTooNew: the database needs a newer program; nothing was changed.
     """
-    found = current(path)
+    found = current(place)
     if found == head():
         return
     if found is not None and found > head():
+        name = "the database" if is_url(place) else place
         raise SchemaTooNew(
-            f"{path} has schema {found}; this version of Careen knows {head()}. Install the newer version."
+            f"{name} has schema {found}; this version of Careen knows {head()}. Install the newer version."
         )
     from alembic import command  # noqa: PLC0415 a second of import, needed once per upgrade
     from alembic.config import Config  # noqa: PLC0415
@@ -64,8 +77,13 @@ def migrate(path: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
-    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
-    with _alone(path.parent):
+    url = str(place).partition("://")[2]
+    # Alembic's configuration takes % for the beginning of a name.
+    config.set_main_option(
+        "sqlalchemy.url",
+        (f"postgresql+psycopg://{url}" if is_url(place) else f"sqlite:///{place}").replace("%", "%%"),
+    )
+    with contextlib.nullcontext() if is_url(place) else _alone(Path(place).parent):
         command.upgrade(config, "head")
     reach(Point.MIGRATION_DONE)
 

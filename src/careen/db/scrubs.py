@@ -5,7 +5,6 @@ stored of it, and so every sum of bytes stays exact. Its links and the manifests
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -186,7 +185,7 @@ def mark_manifest(rows: Connection, manifest_id: int, what: str, now: Instant, *
     """Note what is wrong with a manifest; if its bytes are ``lost``, nobody is given them any more."""
     rows.execute(
         "INSERT INTO damaged_manifests (manifest_id, what, found_at) VALUES (:id, :what, :now)"
-        " ON CONFLICT (manifest_id) DO UPDATE SET what = excluded.what WHERE what <> excluded.what",
+        " ON CONFLICT (manifest_id) DO UPDATE SET what = excluded.what WHERE damaged_manifests.what <> excluded.what",
         {"id": manifest_id, "what": what, "now": now},
     )
     if lost:
@@ -229,56 +228,19 @@ def affected(rows: Connection) -> list[Affected]:
     """Every image that needs something damaged, and every index that lists one, by repository and digest."""
     found = rows.execute(
         "WITH RECURSIVE hurt (manifest_id, damaged) AS ("
-        "SELECT n.manifest_id, d.digest FROM damaged_blobs d CROSS JOIN repository_blobs l ON l.digest = d.digest"
-        " CROSS JOIN manifest_blobs n ON n.repository_id = l.repository_id AND n.digest = l.digest"
+        "SELECT n.manifest_id, d.digest FROM damaged_blobs d CROSS JOIN repository_blobs l CROSS JOIN manifest_blobs n"
+        " WHERE l.digest = d.digest AND n.repository_id = l.repository_id AND n.digest = l.digest"
         " UNION SELECT d.manifest_id, m.digest FROM damaged_manifests d JOIN manifests m ON m.id = d.manifest_id"
         " UNION SELECT c.manifest_id, h.damaged FROM hurt h JOIN manifest_children c ON c.child_id = h.manifest_id)"
         " SELECT r.name, m.digest,"
-        " (SELECT json_group_array(name) FROM (SELECT name FROM tags t WHERE t.manifest_id = m.id ORDER BY name)),"
+        " (SELECT json_group_array(t.name) FROM tags t WHERE t.manifest_id = m.id),"
         " json_group_array(h.damaged) FROM hurt h JOIN manifests m ON m.id = h.manifest_id"
-        " JOIN repositories r ON r.id = m.repository_id GROUP BY m.id ORDER BY r.name, m.digest"
+        " JOIN repositories r ON r.id = m.repository_id GROUP BY m.id, r.id ORDER BY r.name, m.digest"
     )
     return [
-        Affected(name, digest, json.loads(tags), sorted(json.loads(damaged)))
+        Affected(name, digest, sorted(json.loads(tags)), sorted(json.loads(damaged)))
         for name, digest, tags, damaged in found
     ]
-
-
-def check_pages(rows: Connection) -> list[str]:
-    """What SQLite finds wrong with its own file, the first of each kind; nothing as a rule. Reads every page."""
-    checks = ["PRAGMA quick_check"]
-    if (3, 40) <= sqlite3.sqlite_version_info < (3, 42):
-        # These versions find NULL where there is none, in tables without rowid whose key's columns do not come first: in this one.
-        tables = rows.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'manifest_blobs'"
-        )
-        checks = [f"PRAGMA quick_check('{name}')" for (name,) in tables]
-    wrong: list[str] = []
-    for check in checks:
-        try:
-            said = "\n".join(row[0] for row in rows.execute(check) if row[0] != "ok").splitlines()
-            # Under a heading that names the file come a hundred lines of one fault.
-            wrong.extend([line for line in said if not line.startswith("***")][:1])
-        except sqlite3.DatabaseError as error:
-            if not is_corrupt(error):
-                raise
-            wrong.append(str(error))
-    return wrong
-
-
-def check_references(rows: Connection) -> list[str]:
-    """Rows that break a foreign key, which no transaction can leave."""
-    return [
-        f"a row of {row[0]} refers to a row of {row[2]} that is not there"
-        for row in rows.execute("PRAGMA foreign_key_check")
-    ]
-
-
-def is_corrupt(error: Exception) -> bool:
-    """Whether it says that the database file is damaged, rather than busy or full."""
-    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", None) in {
-        sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CORRUPT_INDEX, sqlite3.SQLITE_CORRUPT_SEQUENCE, sqlite3.SQLITE_NOTADB,
-    }  # fmt: skip
 
 
 def find(rows: Connection, scope: str) -> Progress | None:

@@ -73,13 +73,13 @@ class Listed(NamedTuple):
 
 
 _FIGURES = ", ".join(Figures._fields)
-_COUNTED = (
-    f"count(*), coalesce(sum({LOOSE}), 0), max(m.pushed_at), max(m.pulled_at), coalesce(sum(m.pull_count), 0)"
-)
+_CHANGES = ", ".join(f"{name} = excluded.{name}" for name in Figures._fields)
+_COUNTED = f"count(*), count(*) FILTER (WHERE {LOOSE}), max(m.pushed_at), max(m.pulled_at), coalesce(sum(m.pull_count), 0)"
 _FROM = (
     "FROM repositories r LEFT JOIN repository_summaries s ON s.repository_id = r.id"
     " LEFT JOIN public_repositories p ON p.repository_id = r.id"
-    " WHERE instr(r.name, :part) > 0 AND (:is_public IS NULL OR (p.repository_id IS NOT NULL) = :is_public)"
+    " WHERE instr(r.name, :part) > 0 AND coalesce(:is_public, CASE WHEN p.repository_id IS NULL THEN 0 ELSE 1 END)"
+    " = CASE WHEN p.repository_id IS NULL THEN 0 ELSE 1 END"
 )
 
 
@@ -121,8 +121,9 @@ def kept(rows: Connection) -> dict[int, Figures]:
 def keep(rows: Connection, figures: Iterable[tuple[int, Figures]]) -> None:
     """Keep the figures of repositories, as far as those are still there."""
     rows.executemany(
-        f"INSERT OR REPLACE INTO repository_summaries (repository_id, {_FIGURES})"
-        " SELECT id, ?, ?, ?, ?, ?, ? FROM repositories WHERE id = ?",
+        f"INSERT INTO repository_summaries (repository_id, {_FIGURES})"
+        " SELECT id, ?, ?, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), ? FROM repositories WHERE id = ?"
+        f" ON CONFLICT (repository_id) DO UPDATE SET {_CHANGES}",
         [(*each, repository_id) for repository_id, each in figures],
     )
 

@@ -62,10 +62,10 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
+from sqlalchemy import Text as _Text
 
 metadata = MetaData(
     naming_convention={
@@ -75,6 +75,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+Text = _Text().with_variant(_Text(collation="C"), "postgresql")
+"""Compared byte by byte, as SQLite does, whatever language the database's server speaks."""
 
 _Id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER is SQLite's rowid
 

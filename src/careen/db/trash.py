@@ -158,7 +158,8 @@ def due(rows: Connection, now: Instant, limit: int, repository: str | None = Non
     """Up to ``limit`` deletions whose time in the trash is over at ``now``, in one repository or in all."""
     found = rows.execute(
         "SELECT t.deletion_id FROM trash t JOIN deletions d ON d.id = t.deletion_id"
-        " WHERE t.purge_at <= :now AND (:repository IS NULL OR d.repository = :repository) ORDER BY t.purge_at LIMIT :limit",
+        " WHERE t.purge_at <= :now AND (CAST(:repository AS TEXT) IS NULL OR d.repository = :repository)"
+        " ORDER BY t.purge_at LIMIT :limit",
         {"now": now, "limit": limit, "repository": repository},
     )
     return [row[0] for row in found]
@@ -173,8 +174,8 @@ def page(
     """
     found = rows.execute(
         f"SELECT {_DELETION}, t.purge_at FROM trash t JOIN deletions d ON d.id = t.deletion_id"
-        " WHERE t.deletion_id < :before AND (:repository IS NULL OR d.repository = :repository)"
-        " AND (:run_id IS NULL OR d.run_id = :run_id) ORDER BY t.deletion_id DESC LIMIT :limit",
+        " WHERE t.deletion_id < :before AND (CAST(:repository AS TEXT) IS NULL OR d.repository = :repository)"
+        " AND (CAST(:run_id AS BIGINT) IS NULL OR d.run_id = :run_id) ORDER BY t.deletion_id DESC LIMIT :limit",
         {"repository": repository, "run_id": run_id, "before": before, "limit": limit},
     )
     return [(Deletion._make(row[:-1]), row[-1]) for row in found]
@@ -186,8 +187,9 @@ def history(
     """Up to ``limit`` deletions, the latest first, those before an id: of a repository, a digest, a tag, or all three."""
     found = rows.execute(
         f"SELECT {_DELETION} FROM deletions d WHERE d.id < :before"
-        " AND (:repository IS NULL OR d.repository = :repository) AND (:digest IS NULL OR d.digest = :digest)"
-        " AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(d.tags) g WHERE g.value = :tag))"
+        " AND (CAST(:repository AS TEXT) IS NULL OR d.repository = :repository)"
+        " AND (CAST(:digest AS TEXT) IS NULL OR d.digest = :digest)"
+        " AND (CAST(:tag AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM json_each(d.tags) g WHERE g.value = :tag))"
         " ORDER BY d.id DESC LIMIT :limit",
         {"repository": repository, "digest": digest, "tag": tag, "before": before, "limit": limit},
     )
@@ -205,9 +207,9 @@ def one(rows: Connection, deletion_id: int) -> Deletion:
 def record_missed(rows: Connection, missed: Iterable[tuple[int, Instant, int]]) -> None:
     """Add pulls of what is in the trash: ``(deletion id, instant of the last, how many)``."""
     rows.executemany(
-        "UPDATE deletions SET missed_pulls = missed_pulls + ?3,"
-        " missed_at = CASE WHEN missed_at > ?2 THEN missed_at ELSE ?2 END WHERE id = ?1",
-        list(missed),
+        "UPDATE deletions SET missed_pulls = missed_pulls + :count,"
+        " missed_at = CASE WHEN missed_at > :at THEN missed_at ELSE :at END WHERE id = :id",
+        [{"id": deletion_id, "at": at, "count": count} for deletion_id, at, count in missed],
     )
 
 

@@ -48,6 +48,7 @@ class DeadLetter(NamedTuple):
 
 _COLUMNS = ", ".join(WebhookRow._fields)
 _LETTER = ", ".join(DeadLetter._fields)
+_CHANGES = ", ".join(f"{name} = excluded.{name}" for name in DeadLetter._fields)
 
 
 def put(rows: Connection, webhook: WebhookRow) -> None:
@@ -112,7 +113,8 @@ def note_failure(rows: Connection, webhook: WebhookRow, attempts: int, error: st
 def bury(rows: Connection, letter: DeadLetter) -> None:
     """Add a dead letter, or replace it."""
     rows.execute(
-        f"INSERT OR REPLACE INTO dead_letters ({_LETTER}) VALUES (:webhook_id, :event_id, :attempts, :error, :failed_at, :wanted)",
+        f"INSERT INTO dead_letters ({_LETTER}) VALUES (:webhook_id, :event_id, :attempts, :error, :failed_at, :wanted)"
+        f" ON CONFLICT (webhook_id, event_id) DO UPDATE SET {_CHANGES}",
         letter._asdict(),
     )
 
@@ -144,7 +146,7 @@ def want(rows: Connection, webhook_id: int, event_ids: str | None) -> int:
     """Ask for dead letters to be delivered after all; None: for all, else a JSON list of ids. Returns how many."""
     return rows.execute(
         "UPDATE dead_letters SET wanted = 1 WHERE webhook_id = :webhook_id"
-        " AND (:ids IS NULL OR event_id IN (SELECT value FROM json_each(:ids)))",
+        " AND (CAST(:ids AS TEXT) IS NULL OR event_id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids)))",
         {"webhook_id": webhook_id, "ids": event_ids},
     ).rowcount
 

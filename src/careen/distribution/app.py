@@ -84,7 +84,7 @@ OCI_CODES = {
 }
 """What the use cases raise, in this API's words."""
 
-TROUBLE_STATUS = {Trouble.FULL: 507, Trouble.READ_ONLY: 503, Trouble.BUSY: 503}
+TROUBLE_STATUS = {each: 507 if each is Trouble.FULL else 503 for each in Trouble}
 """Clients repeat a 503 by themselves. A full disk they would only ask for more room: 507 is said once (docs/adr/0018)."""
 
 LINGER_BYTES = 16 * 1024 * 1024
@@ -187,7 +187,7 @@ async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     headers: list[Header] = [json_header(), *refusal.headers]
     if wrong is not None:
         log.error(
-            "the disk is in trouble",
+            "the disk or the database is in trouble",
             method=exchange.method,
             path=exchange.path,
             trouble=wrong.name,

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from careen.oci.errors import OciError
+from careen.registry.fresh import Version
 
 Header = tuple[bytes, bytes]
 
@@ -47,7 +48,7 @@ class Exchange:
         self.path: str = scope["path"]
         self._direct = scope.get("extensions", {}).get("careen.direct")
         self.started = False
-        self.version = -1
+        self.version: Version = -1
         """The database's when the answering began (:attr:`careen.registry.fresh.Fresh.version`): what was decided is of it."""
         self.is_judged_alone = False
         """Whether what was decided about this request may be decided otherwise about the next: its address or the time counts."""

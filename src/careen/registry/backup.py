@@ -29,7 +29,7 @@ import msgspec
 from careen.blobs.archive import at_home
 from careen.blobs.store import BlobStore
 from careen.clock import SECOND, isoformat, system_now
-from careen.db import copies, holds, layers, schema, scrubs
+from careen.db import copies, holds, layers, schema, scrubs, sqlite
 from careen.db.engine import Connection
 from careen.iam import keys
 from careen.registry import scrub
@@ -126,7 +126,7 @@ def make(registry: Registry, folder: Path, target: Path, *, verify: bool = False
         copied = copied_size = kept = file_size = 0
         lost: list[Lost] = []
         with copies.opened(database) as rows:
-            if wrong_pages := scrubs.check_pages(rows):  # it must not take the place of a sound one
+            if wrong_pages := sqlite.check_pages(rows):  # it must not take the place of a sound one
                 database.unlink()
                 raise BackupFailed(
                     f"the database of the registry is damaged ({wrong_pages[0]}): an earlier backup stays as it is"

@@ -115,9 +115,9 @@ def latest(tx: Transaction) -> int:
     return event_rows.latest(tx.rows)
 
 
-def oldest(tx: Transaction) -> int | None:
-    """The sequence number of the first event that is still kept."""
-    return event_rows.oldest(tx.rows)
+def pruned(tx: Transaction) -> int:
+    """The highest sequence number of an event that is not kept any more; 0: all are."""
+    return event_rows.pruned(tx.rows)
 
 
 def following(tx: Transaction, sequence: int, limit: int) -> list[Stamped]:

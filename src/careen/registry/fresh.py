@@ -1,6 +1,6 @@
 """Answers kept only as long as they are proved fresh.
 
-Every commit, in this process or another, changes the database's version number (SQLite: ``PRAGMA data_version``, 5 µs). It is
+Every commit, in this process or another, changes the database's version (:meth:`careen.db.engine.Database.version`). It is
 read when a request begins; what was remembered is given only if the number still stands where it stood. So no request ever sees
 a tag, a permission or a deletion later than a read of the rows at its beginning would have shown it.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from careen.db.engine import Database
+from careen.db.engine import Version as Version
 
 T = TypeVar("T")
 
@@ -29,12 +30,12 @@ class Fresh:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._version = -1
+        self._version: Version = -1
         self._answers: dict[Hashable, Any] = {}
         self._bytes = 0
 
     @property
-    def version(self) -> int:
+    def version(self) -> Version:
         """The database's version that the answers are of. An answer that was read elsewhere is fresh while it stands."""
         return self._version
 

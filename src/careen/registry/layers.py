@@ -6,7 +6,6 @@ hashing and writing happen in threads, a portion at a time, while the next arriv
 
 import asyncio
 import contextlib
-import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
@@ -217,10 +216,9 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
         generation = await registry.in_thread(upload.commit, digest)
         try:
             admitted = await registry.write(_admit_file, registry.blobs, repository, digest, size, generation)
-        except sqlite3.Error as error:
-            if (
-                trouble(error) is Trouble.FULL
-            ):  # then nothing was committed: this would be the sweep's in an hour
+        except Exception as error:
+            if trouble(error) is Trouble.FULL:
+                # Then nothing was committed: this would be the sweep's in an hour.
                 await registry.in_thread(registry.blobs.delete, digest, generation)
             raise
         if not admitted:  # another push of the same bytes was first

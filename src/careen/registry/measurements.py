@@ -80,7 +80,7 @@ def _judged(tx: Transaction) -> tuple[int, dict[str, list[str]], int]:
     unruled, doomed, spared = 0, {}, 0
     in_use = pins.pinned_repositories(tx.rows)
     suspects = repositories.with_loose_images(tx.rows, tx.now - STALE_DAYS * DAY)
-    for repository in repositories.page(tx.rows, "", -1):
+    for repository in repositories.every(tx.rows):
         holds = rules.effective_for(tx, repository)
         if not holds.is_empty:
             if repository.id in in_use:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from careen.blobs.store import OpenFile
 from careen.db import scrubs
+from careen.db.failures import Failure, failure
 from careen.db.scrubs import Affected as Affected
 from careen.db.scrubs import DamagedBlob as DamagedBlob
 from careen.db.scrubs import DamagedManifest as DamagedManifest
@@ -265,7 +266,7 @@ class _Scrub:
                 try:
                     check()
                 except Exception as error:
-                    if not scrubs.is_corrupt(error):
+                    if failure(error) is not Failure.DAMAGED:
                         raise
                     self._found(Damage("", f"{self._progress.phase}: {error}", 0))
                 self._enter(following)
@@ -293,7 +294,7 @@ class _Scrub:
         self._save()
 
     def _check_database(self) -> None:
-        for wrong in self._registry.read(_check_database):
+        for wrong in self._registry.database.check():
             self._found(Damage("", wrong, 0))
 
     def _check_blobs(self) -> None:
@@ -393,10 +394,6 @@ def _listed(manifest: manifests.Manifest) -> Iterable[manifests.Descriptor]:
 
 def _save(tx: Transaction, progress: Progress) -> None:
     scrubs.save(tx.rows, progress)
-
-
-def _check_database(tx: Transaction) -> list[str]:
-    return scrubs.check_pages(tx.rows) or scrubs.check_references(tx.rows)
 
 
 def _blobs_after(tx: Transaction, after: str, repository_id: int | None) -> list[StoredBlob]:

@@ -1,8 +1,9 @@
-"""What is wrong with the disk, told from the errors it makes: for an answer that says what to do, instead of "it failed"."""
+"""What is wrong with the disk or the database, told from errors: for an answer that says what to do."""
 
 import errno
-import sqlite3
 from enum import Enum
+
+from careen.db.failures import Failure, failure
 
 
 class Trouble(Enum):
@@ -11,6 +12,8 @@ class Trouble(Enum):
     FULL = "the registry's disk is full: nothing was stored; it takes pushes again when there is room"
     READ_ONLY = "the registry's disk cannot be written to: nothing was stored; images can be pulled"
     BUSY = "the registry's database is held by another program: nothing was stored; try again"
+    AWAY = "the registry's database does not answer: nothing was stored; try again"
+    UNKNOWN = "the registry's database was lost while it stored this: it may be there or not; try again"
 
 
 _BY_ERRNO = {
@@ -20,25 +23,23 @@ _BY_ERRNO = {
     errno.EIO: Trouble.READ_ONLY,
 }
 
-_BY_RESULT = {
-    sqlite3.SQLITE_FULL: Trouble.FULL,
-    sqlite3.SQLITE_READONLY: Trouble.READ_ONLY,
-    sqlite3.SQLITE_IOERR: Trouble.READ_ONLY,
-    sqlite3.SQLITE_CANTOPEN: Trouble.READ_ONLY,
-    sqlite3.SQLITE_BUSY: Trouble.BUSY,
+_BY_FAILURE = {
+    Failure.FULL: Trouble.FULL,
+    Failure.READ_ONLY: Trouble.READ_ONLY,
+    Failure.BUSY: Trouble.BUSY,
+    Failure.AWAY: Trouble.AWAY,
+    Failure.UNKNOWN: Trouble.UNKNOWN,
 }
 
 
 def trouble(error: BaseException | None) -> Trouble | None:
-    """The disk's trouble behind an error, or behind what caused it; None if it is another failure."""
+    """The trouble behind an error, or behind what caused it; None if it is another failure."""
     while error is not None:
-        found = None
         if isinstance(error, OSError):
             found = _BY_ERRNO.get(error.errno or 0)
-        elif isinstance(error, sqlite3.Error):
-            found = _BY_RESULT.get(
-                getattr(error, "sqlite_errorcode", 0) & 0xFF
-            )  # the rest says where, not what
+        else:
+            said = failure(error)
+            found = None if said is None else _BY_FAILURE.get(said)
         if found is not None:
             return found
         error = error.__cause__
