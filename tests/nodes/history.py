@@ -62,11 +62,18 @@ class History:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._operations: list[Operation] = []
+        self._answered = 0
 
     def add(self, operation: Operation) -> None:
         """Note one."""
         with self._lock:
             self._operations.append(operation)
+            self._answered += operation.outcome is not Outcome.UNKNOWN
+
+    def answered(self) -> int:
+        """How many are not unknown."""
+        with self._lock:
+            return self._answered
 
     def operations(self) -> list[Operation]:
         """All of them, in the order of their beginnings."""

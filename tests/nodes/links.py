@@ -82,14 +82,14 @@ class Link:
         try:
             await self._whole.wait()
             there, back = await self._connect()
-        except ConnectionError:
+        except OSError:
             writer.transport.abort()
             self._transports.discard(writer.transport)
             return
         self._transports.add(back.transport)
         try:
             await asyncio.gather(self._pass_on(reader, back), self._pass_on(there, writer))
-        except ConnectionError:
+        except OSError:
             writer.transport.abort()
             back.transport.abort()
         finally:
@@ -106,7 +106,7 @@ class Link:
         for _ in range(len(self._targets)):
             self._turn += 1
             port = self._targets[self._turn % len(self._targets)]
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):
                 return await asyncio.open_connection("127.0.0.1", port)
         raise ConnectionRefusedError
 
