@@ -44,6 +44,11 @@ class Node(S3Server, ForkedServer):
         self.bucket = bucket
         self.rows = rows
 
+    def stopped(self) -> list[int]:
+        """Those of its processes that a SIGSTOP holds (proc(5), ``/proc/pid/stat``)."""
+        states = {pid: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in self.children()}
+        return [pid for pid, state in states.items() if state == "T"]
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop it in an orderly way, and wait until every process of it is gone."""
         assert self._life is not None
@@ -69,7 +74,6 @@ class Cluster:
         self._database = postgres.database()
         self._prefix = uuid.uuid4().hex
         self._s3 = s3
-        self._settings = settings
         links = [Link(postgres.port) for _ in range(count)]
         self.nodes = [
             Node(
@@ -119,16 +123,12 @@ class Cluster:
     @contextlib.contextmanager
     def registry(self) -> Iterator[Registry]:
         """The registry as it is, past all wires, opened in this process."""
-        settings = msgspec.convert(
-            {
-                "data": str(self.folder / "observer"),
-                "database": self._database,
-                "blobs": self._s3.url(self._prefix),
-                **self._settings,
-            },
-            Settings,
-            strict=False,
-        )
+        places = {
+            "data": str(self.folder / "observer"),
+            "database": self._database,
+            "blobs": self._s3.url(self._prefix),
+        }
+        settings = msgspec.convert(self.nodes[0]._settings | places, Settings)
         before = os.environ.copy()
         os.environ.update(self._s3.environment)
         try:
