@@ -57,6 +57,9 @@ REMOTE_THREADS = 48
 """The same where most of them wait for another server."""
 
 
+_PROBES = frozenset({"/healthz", "/readyz"})
+"""Whoever asks for these wants to know how it is now."""
+
 LOOKED_FOR = 3
 """Blobs of the archive's home that a start looks for."""
 
@@ -313,6 +316,8 @@ class Application:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
+        if scope["type"] == "http" and scope["path"] not in _PROBES and self._registry.database.is_away():
+            await self._registry.reachable()
         if scope["type"] == "http" and scope["path"].startswith("/v2"):
             await self._distribution(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/events":

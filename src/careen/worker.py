@@ -41,6 +41,7 @@ from careen.registry import (
 from careen.registry.fresh import Version
 from careen.registry.jobs import Job
 from careen.registry.registry import Registry, Transaction
+from careen.registry.trouble import tell
 from careen.replication.work import backfilling, copies
 
 IDLE_SECONDS = 0.1
@@ -79,9 +80,9 @@ def run(registry: Registry, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             _work(registry, stop)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 it is told
             # A full disk fails the claim of a job, too; a worker that ends for it would end the server.
-            log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
+            tell(error, "the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
     for thread in beside:
         thread.join()
@@ -169,9 +170,9 @@ def _run_beside(
             version = registry.database.version()
             if not run_one(registry, name, work):
                 _wait_for_a_commit(registry, version, stop)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 it is told
             # The disk is full, say: the other jobs go on, and so will these.
-            log.exception("a worker's thread cannot work; trying again", thread=name, seconds=TROUBLE_SECONDS)
+            tell(error, "a worker's thread cannot work; trying again", thread=name, seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
 
 
@@ -192,8 +193,8 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
         return False
     try:
         work[job.kind](registry, job)
-    except Exception as error:
-        log.exception("job failed", kind=job.kind, key=job.key, attempts=job.attempts)
+    except Exception as error:  # noqa: BLE001 it is told
+        tell(error, "job failed", kind=job.kind, key=job.key, attempts=job.attempts)
         if job.kind in GIVE_UP and job.attempts >= MAX_ATTEMPTS:
             registry.write_now(GIVE_UP[job.kind], int(job.key))
             registry.write_now(jobs.finish, job, worker)
