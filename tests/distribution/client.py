@@ -51,8 +51,6 @@ class Client:
     user: str = ACCESS_KEY_ID
     password: str = SECRET_ACCESS_KEY
     tls: ssl.SSLContext | None = None
-    patience: float = 60
-    """Seconds for which an answer is waited for."""
 
     @classmethod
     def of(cls, server: Server) -> "Client":
@@ -66,10 +64,9 @@ class Client:
 
     def open(self) -> http.client.HTTPConnection:
         """A connection; whoever opens it closes it."""
-        port, timeout = self.server.port, self.patience
         if self.tls is not None:
-            return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=self.tls)
-        return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+            return http.client.HTTPSConnection("127.0.0.1", self.server.port, timeout=60, context=self.tls)
+        return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
 
     def connect(self) -> socket.socket:
         """A bare connection."""

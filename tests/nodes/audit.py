@@ -1,5 +1,6 @@
 """What has to hold after every fault, however bad."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable
 
@@ -26,13 +27,13 @@ def assert_consistent(cluster: Cluster, history: History, repository: str, image
     """
     known = {built.digest: built for built in images}
     for node in cluster.nodes:
-        reader = cluster.recorder_at(node, history)
-        for tag in TAGS:
-            reader.pull(repository, tag)
-        for digest, built in known.items():
-            if reader.pull(repository, digest) is not None:
-                for data in built.blobs:
-                    assert reader.blob(repository, digest_of(data)) == data
+        with contextlib.closing(cluster.recorder_at(node, history)) as reader:
+            for tag in TAGS:
+                reader.pull(repository, tag)
+            for digest, built in known.items():
+                if reader.pull(repository, digest) is not None:
+                    for data in built.blobs:
+                        assert reader.blob(repository, digest_of(data)) == data
     assert_linearizable(history.operations())
     with cluster.registry() as registry:
         assert_accounted(registry)

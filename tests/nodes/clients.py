@@ -1,20 +1,20 @@
 """Clients that push, tag, pull and delete, try again as real ones do, and note what they were told."""
 
-import dataclasses
 import functools
 import http.client
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from careen.oci.digest import digest_of
-from tests.distribution.client import Answer, Client
+from tests.distribution.client import Answer, answer, basic
 from tests.images import Built, image
 from tests.nodes.history import History, Kind, Operation, Outcome, now
+from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
 PATIENCE = 60.0
 """Seconds for which a client tries again before it is a failure that it got no answer."""
@@ -36,13 +36,23 @@ class GaveUp(Exception):
     """There was no answer for too long."""
 
 
-@dataclasses.dataclass(frozen=True)
 class Recorder:
-    """A client whose every request about manifests is an operation of a history."""
+    """A client whose every request about manifests is an operation of a history. It keeps its connection; close it.
 
-    who: str
-    http: Client
-    history: History
+    Args:
+        who: its name in the history.
+        port: where it goes.
+        history: where it notes what it did.
+    """
+
+    def __init__(self, who: str, port: int, history: History) -> None:
+        self.who = who
+        self._history = history
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     def put(self, repository: str, built: Built, reference: str, kind: Kind = Kind.PUSH) -> Outcome:
         """Put a manifest, until there is an answer. FAIL: its blobs are not there."""
@@ -132,7 +142,7 @@ class Recorder:
                 assert got.headers["docker-content-digest"] == value, (self.who, repository, reference, got)
                 take(got.body)
             told = value if outcome is not Outcome.ABSENT else None
-            self.history.add(
+            self._history.add(
                 Operation(self.who, kind, repository, reference, told, invoked, returned, outcome)
             )
             if outcome is not Outcome.UNKNOWN:
@@ -143,9 +153,12 @@ class Recorder:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """One try. A connection that is refused or ends too soon is an answer that tells nothing: 599."""
+        headers = {"Authorization": basic(ACCESS_KEY_ID, SECRET_ACCESS_KEY), **(headers or {})}
         try:
-            return self.http.send(method, path, body, headers)
+            self._connection.request(method, path, body, headers)
+            return answer(self._connection)
         except NO_ANSWER as error:
+            self._connection.close()  # the next request opens it again
             return Answer(599, {}, repr(error).encode())
 
     def _tries(self, what: str) -> Iterable[int]:
@@ -226,7 +239,7 @@ def work(recorder: Recorder, repository: str, dice: random.Random, go_on: Callab
 
 
 @contextmanager
-def working(recorders: Iterable[Recorder], repository: str) -> Iterator[None]:
+def working(recorders: Sequence[Recorder], repository: str) -> Iterator[None]:
     """Let clients work, each in a thread, for the length of a ``with`` block; what went wrong for one is raised at its end."""
     stop, told = threading.Event(), list[Future[None]]()
     with ThreadPoolExecutor() as threads:
@@ -237,5 +250,7 @@ def working(recorders: Iterable[Recorder], repository: str) -> Iterator[None]:
             yield
         finally:
             stop.set()
+    for recorder in recorders:
+        recorder.close()
     for one in told:
         one.result()

@@ -1,5 +1,6 @@
-"""Fixtures: a cluster that the tests of a module share, and what is theirs alone."""
+"""Fixtures: a cluster that many tests share, and what is theirs alone."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,18 @@ from tests.postgres import running as run_postgres
 from tests.seaweed import S3
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server that may be restarted: no other module's tests use it."""
+    """A PostgreSQL server that may be restarted: only tests of clusters use it."""
     with run_postgres() as started:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_cluster(
     own_postgres: Postgres, s3: S3, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """Three nodes."""
+    """Three nodes, which every test leaves as it found them: up, and with all wires whole."""
     with Cluster(tmp_path_factory.mktemp("nodes"), own_postgres, s3).running() as cluster:
         cluster.start()
         yield cluster
@@ -33,8 +34,6 @@ def shared_cluster(
 @pytest.fixture
 def make_cluster(postgres: Postgres, s3: S3, tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
     """Clusters of one's own, with nodes that are not started yet: ``make_cluster(count=2, **settings)``."""
-    import contextlib
-
     with contextlib.ExitStack() as stack:
 
         def make(**settings: Any) -> Cluster:

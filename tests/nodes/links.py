@@ -66,8 +66,8 @@ class Link:
             await self._watch(stop)
             self._reset_all()
             self._whole.set()
-            while len(asyncio.all_tasks()) > 1:  # they find their connections closed
-                await asyncio.sleep(0.01)
+            if carrying := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(carrying)  # they find their connections closed
 
     async def _watch(self, stop: asyncio.Event) -> None:
         """What is to be done beside, until the end."""
