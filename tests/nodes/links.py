@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from tests.server import free_port
@@ -36,15 +36,26 @@ class Link:
 
     def cut(self) -> None:
         """Nothing passes from now on, in either direction."""
-        self._loop.call_soon_threadsafe(self._whole.clear)
+        self._do(self._whole.clear)
 
     def heal(self) -> None:
         """Everything passes again, first of all what waited."""
-        self._loop.call_soon_threadsafe(self._whole.set)
+        self._do(self._whole.set)
 
     def sever(self) -> None:
         """Reset every connection; new ones are made as before."""
-        self._loop.call_soon_threadsafe(self._reset_all)
+        self._do(self._reset_all)
+
+    def _do(self, deed: Callable[[], object]) -> None:
+        """Do something in the loop's thread, and wait until it is done."""
+        done = threading.Event()
+
+        def do() -> None:
+            deed()
+            done.set()
+
+        self._loop.call_soon_threadsafe(do)
+        assert done.wait(30)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Self]:
