@@ -22,7 +22,7 @@ class Link:
     """A port that leads to another one.
 
     Cut, it behaves as a network that loses every packet: nobody is told, what was sent waits, and when it is healed it arrives,
-    however late, as TCP sends again what was not acknowledged. Severed, both ends are told by a reset.
+    however late, as TCP sends again what was not acknowledged.
     """
 
     def __init__(self, target: int) -> None:
@@ -41,10 +41,6 @@ class Link:
     def heal(self) -> None:
         """Everything passes again, first of all what waited."""
         self._do(self._whole.set)
-
-    def sever(self) -> None:
-        """Reset every connection; new ones are made as before."""
-        self._do(self._reset_all)
 
     def _do(self, deed: Callable[[], object]) -> None:
         """Do something in the loop's thread, and wait until it is done."""
