@@ -17,7 +17,8 @@ pytestmark = [needs_postgres, needs_seaweed]
 
 CLIENTS = [f"client {number}" for number in range(4)]
 
-ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
+LONG = [pytest.mark.slow, pytest.mark.timeout(900)]
+ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=LONG)])
 PROGRESS = 60
 """Answers between two faults."""
 
