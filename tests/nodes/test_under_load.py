@@ -56,6 +56,22 @@ def test_nodes_are_killed(shared_cluster: Cluster, history: History, name: str, 
 
 
 @ROUNDS
+def test_nodes_lose_the_database(shared_cluster: Cluster, history: History, name: str, rounds: int) -> None:
+    """One after another is cut off from it, while the others serve on; none gives an old answer, then or when it is back."""
+    turns = cycle(shared_cluster.nodes)
+
+    def cut_one_off() -> None:
+        node = next(turns)
+        node.rows.cut()
+        try:
+            await_progress(history)
+        finally:
+            node.rows.heal()
+
+    campaign(shared_cluster, history, name, rounds, cut_one_off)
+
+
+@ROUNDS
 def test_the_database_is_restarted(
     shared_cluster: Cluster, own_postgres: Postgres, history: History, name: str, rounds: int
 ) -> None:
