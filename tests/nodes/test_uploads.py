@@ -59,7 +59,7 @@ def test_an_upload_goes_on_at_another_node(shared_cluster: Cluster, name: str) -
 def test_an_upload_goes_on_when_its_node_died_in_the_middle_of_a_chunk(
     shared_cluster: Cluster, name: str
 ) -> None:
-    """It stays reserved for a minute (409), and goes on after the last whole part; a new upload can begin at once."""
+    """It stays reserved for a quarter of a minute (409), and goes on after the last whole part; a new upload can begin at once."""
     first, second = shared_cluster.nodes[0], Client(shared_cluster.nodes[1])
     location = Client(first).begin(name)
     sending = Client(first).open()
