@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -38,6 +38,8 @@ class Kill(NamedTuple):
     """The first point counts from this passing on."""
     whole: bool = True
     """Every process of the server dies at once, or only the one that reached the point."""
+    number: signal.Signals = signal.SIGKILL
+    """Of those that nobody can hold back: SIGSTOP, and it stands still there, until somebody sends SIGCONT."""
 
     def __str__(self) -> str:
         passing = f" #{self.passing}" if self.passing > 1 else ""
@@ -51,7 +53,7 @@ def arm(kill: Kill) -> None:
     def at(point: Point) -> None:
         nonlocal passed, stage
         with lock:
-            if point is not kill.points[stage]:
+            if stage == len(kill.points) or point is not kill.points[stage]:
                 return
             passed += 1
             if stage == 0 and passed < kill.passing:
@@ -59,16 +61,17 @@ def arm(kill: Kill) -> None:
             stage += 1
             if stage < len(kill.points):
                 return
-            die(whole=kill.whole)
+            die(kill.number, whole=kill.whole)
 
     faults.arm(at)
 
 
-def die(*, whole: bool) -> None:
-    """SIGKILL, which nobody can hold back."""
+def die(number: signal.Signals = signal.SIGKILL, *, whole: bool) -> None:
+    """A signal that nobody can hold back."""
     if whole:
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os.kill(os.getpid(), signal.SIGKILL)
+        os.killpg(os.getpgrp(), number)
+    # To this thread, though the process is meant: else another takes the signal, and this one goes on for a while.
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 def count(report: Path) -> None:
@@ -132,8 +135,10 @@ def _run(
     program(*arguments)
 
 
-def serve(settings: Settings, log: str) -> None:
+def serve(settings: Settings, log: str, environment: Mapping[str, str]) -> None:
     """``careen serve``, as its command does it."""
+    os.environ.clear()
+    os.environ.update(environment)
     fd = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
@@ -162,7 +167,7 @@ class ForkedServer(Server):
     def start(self, kill: Kill | Path | None = None) -> "ForkedServer":
         """Start, and wait until it answers, or has been killed."""
         settings = msgspec.convert(self._settings | {"data": str(self.data)}, Settings)
-        self._life = start(serve, settings, str(self.log), kill=kill)
+        self._life = start(serve, settings, str(self.log), self.environment(), kill=kill)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.is_alive() and not self._answers():
             time.sleep(0.01)

@@ -284,11 +284,19 @@ def tagged_last(rows: Connection, repository_id: int, limit: int) -> list[Tagged
 
 def put_tag(rows: Connection, repository_id: int, name: str, manifest_id: int, now: Instant) -> None:
     """Make a tag name a manifest, moving it if it named another."""
-    rows.execute(
-        "INSERT INTO tags (repository_id, name, manifest_id, tagged_at) VALUES (:repository_id, :name, :manifest_id, :now)"
-        " ON CONFLICT (repository_id, name) DO UPDATE SET manifest_id = excluded.manifest_id, tagged_at = excluded.tagged_at",
-        {"repository_id": repository_id, "name": name, "manifest_id": manifest_id, "now": now},
+    parameters = {"repository_id": repository_id, "name": name, "manifest_id": manifest_id, "now": now}
+    # Not ON CONFLICT: PostgreSQL puts a row where another transaction has just deleted one without a word, and then the event of
+    # what came second may have the lower id. To update a row that is gone by now, it refuses.
+    moved = rows.execute(
+        "UPDATE tags SET manifest_id = :manifest_id, tagged_at = :now WHERE repository_id = :repository_id AND name = :name",
+        parameters,
     )
+    if moved.rowcount == 0:
+        rows.execute(
+            "INSERT INTO tags (repository_id, name, manifest_id, tagged_at)"
+            " VALUES (:repository_id, :name, :manifest_id, :now)",
+            parameters,
+        )
     repositories.mark_changed(rows, repository_id)
 
 
@@ -365,6 +373,9 @@ def blobs_of(rows: Connection, manifest_id: int) -> list[str]:
 
 def delete(rows: Connection, manifest_id: int) -> None:
     """Delete a manifest with its tags. The foreign keys refuse it while an index lists it."""
+    # The foreign key would take the tags along, but on PostgreSQL not one that another transaction has moved on: then both count,
+    # and the event of what came second may have the lower id. To delete a row that is another by now, it refuses.
+    rows.execute("DELETE FROM tags WHERE manifest_id = :id", {"id": manifest_id})
     row = rows.execute(
         "DELETE FROM manifests WHERE id = :id RETURNING repository_id", {"id": manifest_id}
     ).fetchone()

@@ -502,6 +502,7 @@ def _cause(to_do: Planned, run_id: int, decision: Decision) -> Cause:
 def _unchanged(tx: Transaction, planned: Image, row: image_rows.ImageRow) -> bool:
     return (
         tuple(image_rows.tags_of(tx.rows, row.id)) == planned.tags
+        and row.pushed_at == planned.pushed_at  # else it was deleted and pushed again
         and row.status == planned.status
         and row.pulled_at == planned.pulled_at
         and row.activated_at == planned.activated_at
