@@ -30,7 +30,7 @@ from careen import clock, server, telemetry, worker
 from careen.bounds import Bounds
 from careen.feed import Feed
 from careen.protocol import Protocol
-from careen.server import CannotStart
+from careen.server import CannotStart, Start
 from careen.settings import Settings
 
 QUICK_DEATH = 10.0
@@ -118,11 +118,12 @@ def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return pool.submit(work, *args, **kwargs).result()
 
 
-def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int:
+def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None = None) -> int:
     """Serve until told to stop (SIGINT, SIGTERM). The data folder is prepared already.
 
     Args:
         settings: how.
+        start: what the children have in common, found out by :func:`careen.server.begin`.
         ready: called in the parent as soon as the registry answers.
 
     Returns:
@@ -138,9 +139,11 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         gc.freeze()  # the children's collectors leave what is shared where it is
-        children = [Child("careen-http", _serve_http, settings, listener) for _ in range(settings.workers)]
+        children = [
+            Child("careen-http", _serve_http, settings, listener, start) for _ in range(settings.workers)
+        ]
         judging = clock.Cautious()
-        children.append(Child("careen-worker", _work, settings, listener, judging))
+        children.append(Child("careen-worker", _work, settings, listener, start, judging))
         if ready is not None and _answers(settings, stopping):
             ready()
         revived = [True]
@@ -236,12 +239,12 @@ class HttpServer(uvicorn.Server):
         self._break_off()
 
 
-def _serve_http(settings: Settings, listener: socket.socket) -> None:
+def _serve_http(settings: Settings, listener: socket.socket, start: Start) -> None:
     telemetry.configure(settings.log_level)
     Protocol.bounds = Bounds(
         connections=settings.max_connections, head=settings.head_timeout, stall=settings.stall_timeout
     )
-    application = server.application(settings)
+    application = server.application(settings, start)
     config = uvicorn.Config(
         application,
         http=Protocol,
@@ -262,14 +265,14 @@ def _serve_http(settings: Settings, listener: socket.socket) -> None:
     http.run(sockets=[listener])
 
 
-def _work(settings: Settings, listener: socket.socket, judging: clock.Cautious) -> None:
+def _work(settings: Settings, listener: socket.socket, start: Start, judging: clock.Cautious) -> None:
     listener.close()  # it came with the fork: who listens must be those who answer
     telemetry.configure(settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     _end_with_parent(stop)
-    registry = server.open_registry(settings, judging)
+    registry = server.open_registry(settings, judging, start)
     try:
         worker.run(registry, stop)
     finally:

@@ -7,11 +7,14 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -24,8 +27,8 @@ from careen.blobs.disk import DiskBlobStore
 from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, SECOND, Clock
-from careen.db import engine, layers, schema
-from careen.db.engine import Place, is_url
+from careen.db import engine, founding, layers, schema
+from careen.db.engine import Database, Place, is_url
 from careen.db.failures import failure
 from careen.distribution.again import Again
 from careen.distribution.allowance import Allowance
@@ -43,8 +46,9 @@ from careen.pull_through.secrets import Secrets
 from careen.registry import backup
 from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
+from careen.registry.nodes import NOTE_SECONDS, Company
 from careen.registry.pulls import PullTimes
-from careen.registry.registry import Limits, Registry, RootKey
+from careen.registry.registry import Limits, Node, Registry, RootKey
 from careen.scanners.command import CommandScanner
 from careen.scanners.harbor import HarborScanner
 from careen.scanners.scanner import Scanner
@@ -57,46 +61,118 @@ REMOTE_THREADS = 48
 """The same where most of them wait for another server."""
 
 
+_BLOBS = {founding.HOME: "blobs", founding.ARCHIVE: "archived blobs"}
+_SETTING = {founding.HOME: "blobs", founding.ARCHIVE: "archive_blobs"}
+
 LOOKED_FOR = 3
 """Blobs of the archive's home that a start looks for."""
+
+
+log = structlog.get_logger()
 
 
 class CannotStart(Exception):
     """The data folder, its database or the address cannot be used. The message says why, and what to try where that helps."""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the processes of a node have in common, and what is found out once, before they are forked."""
+
+    node: Node
+    master_key: bytes = field(repr=False)
+
+
 def prepare(settings: Settings) -> None:
-    """Make the data folder, its master key and its database, or bring them up to date. Once per start, before any process."""
+    """Make the data folder, the master key and the database, or bring them up to date. Once per start, before any process."""
     data, place = Path(settings.data), database_place(settings)
     if (data / backup.RESTORING).exists():
         raise CannotStart(f"the restore into {data} has not ended: start it again, it goes on where it was")
     try:
         data.mkdir(parents=True, exist_ok=True)
-        if is_url(place) or not Path(place).exists():
+        if not (settings.master_key or is_url(place) or Path(place).exists()):
             _make_master_key(data)
     except OSError as error:
         raise CannotStart(f"the data folder {data} cannot be used: {error.strerror}") from None
-    _read_master_key(data)
+    given = _given_master_key(settings)
     try:
         schema.migrate(place)
-    except schema.SchemaTooNew as error:
+        _agree_on_master_key(settings, given)
+        for home in (settings.blobs, settings.archive_blobs):
+            _check_place(settings, home)
+        if is_url(place):
+            _agree_on_homes(settings)
+    except (schema.SchemaTooNew, schema.StillInUse) as error:
         raise CannotStart(str(error)) from None
     except Exception as error:
         if is_url(place) and failure(error) is not None:
             raise CannotStart(f"the database cannot be used: {error}") from None
         raise
-    for place in (settings.blobs, settings.archive_blobs):
-        _check_place(settings, place)
     _check_archive(settings)
-    if settings.archive_blobs:
+    if settings.archive_blobs and not is_url(place):
         _claim_archive(settings)
     for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
         draft.unlink(missing_ok=True)
 
 
+def begin(settings: Settings) -> Start:
+    """What the processes of a node that is prepared have in common."""
+    node = Node(settings.node or socket.gethostname(), secrets.token_hex(4), settings.workers)
+    key = _given_master_key(settings)
+    if key is None:
+        with _database(settings) as database, database.read() as rows:
+            key = founding.known_key(rows, None)
+    if key is None:
+        raise CannotStart("the database is not prepared")
+    return Start(node, key)
+
+
 def database_place(settings: Settings) -> Place:
     """Where the rows are: a server's database, or the file in the data folder."""
     return settings.database or Path(settings.data) / "careen.db"
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    """The database, for the length of a look before anything is served."""
+    database = engine.opened(database_place(settings))
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _agree_on_homes(settings: Settings) -> None:
+    """Make sure that all nodes have their blobs in the same place, and that it is no other registry's.
+
+    Raises:
+        CannotStart: blobs would be written where the other nodes do not find them, or another registry's sweep would delete them.
+    """
+    with _database(settings) as database:
+        ours = _agreed(database, founding.OWNER, secrets.token_hex(16))
+        homes = {founding.HOME: settings.blobs or settings.data, founding.ARCHIVE: settings.archive_blobs}
+        for kind, place in homes.items():
+            if not place:
+                continue
+            claimed = _blob_store(settings, place, clock.system_now).claim(f"{ours}:{secrets.token_hex(8)}")
+            owner = claimed.partition(":")[0]
+            if owner != ours:
+                raise CannotStart(
+                    f"{place} has the blobs of another registry, and each would delete the other's: give this one a place"
+                    " of its own, or remove `owner` there if the other is no more"
+                )
+            if _agreed(database, kind, claimed) != claimed:
+                raise CannotStart(
+                    f"{place} is not where the other nodes of this registry have their {_BLOBS[kind]}: set"
+                    f" {_SETTING[kind]} as theirs is. If these were moved there, `owner` belongs to them; if it is a folder,"
+                    " is it mounted?"
+                )
+
+
+def _agreed(database: Database, kind: str, proposed: str) -> str:
+    with database.read() as rows:
+        known = founding.known(rows, kind)
+    return known or database.write(lambda rows: founding.agree(rows, kind, proposed)).result()
 
 
 def _check_place(settings: Settings, place: str) -> None:
@@ -117,12 +193,8 @@ def _check_archive(settings: Settings) -> None:
     Raises:
         CannotStart: none of those that we looked for is.
     """
-    database = engine.opened(database_place(settings))
-    try:
-        with database.read() as rows:
-            archived = layers.some_archived(rows, LOOKED_FOR)
-    finally:
-        database.close()
+    with _database(settings) as database, database.read() as rows:
+        archived = layers.some_archived(rows, LOOKED_FOR)
     if not archived:
         return
     if not settings.archive_blobs:
@@ -174,23 +246,51 @@ def _make_master_key(data: Path) -> None:
     draft.unlink(missing_ok=True)
 
 
-def _read_master_key(data: Path) -> bytes:
-    """The key of a prepared data folder.
+def _given_master_key(settings: Settings) -> bytes | None:
+    """The key that a file has; None: there is none, and on a server's database there need not be.
 
     Raises:
         CannotStart: it is missing or damaged. A new one would make every access key and token invalid.
     """
-    path = data / "master.key"
+    path = Path(settings.master_key or Path(settings.data) / "master.key")
     try:
         key = path.read_bytes()
     except FileNotFoundError:
+        if is_url(database_place(settings)) and not settings.master_key:
+            return None
         key = b""
+    except OSError as error:
+        raise CannotStart(f"the master key {path} cannot be read: {error.strerror}") from None
     if len(key) != keys.MASTER_KEY_SIZE:
         raise CannotStart(
             f"{path} has {len(key)} bytes instead of {keys.MASTER_KEY_SIZE}: restore it from a backup. "
             "Without it no access key of this registry works."
         )
     return key
+
+
+def _agree_on_master_key(settings: Settings, given: bytes | None) -> None:
+    """See that the key is the one that the registry began with; let it begin with this one, or one of its own.
+
+    Raises:
+        CannotStart: it is another, or it is not there.
+    """
+    try:
+        with _database(settings) as database:
+            with database.read() as rows:
+                known = founding.known_key(rows, given)
+            if known is None:
+                database.write(lambda rows: founding.agree_on_key(rows, given)).result()
+    except founding.WrongKey:
+        raise CannotStart(
+            f"{settings.master_key or Path(settings.data) / 'master.key'} is not the master key that this registry began with."
+            " With another no access key and no token works: restore it, or take it from another node."
+        ) from None
+    except founding.NoKey:
+        raise CannotStart(
+            "the registry began with a master key in a file, which is not in its database:"
+            " name that file with the setting master_key, or copy it into the data folder as master.key"
+        ) from None
 
 
 def _blobs(settings: Settings, system: Clock) -> BlobStore:
@@ -222,13 +322,17 @@ def _scanner(settings: Settings) -> Scanner | None:
     return CommandScanner(settings.scanner, registry, settings.scanner_timeout, MAX_BYTES)
 
 
-def open_registry(settings: Settings, system: Clock = clock.system_now) -> Registry:
+def open_registry(
+    settings: Settings, system: Clock = clock.system_now, start: Start | None = None
+) -> Registry:
     """The registry of a prepared data folder. Any number of processes may have it open.
 
     Args:
         settings: how.
         system: the system's clock, or a cautious reading of it: files are aged by it, and rows unless there is a clock file.
+        start: what this process has in common with others of its node; found out here if it is alone.
     """
+    start = start or begin(settings)
     data = Path(settings.data)
     blobs = _blobs(settings, system)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
@@ -241,7 +345,8 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         scratch_folder=data,
         targets_file=Path(settings.replication_targets or data / "replication.toml"),
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
-        master_key=_read_master_key(data),
+        master_key=start.master_key,
+        node=start.node,
         root_key=root_key,
         audit=AuditLog(Path(settings.audit_log), settings.audit_size) if settings.audit_log else None,
         scanner=_scanner(settings),
@@ -293,6 +398,7 @@ class Application:
         self._importer = Importer(registry, upstream_secrets)
         self.answer_again = again.answer
         """For a protocol that can write a whole response at once; see ``careen.protocol``."""
+        self._company = Company(registry)
         self._allowance = Allowance(registry.limits.anonymous_rate, registry.limits.anonymous_burst)
         surface = Surface(registry, fresh, self._pulls, again, self._importer, self._allowance)
         self._distribution = DistributionApp(surface)
@@ -339,11 +445,23 @@ class Application:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         flushing = asyncio.create_task(self._pulls.run())
+        looking = asyncio.create_task(self._look_around())
         yield
+        looking.cancel()
         await self._importer.close()
         flushing.cancel()
         await flushing
         self._registry.close()
+
+    async def _look_around(self) -> None:
+        """See again and again how many processes there are to share what an address may ask."""
+        while True:
+            try:
+                await self._registry.in_thread(self._company.look)
+            except Exception:
+                log.exception("the other nodes could not be looked at; trying again")
+            self._allowance.share(self._company.processes)
+            await asyncio.sleep(NOTE_SECONDS)
 
     async def _health(self, _: Request) -> Response:
         """200 while the database answers."""
@@ -385,7 +503,9 @@ def restore(source: Path, settings: Settings) -> Restored:
     return restored
 
 
-def application(settings: Settings) -> Application:
+def application(settings: Settings, start: Start) -> Application:
     """One HTTP worker process's application."""
     secrets_of_upstreams = _upstream_secrets(settings)
-    return Application(open_registry(settings), secrets_of_upstreams, metrics_open=settings.metrics_open)
+    return Application(
+        open_registry(settings, start=start), secrets_of_upstreams, metrics_open=settings.metrics_open
+    )

@@ -89,6 +89,7 @@ def test_a_database_from_the_future_is_refused(path: Path) -> None:
     """A later version wrote it: nothing is changed, and the message says what to do."""
     connection = sqlite3.connect(path)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.execute("UPDATE registry_documents SET content = '9998' WHERE kind = 'compatible-from'")
     connection.commit()
     connection.close()
     before = path.read_bytes()

@@ -14,6 +14,7 @@ from careen.oci.digest import digest_of
 from careen.registry import events, images, layers, repositories
 from careen.registry.deletions import Cause
 from careen.registry.images import Put
+from careen.registry.nodes import Company
 from careen.registry.registry import Registry, Transaction
 from careen.registry.repositories import Repository
 from careen.settings import Settings
@@ -170,3 +171,10 @@ def stored_bytes(registry: Registry) -> int:
 
 def _row_bytes(tx: Transaction) -> int:
     return int(tx.rows.execute("SELECT coalesce(sum(length(content)), 0) FROM blob_contents").fetchone()[0])
+
+
+def noted(registry: Registry) -> Company:
+    """What a worker knows of the nodes when it has said that its own is there."""
+    company = Company(registry)
+    company.note()
+    return company

@@ -67,6 +67,10 @@ class Connection(Protocol):
 class Database(Protocol):
     """A database whose schema is there (``careen.db.schema``)."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several nodes may be at work on it."""
+
     def reader(self) -> Connection:
         """A read-only connection outside any transaction, for this thread: for single hot statements."""
 

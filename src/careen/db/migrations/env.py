@@ -20,6 +20,15 @@ from careen.faults import Point, reach
 LOCK = 0x63617265656E
 """Of the nodes that start at once one migrates: the key of an advisory lock, "careen" in ASCII."""
 
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
+"""A migration that waits for a table lets all wait behind it that come later: so not for long (``careen.db.schema`` tries again)."""
+
+COMPATIBLE_FROM = text(
+    "INSERT INTO registry_documents (kind, content) VALUES ('compatible-from', :oldest)"
+    " ON CONFLICT (kind) DO UPDATE SET content = excluded.content"
+)
+"""The oldest schema whose programs may work on what this makes of the database."""
+
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
 is_sqlite = engine.dialect.name == "sqlite"
 
@@ -54,8 +63,13 @@ with engine.connect() as connection:
     with context.begin_transaction():
         if not is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+            connection.exec_driver_sql(LOCK_TIMEOUT)
             _found(connection)
         context.run_migrations()
         if not is_sqlite:
             connection.exec_driver_sql(WORDS)
+        if oldest := context.config.attributes.get(
+            "compatible_from"
+        ):  # a test goes to one revision of its choice
+            connection.execute(COMPATIBLE_FROM, {"oldest": oldest})
 engine.dispose()
