@@ -1,7 +1,8 @@
 """What a registry agrees on once, however many nodes start at the same moment: its key, who it is, and where its blobs are.
 
 In a data folder the files ``master.key`` and ``owner`` say so. Nodes that share a database have it in rows, so that the two
-settings that lead to rows and blobs are all they need; whoever would rather not have the key there gives it to every node as a file.
+settings that lead to rows and blobs are all they need; whoever would rather not have the key there gives it to every node in a
+file.
 """
 
 from careen.db import rules

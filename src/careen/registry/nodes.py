@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import structlog
 
-from careen.clock import SECOND, Instant, system_now
+from careen.clock import SECOND, Clock, Instant, system_now
 from careen.db import nodes, schema
 from careen.db.nodes import NodeRow as NodeRow
 from careen.registry.registry import Node, Registry, Transaction
@@ -34,10 +34,16 @@ class ClockAstray(Exception):
 
 
 class Company:
-    """What a process knows of the nodes, its own among them, as it saw them last."""
+    """What a process knows of the nodes, its own among them, as it saw them last.
 
-    def __init__(self, registry: Registry) -> None:
+    Args:
+        registry: the registry.
+        system: the clock of this node.
+    """
+
+    def __init__(self, registry: Registry, system: Clock = system_now) -> None:
         self._registry = registry
+        self._system = system
         self._is_shared = registry.database.is_shared
         self._told = False
         self.processes = registry.node.processes
@@ -80,15 +86,14 @@ class Company:
 
     def _learn(self, found: list[NodeRow]) -> None:
         node = self._registry.node
-        # Until the first note of ours is there, those of the others tell too little.
         others = sum(each.processes for each in found if each.id != node.id)
         self.processes = others + node.processes
         self.is_first = bool(found) and found[0].id == node.id
 
     def _measure(self) -> None:
-        before = system_now()
+        before = self._system()
         theirs = nodes.present(self._registry.single_read().rows, before)
-        after = system_now()
+        after = self._system()
         if after - before > SLOW:
             return
         self.clock_offset = (before + after) // 2 - theirs

@@ -11,7 +11,7 @@ from typing import Any
 
 from alembic import context
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import Connection, NullPool, create_engine, event, inspect, text
 
 from careen.db.tables import metadata
 from careen.db.words import FOUNDING, WORDS
@@ -29,7 +29,7 @@ COMPATIBLE_FROM = text(
 )
 """The oldest schema whose programs may work on what this makes of the database."""
 
-engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
+engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=NullPool)
 is_sqlite = engine.dialect.name == "sqlite"
 
 if is_sqlite:
@@ -72,4 +72,3 @@ with engine.connect() as connection:
             "compatible_from"
         ):  # a test goes to one revision of its choice
             connection.execute(COMPATIBLE_FROM, {"oldest": oldest})
-engine.dispose()
