@@ -22,6 +22,7 @@ from careen.registry import webhooks
 from careen.registry.fresh import Version
 from careen.registry.nodes import Company
 from careen.registry.registry import Registry
+from careen.registry.trouble import tell
 from careen.registry.webhooks import Due, WebhookRow
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ class _Deliveries:
         while not stop.is_set():
             try:
                 version = self._look(version) if self._company.is_first else self._rest()
-            except Exception:
-                log.exception("webhooks could not be read; trying again")
+            except Exception as error:  # noqa: BLE001 they are looked at again
+                tell(error, "webhooks could not be read; trying again")
+                await asyncio.sleep(TROUBLE_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
         for task in self._tasks.values():
             task.cancel()
@@ -109,9 +111,8 @@ class _Deliveries:
                 is_there = due is not None
                 if due is not None:
                     position = await self._step(due, position, news)
-            except Exception:
-                # The disk is full, say. The others go on, and so will this one.
-                log.exception("a webhook rests", webhook=webhook_id, seconds=TROUBLE_SECONDS)
+            except Exception as error:  # noqa: BLE001 the disk is full, say: the others go on, and so will this one
+                tell(error, "a webhook rests", webhook=webhook_id, seconds=TROUBLE_SECONDS)
                 await asyncio.sleep(TROUBLE_SECONDS)
 
     async def _step(self, due: Due, position: int, news: asyncio.Event) -> int:

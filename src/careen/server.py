@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -49,6 +48,7 @@ from careen.registry.fresh import Fresh
 from careen.registry.nodes import NOTE_SECONDS, Company
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Limits, Node, Registry, RootKey
+from careen.registry.trouble import tell
 from careen.scanners.command import CommandScanner
 from careen.scanners.harbor import HarborScanner
 from careen.scanners.scanner import Scanner
@@ -64,11 +64,11 @@ REMOTE_THREADS = 48
 _BLOBS = {founding.HOME: "blobs", founding.ARCHIVE: "archived blobs"}
 _SETTING = {founding.HOME: "blobs", founding.ARCHIVE: "archive_blobs"}
 
+_PROBES = frozenset({"/healthz", "/readyz"})
+"""Whoever asks for these wants to know how it is now."""
+
 LOOKED_FOR = 3
 """Blobs of the archive's home that a start looks for."""
-
-
-log = structlog.get_logger()
 
 
 class CannotStart(Exception):
@@ -419,6 +419,8 @@ class Application:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
+        if scope["type"] == "http" and scope["path"] not in _PROBES and self._registry.database.is_away():
+            await self._registry.reachable()
         if scope["type"] == "http" and scope["path"].startswith("/v2"):
             await self._distribution(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/events":
@@ -458,8 +460,8 @@ class Application:
         while True:
             try:
                 await self._registry.in_thread(self._company.look)
-            except Exception:
-                log.exception("the other nodes could not be looked at; trying again")
+            except Exception as error:  # noqa: BLE001 it is told
+                tell(error, "the other nodes could not be looked at; trying again")
             self._allowance.share(self._company.processes)
             await asyncio.sleep(NOTE_SECONDS)
 

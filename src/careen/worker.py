@@ -42,6 +42,7 @@ from careen.registry.fresh import Version
 from careen.registry.jobs import Job
 from careen.registry.nodes import NOTE_SECONDS, Company
 from careen.registry.registry import Node, Registry, Transaction
+from careen.registry.trouble import tell
 from careen.replication.work import backfilling, copies
 
 IDLE_SECONDS = 0.1
@@ -83,9 +84,9 @@ def run(registry: Registry, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             _work(registry, stop, company)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 it is told
             # A full disk fails the claim of a job, too; a worker that ends for it would end the server.
-            log.exception("the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
+            tell(error, "the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
     for thread in beside:
         thread.join()
@@ -100,8 +101,8 @@ def _keep_company(company: Company, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             company.note()
-        except Exception:
-            log.exception("this node could not be noted; trying again", seconds=NOTE_SECONDS)
+        except Exception as error:  # noqa: BLE001 it is told
+            tell(error, "this node could not be noted; trying again", seconds=NOTE_SECONDS)
         stop.wait(NOTE_SECONDS)
     with contextlib.suppress(Exception):  # else the others notice by themselves, in half a minute
         company.leave()
@@ -187,9 +188,9 @@ def _run_beside(
             version = registry.database.version()
             if company.is_clock_astray or not run_one(registry, name, work):
                 _wait_for_a_commit(registry, version, stop)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 it is told
             # The disk is full, say: the other jobs go on, and so will these.
-            log.exception("a worker's thread cannot work; trying again", thread=name, seconds=TROUBLE_SECONDS)
+            tell(error, "a worker's thread cannot work; trying again", thread=name, seconds=TROUBLE_SECONDS)
             stop.wait(TROUBLE_SECONDS)
 
 
@@ -211,8 +212,8 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
     try:
         with _kept(registry, job, worker):
             work[job.kind](registry, job)
-    except Exception as error:
-        log.exception("job failed", kind=job.kind, key=job.key, attempts=job.attempts)
+    except Exception as error:  # noqa: BLE001 it is told
+        tell(error, "job failed", kind=job.kind, key=job.key, attempts=job.attempts)
         if job.kind in GIVE_UP and job.attempts >= MAX_ATTEMPTS:
             registry.write_now(GIVE_UP[job.kind], int(job.key))
             registry.write_now(jobs.finish, job, worker)
@@ -236,8 +237,8 @@ def _kept(registry: Registry, job: Job, worker: str) -> Iterator[None]:
         while is_ours and not ended.wait(KEEP_SECONDS):
             try:
                 is_ours = registry.write_now(jobs.keep, job, worker)
-            except Exception:
-                log.exception("a lease could not be kept; trying again", kind=job.kind, key=job.key)
+            except Exception as error:  # noqa: BLE001 it is told
+                tell(error, "a lease could not be kept; trying again", kind=job.kind, key=job.key)
 
     keeping = threading.Thread(target=keep, name=f"lease-{job.kind}", daemon=True)
     keeping.start()

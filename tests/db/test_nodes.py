@@ -1,5 +1,7 @@
 """Rows of nodes: kept young, or forgotten."""
 
+from functools import partial
+
 from careen.clock import SECOND, system_now
 from careen.db import nodes as rows
 from careen.db.engine import Database
@@ -21,7 +23,7 @@ def test_rows_of_nodes(database: Database) -> None:
         row("gone", 0, NOW - SEEN),
         row("b", 9, NOW + 1),
     ):
-        database.write(lambda connection, each=each: rows.note(connection, each)).result()
+        database.write(partial(rows.note, node=each)).result()
     with database.read() as connection:
         assert [(node.id, node.started_at) for node in rows.every(connection, NOW)] == [("a", 1), ("b", 2)]
     database.write(lambda connection: rows.prune(connection, NOW)).result()

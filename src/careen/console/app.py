@@ -10,7 +10,6 @@ import math
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -54,7 +53,7 @@ from careen.distribution import anonymous
 from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
-from careen.registry.trouble import trouble
+from careen.registry.trouble import tell, trouble
 
 MAX_FORM = 1024 * 1024
 """Bytes of a form: a policy has up to 30,720 characters, and a page of digests 10 KB."""
@@ -109,8 +108,6 @@ PAGES: dict[str, Page] = {
     **images.PAGES,  # at the end: a name has slashes, so this fits every address of a repository
 }
 """Addresses below :data:`ROOT`, the first that fits counts."""
-
-log = structlog.get_logger()
 
 
 class FormTooLarge(Exception):
@@ -184,9 +181,9 @@ class Console:
             is_absent = error.code.endswith("NotFoundException")  # another 400 there
             status, title = (404, "Not found") if is_absent else (error.status, "Not done")
             return _refusal(visit, status, title, error.message, error.code)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 it is told
             wrong = trouble(error)
-            log.exception("a page failed", path=request.url.path)
+            tell(error, "a page failed", path=request.url.path)
             reason = (
                 "Something failed here. The log of the registry has it." if wrong is None else wrong.value
             )

@@ -31,9 +31,15 @@ Version = int | str
 class Away(Exception):
     """The database's server cannot be reached. Nothing was read or written; it may work again in a moment."""
 
+    def __init__(self) -> None:
+        super().__init__("the database does not answer")
+
 
 class OutcomeUnknown(Exception):
     """The connection was lost while a transaction was committed: it counts, or it does not."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection to the database was lost on a commit")
 
 
 class Result(Protocol):

@@ -10,6 +10,7 @@
 """
 
 import contextlib
+import logging
 import queue
 import random
 import re
@@ -66,7 +67,7 @@ _KEEPALIVES: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
+    "tcp_user_timeout": 5_000,
 }
 
 # The first statement of a serializable transaction takes its snapshot, but LOCK takes none (PostgreSQL, LOCK): who waits for the
@@ -81,6 +82,9 @@ _TOKEN = re.compile(
 )
 
 _STOP = object()
+
+# It warns of every pipeline that ends in an error; the error itself is told to whoever asked.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 @cache

@@ -158,7 +158,7 @@ def _found(place: Place, table: str, statement: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(str(place)) as server:
             if server.execute("SELECT to_regclass(%s)", (table,)).fetchall() == [(None,)]:
                 return []
-            return server.execute(statement).fetchall()  # type: ignore[arg-type]
+            return server.execute(statement).fetchall()
     if not Path(place).exists():
         return []
     with contextlib.closing(sqlite3.connect(place)) as connection:

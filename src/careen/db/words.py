@@ -14,6 +14,11 @@ CREATE OR REPLACE FUNCTION json_of_texts(text[]) RETURNS text LANGUAGE sql IMMUT
 CREATE OR REPLACE AGGREGATE json_group_array(text)
     (sfunc = array_append, stype = text[], initcond = '{}', finalfunc = json_of_texts);
 
+-- Ids of manifests, all over the index and not at its end. Two transactions that read and write on one page of an index are in
+-- conflict, and every push reads and writes what it has just given an id. It is its own inverse.
+CREATE OR REPLACE FUNCTION spread(bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ SELECT reverse($1::bit(62)::text)::bit(62)::bigint $$;
+
 -- Ids of events. Transactions end in another order than their ids were drawn in, and who follows the log must not miss an event of
 -- one that ends late. So an id begins with the transaction's own, and what is older than every transaction under way is settled:
 -- nothing lower will come (PostgreSQL, "System Information Functions": pg_snapshot_xmin). The shift is for rows that were brought
@@ -28,7 +33,10 @@ CREATE OR REPLACE FUNCTION settled_events() RETURNS bigint LANGUAGE sql STABLE
 """
 """May be said again: a later version changes what it has to."""
 
-FOUNDING = "ALTER TABLE events ALTER COLUMN id SET DEFAULT next_event()"
+FOUNDING = """
+ALTER TABLE events ALTER COLUMN id SET DEFAULT next_event();
+ALTER TABLE manifests ALTER COLUMN id SET DEFAULT spread(nextval('manifests_id_seq'));
+"""
 """What the description of the tables has no words for."""
 
 SHIFT = (

@@ -26,8 +26,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import structlog
-
 from careen.distribution import anonymous, auth, blobs, manifests, uploads
 from careen.distribution.exchange import ClientGone, Exchange, Header, json_header
 from careen.distribution.surface import Surface
@@ -39,7 +37,7 @@ from careen.registry import layers, public
 from careen.registry.access import Principal
 from careen.registry.images import ImageReferenced
 from careen.registry.layers import UploadBusy, UploadUnknown
-from careen.registry.trouble import Trouble, trouble
+from careen.registry.trouble import Trouble, tell, trouble
 from careen.upstream.errors import Denied, Invalid, TooManyRequests, UpstreamError
 
 Handler = Callable[[Surface, Exchange, Principal, str, str], Awaitable[None]]
@@ -87,10 +85,11 @@ OCI_CODES = {
 TROUBLE_STATUS = {each: 507 if each is Trouble.FULL else 503 for each in Trouble}
 """Clients repeat a 503 by themselves. A full disk they would only ask for more room: 507 is said once (docs/adr/0018)."""
 
+RETRY_AFTER = 1
+"""Seconds after which a client may find that the trouble is over."""
+
 LINGER_BYTES = 16 * 1024 * 1024
 """How much is still read of a body that is too large, before the connection is closed."""
-
-log = structlog.get_logger()
 
 
 class DistributionApp:
@@ -114,9 +113,18 @@ class DistributionApp:
                 raise  # the server closes the connection: the client must not take what it has for the whole
             await _refuse(exchange, error, trail)
 
+    async def _renew(self) -> None:
+        """See what is still true; if the database is away, when it is back: nothing of the request was done yet."""
+        try:
+            self._surface.fresh.renew()
+        except Exception as error:
+            if trouble(error) is not Trouble.AWAY or not await self._surface.registry.reachable():
+                raise
+            self._surface.fresh.renew()
+
     async def _dispatch(self, exchange: Exchange, trail: Trail) -> None:
         surface = self._surface
-        surface.fresh.renew()
+        await self._renew()
         exchange.version = surface.fresh.version
         match = _PATH.fullmatch(exchange.path)
         kind, argument = ("", "") if match is None else _kind(match)
@@ -185,18 +193,12 @@ async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     refusal, wrong = _in_oci_words(error), trouble(error)
     trail.refusal = refusal
     headers: list[Header] = [json_header(), *refusal.headers]
-    if wrong is not None:
-        log.error(
-            "the disk or the database is in trouble",
-            method=exchange.method,
-            path=exchange.path,
-            trouble=wrong.name,
-            error=repr(error),
-        )
-    elif refusal.status >= 500 and not isinstance(error, UpstreamError):  # that was told where it happened
-        log.error("request failed", method=exchange.method, path=exchange.path, exc_info=error)
+    if refusal.status >= 500 and not isinstance(error, UpstreamError):  # that was told where it happened
+        tell(error, "request failed", method=exchange.method, path=exchange.path)
     if refusal.status == 413 or wrong is not None:
         await exchange.discard(LINGER_BYTES)
+    if refusal.status == 503 and wrong is not None:
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER))
     if refusal.status in {408, 413} or refusal.status >= 500:
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     await exchange.respond(refusal.status, headers, refusal.body())

@@ -13,7 +13,6 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import IO, Any, TypeVar
 
-import structlog
 from botocore.model import OperationModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -36,7 +35,7 @@ from careen.registry import access
 from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, Transaction
-from careen.registry.trouble import trouble
+from careen.registry.trouble import tell, trouble
 
 T = TypeVar("T")
 
@@ -57,8 +56,6 @@ MAX_FORM = LARGE_BODY
 
 LARGE_AT_ONCE = 2
 """Large requests that are in memory at the same time. A layer part takes four times its size while it is parsed."""
-
-log = structlog.get_logger()
 
 
 class EcrApiApp:
@@ -85,20 +82,17 @@ class EcrApiApp:
                 )
         except (ClientDisconnect, ConnectionError):
             return Response(status_code=400)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 it is told
             wrong = trouble(error)
             if isinstance(error, EcrError):
                 refusal = error
             elif wrong is not None:
                 refusal = errors.ServerFault(wrong.value)
-                target = request.headers.get("x-amz-target")
-                log.error("the disk is in trouble", target=target, trouble=wrong.name, error=repr(error))  # noqa: TRY400 a trace says no more
             else:
                 refusal = errors.ServerFault()
-            if refusal.status >= 500 and wrong is None:
-                log.exception(
-                    "request failed", request_id=request_id, target=request.headers.get("x-amz-target")
-                )
+            if refusal.status >= 500:
+                target = request.headers.get("x-amz-target")
+                tell(error, "request failed", request_id=request_id, target=target)
             status, headers, text = (
                 query.write_error(getattr(request.state, "service", model.sts()), refusal, request_id)
                 if is_query

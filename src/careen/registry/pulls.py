@@ -13,8 +13,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
-import structlog
-
 from careen.clock import Instant
 from careen.db import images as image_rows
 from careen.db import pulls as pull_rows
@@ -23,6 +21,7 @@ from careen.db.pulls import Exclusion as Exclusion
 from careen.ecr import arn, errors
 from careen.registry import access, events, images, repositories
 from careen.registry.registry import Registry, Transaction
+from careen.registry.trouble import tell
 
 K = TypeVar("K")
 
@@ -30,8 +29,6 @@ MAX_EXCLUSIONS = 100
 """Amazon ECR's quota for an account."""
 
 FLUSH_SECONDS = 5.0
-
-log = structlog.get_logger()
 
 
 def exclude(tx: Transaction, principal_arn: str) -> Exclusion:
@@ -176,5 +173,5 @@ class PullTimes:
     async def _try_to_flush(self) -> None:
         try:
             await self.flush()
-        except Exception:
-            log.exception("pull times could not be written; trying again")
+        except Exception as error:  # noqa: BLE001 they are kept, and written later
+            tell(error, "pull times could not be written; trying again")

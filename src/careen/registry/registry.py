@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +16,11 @@ from careen.clock import DAY, HOUR, SECOND, Clock, Instant
 from careen.db.engine import Connection, Database
 from careen.lifecycle.cost import DOLLARS_PER_GIB_MONTH
 from careen.scanners.scanner import Scanner
+
+PATIENCE = 10.0
+"""Seconds that a request waits for a database that is away: clients repeat what fails, but not all of them and not everything."""
+
+LOOK = 0.05
 
 Network = IPv4Network | IPv6Network
 
@@ -184,6 +190,15 @@ class Registry:
     ) -> T:
         """:meth:`write` for callers outside an event loop: the worker and the command line."""
         return self.database.write(lambda rows: use_case(self._transaction(rows), *args, **kwargs)).result()
+
+    async def reachable(self) -> bool:
+        """Wait until the database can be reached, for :data:`PATIENCE` at most. Returns whether it can."""
+        until = time.monotonic() + PATIENCE
+        while self.database.is_away():
+            if time.monotonic() >= until:
+                return False
+            await asyncio.sleep(LOOK)
+        return True
 
     def scratch(self) -> IO[bytes]:
         """An empty file for bytes that wait; they are gone when it is closed."""

@@ -3,7 +3,11 @@
 import errno
 from enum import Enum
 
+import structlog
+
 from careen.db.failures import Failure, failure
+
+log = structlog.get_logger()
 
 
 class Trouble(Enum):
@@ -44,3 +48,12 @@ def trouble(error: BaseException | None) -> Trouble | None:
             return found
         error = error.__cause__
     return None
+
+
+def tell(error: Exception, what: str, **values: object) -> None:
+    """Log a failure: trouble by its name, and anything else with the trace that somebody will need."""
+    wrong = trouble(error)
+    if wrong is None:
+        log.error(what, exc_info=error, **values)
+    else:
+        log.error(what, trouble=wrong.name, error=repr(error), **values)
