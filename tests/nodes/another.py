@@ -24,6 +24,8 @@ def upgrade():
     op.execute("SELECT pg_sleep(1)")  # so that the nodes at work are at it meanwhile
     op.add_column("repositories", sa.Column("colour", sa.Text()))
     op.create_table("colours", sa.Column("name", sa.Text(), primary_key=True))
+    with op.get_context().autocommit_block():
+        op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_repositories_colour ON repositories (colour)")
 """
 """What an earlier version need not know of."""
 

@@ -18,7 +18,10 @@ from careen.db.words import FOUNDING, WORDS
 from careen.faults import Point, reach
 
 LOCK = 0x63617265656E
-"""Of the nodes that start at once one migrates: the key of an advisory lock, "careen" in ASCII."""
+"""Of the nodes that start at once one migrates: the key of an advisory lock, "careen" in ASCII.
+
+It is the session's, not the transaction's: a migration may commit in its midst to make an index without holding up anybody.
+"""
 
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
 """A migration that waits for a table lets all wait behind it that come later: so not for long (``careen.db.schema`` tries again)."""
@@ -62,7 +65,7 @@ with engine.connect() as connection:
     )
     with context.begin_transaction():
         if not is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
             connection.exec_driver_sql(LOCK_TIMEOUT)
             _found(connection)
         context.run_migrations()
