@@ -154,7 +154,12 @@ def _agree_on_homes(settings: Settings) -> None:
         for kind, place in homes.items():
             if not place:
                 continue
-            claimed = _blob_store(settings, place, clock.system_now).claim(f"{ours}:{secrets.token_hex(8)}")
+            try:
+                claimed = _blob_store(settings, place, clock.system_now).claim(
+                    f"{ours}:{secrets.token_hex(8)}"
+                )
+            except OSError as error:
+                raise CannotStart(f"the folder {place} cannot be used: {error.strerror}") from None
             owner = claimed.partition(":")[0]
             if owner != ours:
                 raise CannotStart(

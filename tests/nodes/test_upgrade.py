@@ -1,5 +1,6 @@
 """Nodes of two versions on one database: upgraded one after the other, and back."""
 
+import base64
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,9 @@ def test_a_node_serves_while_a_later_version_migrates(
         assert pulls(old, "by-the-new")
         pushes(old, "by-the-old")
         assert pulls(new, "by-the-old")
+        token = old.boto().get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        user, _, password = base64.b64decode(token).decode().partition(":")
+        assert Client(new, user, password).send("GET", f"/v2/{APP}/manifests/by-the-old").status == 200
     assert (traffic.refused, done > 0) == ([], True)
     old.stop()
     with serving(Server(tmp_path / "data", **shared)) as again:  # it finds a schema that it does not know

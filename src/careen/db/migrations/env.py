@@ -71,7 +71,6 @@ with engine.connect() as connection:
         context.run_migrations()
         if not is_sqlite:
             connection.exec_driver_sql(WORDS)
-        if oldest := context.config.attributes.get(
-            "compatible_from"
-        ):  # a test goes to one revision of its choice
+        oldest = context.config.attributes.get("compatible_from")
+        if oldest is not None:  # else somebody goes to a revision of his choice, which is a test
             connection.execute(COMPATIBLE_FROM, {"oldest": oldest})
