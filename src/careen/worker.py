@@ -69,6 +69,7 @@ log = structlog.get_logger()
 def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
     company = Company(registry)
+    _note(company)  # first of all: with a wrong clock not even the first job may be claimed
     node = registry.node
     beside = [_thread(registry, stop, company, name, work) for name, work in _beside(node, stop)]
     beside.append(threading.Thread(target=deliveries.run, args=(registry, company, stop)))
@@ -98,28 +99,35 @@ def run(registry: Registry, stop: threading.Event) -> None:
 
 def _keep_company(company: Company, stop: threading.Event) -> None:
     """Say again and again that this node is at work, and at last that it stops."""
-    while not stop.is_set():
-        try:
-            company.note()
-        except Exception as error:  # noqa: BLE001 it is told
-            tell(error, "this node could not be noted; trying again", seconds=NOTE_SECONDS)
-        stop.wait(NOTE_SECONDS)
+    while not stop.wait(NOTE_SECONDS):
+        _note(company)
     with contextlib.suppress(Exception):  # else the others notice by themselves, in half a minute
         company.leave()
 
 
+def _note(company: Company) -> None:
+    try:
+        company.note()
+    except Exception as error:  # noqa: BLE001 it is told
+        tell(error, "this node could not be noted; trying again", seconds=NOTE_SECONDS)
+
+
 def _work(registry: Registry, stop: threading.Event, company: Company) -> None:
+    """Do what is due, as long as this node's clock can say what is."""
+    if company.is_clock_astray:
+        stop.wait(TROUBLE_SECONDS)
+        return
     name = registry.node.bears("worker")
     registry.write_now(jobs.schedule)
     leap, looked = 0, float("-inf")
-    while not stop.is_set():
+    while not stop.is_set() and not company.is_clock_astray:
         if time.monotonic() - looked >= 1:
             looked = time.monotonic()
             leap = _tell_of_leap(registry.clock, leap)
             if registry.read(jobs.astray):
                 registry.write_now(jobs.recall)
         version = registry.database.version()
-        if company.is_clock_astray or not run_one(registry, name):
+        if not run_one(registry, name):
             _wait_for_a_commit(registry, version, stop)
 
 
