@@ -33,16 +33,18 @@ from careen.distribution.again import Again
 from careen.distribution.allowance import Allowance
 from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
+from careen.draining import Draining
 from careen.ecrapi.app import EcrApiApp
 from careen.faults import Point, reach
 from careen.feed import Feed
 from careen.findings.report import MAX_BYTES
+from careen.health import Health
 from careen.iam import keys
 from careen.issuers import Issuers
 from careen.metrics import MetricsApp
 from careen.pull_through.importer import Importer
 from careen.pull_through.secrets import Secrets
-from careen.registry import backup
+from careen.registry import backup, readiness
 from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
 from careen.registry.nodes import NOTE_SECONDS, Company
@@ -346,7 +348,8 @@ def open_registry(
         region=settings.region,
         database=engine.opened(database_place(settings)),
         blobs=blobs,
-        threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
+        threads=ThreadPoolExecutor(THREADS, "careen-rows"),
+        bytes_threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
         scratch_folder=data,
         targets_file=Path(settings.replication_targets or data / "replication.toml"),
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
@@ -395,15 +398,18 @@ def _upstream_secrets(settings: Settings) -> Secrets:
 class Application:
     """The ASGI application: ``/v2``, ``/events`` and ``/console`` have their own, everything else goes to the small router."""
 
-    def __init__(self, registry: Registry, upstream_secrets: Secrets, *, metrics_open: bool = False) -> None:
+    def __init__(
+        self, registry: Registry, upstream_secrets: Secrets, draining: Draining, *, metrics_open: bool = False
+    ) -> None:
         self._registry = registry
+        self._company = Company(registry)
+        self._health = Health(readiness.needs(registry, self._company), draining)
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
         again = Again(registry, fresh, self._pulls)
         self._importer = Importer(registry, upstream_secrets)
         self.answer_again = again.answer
         """For a protocol that can write a whole response at once; see ``careen.protocol``."""
-        self._company = Company(registry)
         self._allowance = Allowance(registry.limits.anonymous_rate, registry.limits.anonymous_burst)
         surface = Surface(registry, fresh, self._pulls, again, self._importer, self._allowance)
         self._distribution = DistributionApp(surface)
@@ -417,7 +423,8 @@ class Application:
             routes=[
                 Route("/", ecr_api.answer, methods=["POST"]),
                 Route("/", _welcome, methods=["GET"]),
-                Route("/healthz", self._health, methods=["GET"]),
+                Route("/healthz", self._health.alive, methods=["GET"]),
+                Route("/readyz", self._health.ready, methods=["GET"]),
                 Route("/metrics", MetricsApp(registry, is_open=metrics_open).answer, methods=["GET"]),
             ],
         )
@@ -456,12 +463,13 @@ class Application:
         yield
         looking.cancel()
         await self._importer.close()
+        self._health.close()
         flushing.cancel()
         await flushing
         self._registry.close()
 
     async def _look_around(self) -> None:
-        """See again and again how many processes there are to share what an address may ask."""
+        """See again and again how many processes there are to share what an address may ask, and what our clock is worth."""
         while True:
             try:
                 await self._registry.in_thread(self._company.look)
@@ -469,11 +477,6 @@ class Application:
                 tell(error, "the other nodes could not be looked at; trying again")
             self._allowance.share(self._company.processes)
             await asyncio.sleep(NOTE_SECONDS)
-
-    async def _health(self, _: Request) -> Response:
-        """200 while the database answers."""
-        self._registry.database.version()
-        return JSONResponse({"status": "ok"})
 
 
 async def _welcome(request: Request) -> Response:
@@ -485,6 +488,7 @@ async def _welcome(request: Request) -> Response:
             "name": "careen",
             "registry": f"{request.url.netloc}",
             "health": "/healthz",
+            "ready": "/readyz",
             "metrics": "/metrics",
             "api": "/v2/",
             "console": "/console/",
@@ -510,9 +514,18 @@ def restore(source: Path, settings: Settings) -> Restored:
     return restored
 
 
-def application(settings: Settings, start: Start) -> Application:
-    """One HTTP worker process's application."""
+def application(settings: Settings, start: Start, draining: Draining) -> Application:
+    """One HTTP worker process's application.
+
+    Args:
+        settings: how.
+        start: what it has in common with the other processes of the node.
+        draining: whether the node is about to stop.
+    """
     secrets_of_upstreams = _upstream_secrets(settings)
     return Application(
-        open_registry(settings, start=start), secrets_of_upstreams, metrics_open=settings.metrics_open
+        open_registry(settings, start=start),
+        secrets_of_upstreams,
+        draining,
+        metrics_open=settings.metrics_open,
     )
