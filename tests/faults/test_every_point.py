@@ -29,7 +29,7 @@ FIRST_START = {
 """Reached before there is anything to lose."""
 
 SHARED = {Point.AGREED}
-"""Reached where several nodes share a database; tests/nodes kills there."""
+"""Reached where several nodes share a database; tests/several kills there."""
 
 OUTSIDE = {
     Point.COMMITTING,

@@ -16,10 +16,10 @@ from careen.registry.registry import Registry
 from tests import backend
 from tests.distribution.client import Client
 from tests.images import image
-from tests.nodes.another import CONTRACT, EXPAND, AnotherServer, migrations
-from tests.nodes.conftest import MakeSettings
 from tests.postgres import Postgres, needs_postgres
 from tests.server import Server, serving
+from tests.several.another import CONTRACT, EXPAND, AnotherServer, migrations
+from tests.several.conftest import MakeSettings
 
 pytestmark = needs_postgres
 

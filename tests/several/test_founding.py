@@ -14,8 +14,8 @@ from careen.iam import keys
 from careen.settings import Settings
 from tests.faults import programs
 from tests.faults.programs import Kill
-from tests.nodes.conftest import MakeSettings
 from tests.postgres import Postgres, needs_postgres
+from tests.several.conftest import MakeSettings
 
 pytestmark = needs_postgres
 

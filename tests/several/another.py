@@ -1,6 +1,6 @@
 """``careen``, as a later version would be: with further migrations, which a test wrote.
 
-``python -m tests.nodes.another FOLDER serve``: FOLDER is what ``careen/db/migrations`` is to this version.
+``python -m tests.several.another FOLDER serve``: FOLDER is what ``careen/db/migrations`` is to this version.
 """
 
 import shutil
@@ -59,7 +59,7 @@ class AnotherServer(Server):
         self._folder = folder
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.nodes.another", str(self._folder), "serve"]
+        return [sys.executable, "-m", "tests.several.another", str(self._folder), "serve"]
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from careen.db.nodes import SEEN
 from careen.registry import nodes
 from careen.registry.nodes import ClockAstray, Company
 from careen.registry.registry import Registry
-from tests.nodes.conftest import MakeSettings
 from tests.postgres import needs_postgres
+from tests.several.conftest import MakeSettings
 
 pytestmark = needs_postgres
 
