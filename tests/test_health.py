@@ -43,7 +43,7 @@ def test_a_node_is_ready_only_with_its_blobs(make_server: Callable[..., Server])
     aside = server.data / "aside"
     (server.data / "blobs").rename(aside)
     got = await_answer(client, "/readyz", 503)
-    assert got.json() == {"status": "not ready", "database": "ok", "blobs": "no answer"}
+    assert got.json() == {"status": "not ready", "database": "ok", "blobs": "no answer", "clock": "ok"}
     alive = client.send("GET", "/healthz")
     assert (alive.status, alive.json()) == (200, {"status": "ok"})
     aside.rename(server.data / "blobs")
@@ -102,7 +102,10 @@ def test_a_need_that_is_silent_is_away_and_does_not_collect_questions(
 
     threading.Timer(1.0, silence.set).start()  # so that the thread ends
     answers = ask({"database": lambda: None, "blobs": hang}, 100)
-    assert answers == [(503, {"status": "not ready", "database": "ok", "blobs": "no answer"})] * 100
+    assert (
+        answers
+        == [(503, {"status": "not ready", "database": "ok", "blobs": "no answer", "clock": "ok"})] * 100
+    )
     assert len(asked) == 1
 
 
