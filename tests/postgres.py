@@ -162,10 +162,14 @@ class Postgres:
             file.write(CONFIGURATION + self._configuration)
 
     def _command(self, program: str, *arguments: str) -> list[str]:
-        """It does not run as root, for good reasons."""
         assert PROGRAMS is not None
-        user = ["setpriv", f"--reuid={_user().pw_uid}", f"--regid={_user().pw_gid}", "--clear-groups"]
-        return [*(user if os.geteuid() == 0 else []), str(PROGRAMS / program), *arguments]
+        return [*unprivileged(), str(PROGRAMS / program), *arguments]
+
+
+def unprivileged() -> list[str]:
+    """What comes before a command that does not run as root, for good reasons."""
+    user = ["setpriv", f"--reuid={_user().pw_uid}", f"--regid={_user().pw_gid}", "--clear-groups"]
+    return user if os.geteuid() == 0 else []
 
 
 def _user() -> pwd.struct_passwd:

@@ -35,12 +35,15 @@ def test_a_node_is_ready_only_with_its_blobs(make_server: Callable[..., Server])
     server = make_server()
     client = Client(server, "", "")
     ready = client.send("GET", "/readyz")
-    assert (ready.status, ready.json()) == (200, {"status": "ready", "database": "ok", "blobs": "ok"})
+    assert (ready.status, ready.json()) == (
+        200,
+        {"status": "ready", "database": "ok", "blobs": "ok", "clock": "ok"},
+    )
     assert ready.headers["cache-control"] == "no-store"
     aside = server.data / "aside"
     (server.data / "blobs").rename(aside)
     got = await_answer(client, "/readyz", 503)
-    assert got.json() == {"status": "not ready", "database": "ok", "blobs": "no answer"}
+    assert got.json() == {"status": "not ready", "database": "ok", "blobs": "no answer", "clock": "ok"}
     alive = client.send("GET", "/healthz")
     assert (alive.status, alive.json()) == (200, {"status": "ok"})
     aside.rename(server.data / "blobs")
@@ -58,7 +61,7 @@ def test_a_node_is_ready_only_with_its_database(make_server: Callable[..., Serve
         assert client.send("GET", "/readyz").status == 200
         postgres.stop(signal.SIGQUIT)
         got = await_answer(client, "/readyz", 503)
-        assert got.json() == {"status": "not ready", "database": "no answer", "blobs": "ok"}
+        assert got.json() == {"status": "not ready", "database": "no answer", "blobs": "ok", "clock": "ok"}
         assert client.send("GET", "/healthz").status == 200
         postgres.start()
         await_answer(client, "/readyz", 200)

@@ -1,8 +1,8 @@
 """Deliveries: events on their way to webhooks, in an event loop on a thread of the worker's.
 
 A task for each webhook takes its events in order and one at a time, so that a receiver that is slow or gone holds up itself alone.
-What was taken is taken at least once: after a crash an event goes out again, with the same ``webhook-id``. One worker delivers:
-``careen serve`` has one.
+What was taken is taken at least once: after a crash an event goes out again, with the same ``webhook-id``. Of several nodes the
+oldest delivers, and when it stops or is not seen any more the next.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from careen.ecr.events import Stamped
 from careen.iam import standard_webhooks
 from careen.registry import webhooks
 from careen.registry.fresh import Version
+from careen.registry.nodes import Company
 from careen.registry.registry import Registry
 from careen.registry.trouble import tell
 from careen.registry.webhooks import Due, WebhookRow
@@ -47,16 +48,20 @@ ANSWER_BYTES = 64 * 1024
 log = structlog.get_logger()
 
 
-def run(registry: Registry, stop: threading.Event, first_wait: float = FIRST_WAIT) -> None:
-    """Deliver until ``stop`` is set. An attempt that is under way then is given up, and made again after the next start."""
-    asyncio.run(_Deliveries(registry, first_wait).run(stop))
+def run(registry: Registry, company: Company, stop: threading.Event, first_wait: float = FIRST_WAIT) -> None:
+    """Deliver until ``stop`` is set, while it is this node's turn.
+
+    An attempt that is under way at the end is given up, and made again after the next start, or by the node whose turn it is then.
+    """
+    asyncio.run(_Deliveries(registry, company, first_wait).run(stop))
 
 
 class _Deliveries:
     """All webhooks of a registry."""
 
-    def __init__(self, registry: Registry, first_wait: float) -> None:
+    def __init__(self, registry: Registry, company: Company, first_wait: float) -> None:
         self._registry = registry
+        self._company = company
         self._first_wait = first_wait
         self._news = asyncio.Event()
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -66,7 +71,7 @@ class _Deliveries:
         version: Version = -1
         while not stop.is_set():
             try:
-                version = self._look(version)
+                version = self._look(version) if self._company.is_first else self._rest()
             except Exception as error:  # noqa: BLE001 they are looked at again
                 tell(error, "webhooks could not be read; trying again")
                 await asyncio.sleep(TROUBLE_SECONDS)
@@ -88,6 +93,13 @@ class _Deliveries:
             self._news.set()
             self._news = asyncio.Event()
         return now
+
+    def _rest(self) -> Version:
+        """It is another node's turn. What is known now will be old when it is ours again."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+        return -1
 
     async def _serve(self, webhook_id: int) -> None:
         """Go on with one webhook until it is gone."""

@@ -77,7 +77,15 @@ def _families(measured: Metrics) -> CollectorRegistry:
     """The figures with their names, in the base units that Prometheus asks for: seconds, bytes."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(
-        _Measured([*_collections(measured), *_backlog(measured), *_jobs(measured), *_webhooks(measured)])
+        _Measured(
+            [
+                *_collections(measured),
+                *_backlog(measured),
+                *_jobs(measured),
+                *_webhooks(measured),
+                *_nodes(measured),
+            ]
+        )
     )
     return registry
 
@@ -164,3 +172,21 @@ def _webhooks(measured: Metrics) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "careen_webhook_dead_letters", "Events that could not be delivered.", measured.dead_letters
     )
+
+
+def _nodes(measured: Metrics) -> Iterator[Metric]:
+    labels = ["node", "id", "version"]
+    processes = GaugeMetricFamily(
+        "careen_node_processes",
+        "Processes of a node that answer requests; there is a node for each.",
+        labels=labels,
+    )
+    offset = GaugeMetricFamily(
+        "careen_node_clock_offset_seconds",
+        "How far a node's clock is ahead of the database's; beyond a minute the node does no jobs.",
+        labels=labels,
+    )
+    for node in measured.nodes:
+        processes.add_metric([node.name, node.id, node.version], node.processes)
+        offset.add_metric([node.name, node.id, node.version], node.clock_offset / SECOND)
+    yield from (processes, offset)

@@ -32,7 +32,7 @@ from careen.bounds import Bounds
 from careen.draining import Draining
 from careen.feed import Feed
 from careen.protocol import Protocol
-from careen.server import CannotStart
+from careen.server import CannotStart, Start
 from careen.settings import Settings
 
 QUICK_DEATH = 10.0
@@ -137,11 +137,12 @@ def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return pool.submit(work, *args, **kwargs).result()
 
 
-def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int:
+def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None = None) -> int:
     """Serve until told to stop (SIGINT, SIGTERM), and drain then, unless told again. The data folder is prepared already.
 
     Args:
         settings: how.
+        start: what the children have in common, found out by :func:`careen.server.begin`.
         ready: called in the parent as soon as the registry answers.
 
     Returns:
@@ -156,10 +157,11 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
         stopping, draining = Stopping(), Draining()
         gc.freeze()  # the children's collectors leave what is shared where it is
         children = [
-            Child("careen-http", _serve_http, settings, listener, draining) for _ in range(settings.workers)
+            Child("careen-http", _serve_http, settings, listener, start, draining)
+            for _ in range(settings.workers)
         ]
         judging = clock.Cautious()
-        children.append(Child("careen-worker", _work, settings, listener, judging))
+        children.append(Child("careen-worker", _work, settings, listener, start, judging))
         if ready is not None and _answers(settings, stopping.asked):
             ready()
         healthy = _watch(children, judging, stopping.asked)
@@ -272,13 +274,13 @@ class HttpServer(uvicorn.Server):
         self._break_off()
 
 
-def _serve_http(settings: Settings, listener: socket.socket, draining: Draining) -> None:
+def _serve_http(settings: Settings, listener: socket.socket, start: Start, draining: Draining) -> None:
     telemetry.configure(settings.log_level)
     Protocol.draining = draining
     Protocol.bounds = Bounds(
         connections=settings.max_connections, head=settings.head_timeout, stall=settings.stall_timeout
     )
-    application = server.application(settings, draining)
+    application = server.application(settings, start, draining)
     config = uvicorn.Config(
         application,
         http=Protocol,
@@ -299,13 +301,13 @@ def _serve_http(settings: Settings, listener: socket.socket, draining: Draining)
     http.run(sockets=[listener])
 
 
-def _work(settings: Settings, listener: socket.socket, judging: clock.Cautious) -> None:
+def _work(settings: Settings, listener: socket.socket, start: Start, judging: clock.Cautious) -> None:
     listener.close()  # it came with the fork: who listens must be those who answer
     telemetry.configure(settings.log_level)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _end_with_parent(stop)
-    registry = server.open_registry(settings, judging)
+    registry = server.open_registry(settings, judging, start)
     try:
         worker.run(registry, stop)
     finally:

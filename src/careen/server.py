@@ -7,8 +7,11 @@ import asyncio
 import contextlib
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +28,8 @@ from careen.blobs.disk import DiskBlobStore
 from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, SECOND, Clock
-from careen.db import bulk, copies, engine, layers, schema
-from careen.db.engine import Place, is_url
+from careen.db import bulk, copies, engine, founding, layers, schema
+from careen.db.engine import Database, Place, is_url
 from careen.db.failures import failure
 from careen.distribution.again import Again
 from careen.distribution.allowance import Allowance
@@ -46,8 +49,10 @@ from careen.pull_through.secrets import Secrets
 from careen.registry import backup, readiness
 from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
+from careen.registry.nodes import NOTE_SECONDS, Company
 from careen.registry.pulls import PullTimes
-from careen.registry.registry import Limits, Registry, RootKey
+from careen.registry.registry import Limits, Node, Registry, RootKey
+from careen.registry.trouble import tell
 from careen.scanners.command import CommandScanner
 from careen.scanners.harbor import HarborScanner
 from careen.scanners.scanner import Scanner
@@ -59,6 +64,9 @@ THREADS = 8
 REMOTE_THREADS = 48
 """The same where most of them wait for another server."""
 
+
+_BLOBS = {founding.HOME: "blobs", founding.ARCHIVE: "archived blobs"}
+_SETTING = {founding.HOME: "blobs", founding.ARCHIVE: "archive_blobs"}
 
 _PROBES = frozenset({"/healthz", "/readyz"})
 """Whoever asks for these wants to know how it is now."""
@@ -75,27 +83,50 @@ class CannotMove(Exception):
     """The rows of a registry cannot be brought to another database. The message says why; they are where they were."""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the processes of a node have in common, and what is found out once, before they are forked."""
+
+    node: Node
+    master_key: bytes = field(repr=False)
+
+
 def prepare(settings: Settings) -> None:
-    """Make the data folder, its master key and its database, or bring them up to date. Once per start, before any process."""
+    """Make the data folder, the master key and the database, or bring them up to date. Once per start, before any process."""
     data, place = Path(settings.data), database_place(settings)
     _check_restored(data)
     try:
         data.mkdir(parents=True, exist_ok=True)
-        if is_url(place) or not Path(place).exists():
+        if not (settings.master_key or is_url(place) or Path(place).exists()):
             _make_master_key(data)
     except OSError as error:
         raise CannotStart(f"the data folder {data} cannot be used: {error.strerror}") from None
-    _read_master_key(data)
+    given = _given_master_key(settings)
     with _answering(place):
         schema.migrate(place)
-        _check_copies(place)
-    for place in (settings.blobs, settings.archive_blobs):
-        _check_place(settings, place)
+        _check_copies(settings)
+        _agree_on_master_key(settings, given)
+        for home in (settings.blobs, settings.archive_blobs):
+            _check_place(settings, home)
+        if is_url(place):
+            _agree_on_homes(settings)
     _check_archive(settings)
-    if settings.archive_blobs:
+    if settings.archive_blobs and not is_url(place):
         _claim_archive(settings)
     for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
         draft.unlink(missing_ok=True)
+
+
+def begin(settings: Settings) -> Start:
+    """What the processes of a node that is prepared have in common."""
+    node = Node(settings.node or socket.gethostname(), secrets.token_hex(4), settings.workers)
+    key = _given_master_key(settings)
+    if key is None:
+        with _database(settings) as database, database.read() as rows:
+            key = founding.known_key(rows, None)
+    if key is None:
+        raise CannotStart("the database is not prepared")
+    return Start(node, key)
 
 
 def database_place(settings: Settings) -> Place:
@@ -108,19 +139,64 @@ def _check_restored(data: Path) -> None:
         raise CannotStart(f"the restore into {data} has not ended: start it again, it goes on where it was")
 
 
-def _check_copies(place: Place) -> None:
+def _check_copies(settings: Settings) -> None:
     """See that the rows are all there, and not elsewhere by now.
 
     Raises:
         CannotStart: a copy into this database has not ended, or they were moved away.
     """
-    database = engine.opened(place)
-    try:
+    with _database(settings) as database:
         refusal = copies.refusal(database)
-    finally:
-        database.close()
     if refusal is not None:
         raise CannotStart(refusal)
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    """The database, for the length of a look before anything is served."""
+    database = engine.opened(database_place(settings))
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _agree_on_homes(settings: Settings) -> None:
+    """Make sure that all nodes have their blobs in the same place, and that it is no other registry's.
+
+    Raises:
+        CannotStart: blobs would be written where the other nodes do not find them, or another registry's sweep would delete them.
+    """
+    with _database(settings) as database:
+        ours = _agreed(database, founding.OWNER, secrets.token_hex(16))
+        homes = {founding.HOME: settings.blobs or settings.data, founding.ARCHIVE: settings.archive_blobs}
+        for kind, place in homes.items():
+            if not place:
+                continue
+            try:
+                claimed = _blob_store(settings, place, clock.system_now).claim(
+                    f"{ours}:{secrets.token_hex(8)}"
+                )
+            except OSError as error:
+                raise CannotStart(f"the folder {place} cannot be used: {error.strerror}") from None
+            owner = claimed.partition(":")[0]
+            if owner != ours:
+                raise CannotStart(
+                    f"{place} has the blobs of another registry, and each would delete the other's: give this one a place"
+                    " of its own, or remove `owner` there if the other is no more"
+                )
+            if _agreed(database, kind, claimed) != claimed:
+                raise CannotStart(
+                    f"{place} is not where the other nodes of this registry have their {_BLOBS[kind]}: set"
+                    f" {_SETTING[kind]} as theirs is. If these were moved there, `owner` belongs to them; if it is a folder,"
+                    " is it mounted?"
+                )
+
+
+def _agreed(database: Database, kind: str, proposed: str) -> str:
+    with database.read() as rows:
+        known = founding.known(rows, kind)
+    return known or database.write(lambda rows: founding.agree(rows, kind, proposed)).result()
 
 
 def _check_place(settings: Settings, place: str) -> None:
@@ -141,12 +217,8 @@ def _check_archive(settings: Settings) -> None:
     Raises:
         CannotStart: none of those that we looked for is.
     """
-    database = engine.opened(database_place(settings))
-    try:
-        with database.read() as rows:
-            archived = layers.some_archived(rows, LOOKED_FOR)
-    finally:
-        database.close()
+    with _database(settings) as database, database.read() as rows:
+        archived = layers.some_archived(rows, LOOKED_FOR)
     if not archived:
         return
     if not settings.archive_blobs:
@@ -177,7 +249,25 @@ def _claim_archive(settings: Settings) -> None:
         )
 
 
-def _make_master_key(data: Path) -> None:
+def _keeps_key(settings: Settings, database: str) -> bool:
+    """Whether a database is to keep the master key: on a server it is where nodes look for it, unless a file is to have it."""
+    return bool(database) and not settings.master_key
+
+
+def _bring_master_key(data: Path, key: bytes) -> None:
+    """Put the key of a registry that comes to a data folder there.
+
+    Raises:
+        CannotMove: there is another.
+    """
+    _make_master_key(data, key)
+    if (data / "master.key").read_bytes() != key:
+        raise CannotMove(
+            f"{data / 'master.key'} is the master key of another registry: the folder is not this one's"
+        )
+
+
+def _make_master_key(data: Path, key: bytes | None = None) -> None:
     """Make the key that signs tokens and derives secrets, readable by the owner alone, unless there is one.
 
     It appears under its name whole or not at all: half a key would silently be another key.
@@ -187,7 +277,7 @@ def _make_master_key(data: Path) -> None:
         return
     fd = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     with os.fdopen(fd, "wb") as file:
-        file.write(keys.new_master_key())
+        file.write(key or keys.new_master_key())
         file.flush()
         os.fsync(file.fileno())
     reach(Point.MASTER_KEY_DRAFTED)
@@ -198,23 +288,51 @@ def _make_master_key(data: Path) -> None:
     draft.unlink(missing_ok=True)
 
 
-def _read_master_key(data: Path) -> bytes:
-    """The key of a prepared data folder.
+def _given_master_key(settings: Settings) -> bytes | None:
+    """The key that a file has; None: there is none, and on a server's database there need not be.
 
     Raises:
         CannotStart: it is missing or damaged. A new one would make every access key and token invalid.
     """
-    path = data / "master.key"
+    path = Path(settings.master_key or Path(settings.data) / "master.key")
     try:
         key = path.read_bytes()
     except FileNotFoundError:
+        if is_url(database_place(settings)) and not settings.master_key:
+            return None
         key = b""
+    except OSError as error:
+        raise CannotStart(f"the master key {path} cannot be read: {error.strerror}") from None
     if len(key) != keys.MASTER_KEY_SIZE:
         raise CannotStart(
             f"{path} has {len(key)} bytes instead of {keys.MASTER_KEY_SIZE}: restore it from a backup. "
             "Without it no access key of this registry works."
         )
     return key
+
+
+def _agree_on_master_key(settings: Settings, given: bytes | None) -> None:
+    """See that the key is the one that the registry began with; let it begin with this one, or one of its own.
+
+    Raises:
+        CannotStart: it is another, or it is not there.
+    """
+    try:
+        with _database(settings) as database:
+            with database.read() as rows:
+                known = founding.known_key(rows, given)
+            if known is None:
+                database.write(lambda rows: founding.agree_on_key(rows, given)).result()
+    except founding.WrongKey:
+        raise CannotStart(
+            f"{settings.master_key or Path(settings.data) / 'master.key'} is not the master key that this registry began with."
+            " With another no access key and no token works: restore it, or take it from another node."
+        ) from None
+    except founding.NoKey:
+        raise CannotStart(
+            "the registry began with a master key in a file, which is not in its database:"
+            " name that file with the setting master_key, or copy it into the data folder as master.key"
+        ) from None
 
 
 def _blobs(settings: Settings, system: Clock) -> BlobStore:
@@ -246,34 +364,38 @@ def _scanner(settings: Settings) -> Scanner | None:
     return CommandScanner(settings.scanner, registry, settings.scanner_timeout, MAX_BYTES)
 
 
-def open_registry(settings: Settings, system: Clock = clock.system_now) -> Registry:
+def open_registry(
+    settings: Settings, system: Clock = clock.system_now, start: Start | None = None
+) -> Registry:
     """The registry of a prepared data folder. Any number of processes may have it open.
 
     Args:
         settings: how.
         system: the system's clock, or a cautious reading of it: files are aged by it, and rows unless there is a clock file.
+        start: what this process has in common with others of its node; found out here if it is alone.
 
     Raises:
         CannotStart: the master key is not whole, or the rows were moved away.
     """
-    data, place = Path(settings.data), database_place(settings)
-    if not is_url(place):
-        _check_copies(
-            place
-        )  # a move may have begun since this start was prepared; on a server it sees our sessions and gives up
+    start = start or begin(settings)
+    data = Path(settings.data)
+    if not settings.database:
+        # A move may have begun since this start was prepared. One from a server sees our sessions, and gives up.
+        _check_copies(settings)
     blobs = _blobs(settings, system)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
     return Registry(
         id=settings.registry_id,
         region=settings.region,
-        database=engine.opened(place),
+        database=engine.opened(database_place(settings)),
         blobs=blobs,
         threads=ThreadPoolExecutor(THREADS, "careen-rows"),
         bytes_threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
         scratch_folder=data,
         targets_file=Path(settings.replication_targets or data / "replication.toml"),
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
-        master_key=_read_master_key(data),
+        master_key=start.master_key,
+        node=start.node,
         root_key=root_key,
         audit=AuditLog(Path(settings.audit_log), settings.audit_size) if settings.audit_log else None,
         scanner=_scanner(settings),
@@ -321,7 +443,8 @@ class Application:
         self, registry: Registry, upstream_secrets: Secrets, draining: Draining, *, metrics_open: bool = False
     ) -> None:
         self._registry = registry
-        self._health = Health(readiness.needs(registry), draining)
+        self._company = Company(registry)
+        self._health = Health(readiness.needs(registry, self._company), draining)
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
         again = Again(registry, fresh, self._pulls)
@@ -377,12 +500,24 @@ class Application:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         flushing = asyncio.create_task(self._pulls.run())
+        looking = asyncio.create_task(self._look_around())
         yield
+        looking.cancel()
         await self._importer.close()
         self._health.close()
         flushing.cancel()
         await flushing
         self._registry.close()
+
+    async def _look_around(self) -> None:
+        """See again and again how many processes there are to share what an address may ask, and what our clock is worth."""
+        while True:
+            try:
+                await self._registry.in_thread(self._company.look)
+            except Exception as error:  # noqa: BLE001 it is told
+                tell(error, "the other nodes could not be looked at; trying again")
+            self._allowance.share(self._company.processes)
+            await asyncio.sleep(NOTE_SECONDS)
 
 
 async def _welcome(request: Request) -> Response:
@@ -417,12 +552,15 @@ def restore(source: Path, settings: Settings) -> Restored:
     with _answering(place):
         backup.begin_restore(data, bucket, elsewhere)
         restored = backup.restore(source, data, bucket or DiskBlobStore(data))
-        registry = open_registry(msgspec.structs.replace(settings, database=""))
+        folder = msgspec.structs.replace(settings, database="", master_key="")
+        start = begin(folder)
+        registry = open_registry(folder, start=start)
         try:
             backup.mark_lost(registry, restored)
         finally:
             registry.close()
-        backup.end_restore(data, elsewhere)
+        key = partial(founding.bring_key, key=start.master_key, keep=_keeps_key(settings, settings.database))
+        backup.end_restore(data, elsewhere, key)
     return restored
 
 
@@ -447,10 +585,14 @@ def move_database(settings: Settings, target: str, told: copies.Told) -> str:
     with _answering(source), _answering(place):
         if schema.current(source) is None:
             raise CannotMove(f"there is no registry in {engine.name_of(source)}")
-        _read_master_key(data)
         schema.migrate(source)
+        key = begin(settings).master_key
+        if not target:
+            _bring_master_key(data, key)
         try:
-            copies.move(source, place, told)
+            copies.move(
+                source, place, told, partial(founding.bring_key, key=key, keep=_keeps_key(settings, target))
+            )
         except bulk.InUse as error:
             raise CannotMove(
                 f"{error}; stop the registry on every machine, and start the move again"
@@ -465,7 +607,7 @@ def _answering(place: Place) -> Iterator[None]:
     """Let what goes wrong with a server's database be said in a sentence."""
     try:
         yield
-    except schema.SchemaTooNew as error:
+    except (schema.SchemaTooNew, schema.StillInUse) as error:
         raise CannotStart(str(error)) from None
     except Exception as error:
         if is_url(place) and failure(error) is not None:
@@ -473,14 +615,18 @@ def _answering(place: Place) -> Iterator[None]:
         raise
 
 
-def application(settings: Settings, draining: Draining) -> Application:
+def application(settings: Settings, start: Start, draining: Draining) -> Application:
     """One HTTP worker process's application.
 
     Args:
         settings: how.
+        start: what it has in common with the other processes of the node.
         draining: whether the node is about to stop.
     """
     secrets_of_upstreams = _upstream_secrets(settings)
     return Application(
-        open_registry(settings), secrets_of_upstreams, draining, metrics_open=settings.metrics_open
+        open_registry(settings, start=start),
+        secrets_of_upstreams,
+        draining,
+        metrics_open=settings.metrics_open,
     )

@@ -1,14 +1,14 @@
 """The worker: does what waits in the job table, on time, one job at a time, apart from the processes that serve requests.
 
-Recurring work is a job that asks for itself again. Several workers may run on one database: a lease keeps each job one worker's,
-and a job whose worker died is another's when the lease ends. A job may therefore run twice; every one is written so that the
-second time finds nothing left to do.
+Recurring work is a job that asks for itself again. Several workers may run on one database, of one node or of many, and none leads:
+a lease keeps each job one worker's for as long as it takes, and a job whose worker died is another's when the lease ends. A job may
+therefore run twice; every one is written so that the second time finds nothing left to do.
 
 The scrub takes hours, most of which it waits, a move to or from the archive's home as long as its bytes; scans wait for a scanner,
 deliveries to webhooks and replication for others. They have threads of their own, so that nothing else waits for them.
 """
 
-import os
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -40,7 +40,8 @@ from careen.registry import (
 )
 from careen.registry.fresh import Version
 from careen.registry.jobs import Job
-from careen.registry.registry import Registry, Transaction
+from careen.registry.nodes import NOTE_SECONDS, Company
+from careen.registry.registry import Node, Registry, Transaction
 from careen.registry.trouble import tell
 from careen.replication.work import backfilling, copies
 
@@ -51,7 +52,7 @@ TROUBLE_SECONDS = 5.0
 """How long a worker pauses that cannot even claim a job."""
 
 KEEP_SECONDS = 30.0
-"""How often a move says that it goes on."""
+"""How often a worker says that it goes on with a job: ten times in a lease, so that the database may be away for minutes."""
 
 COPIES_AT_ONCE = 2
 """Images that are on their way to other registries at the same time, beside those of a backfill."""
@@ -67,19 +68,23 @@ log = structlog.get_logger()
 
 def run(registry: Registry, stop: threading.Event) -> None:
     """Work until ``stop`` is set."""
-    beside = [_thread(registry, stop, name, work) for name, work in _beside(stop)]
-    beside.append(threading.Thread(target=deliveries.run, args=(registry, stop)))
+    company = Company(registry)
+    _note(company)  # first of all: with a wrong clock not even the first job may be claimed
+    node = registry.node
+    beside = [_thread(registry, stop, company, name, work) for name, work in _beside(node, stop)]
+    beside.append(threading.Thread(target=deliveries.run, args=(registry, company, stop)))
+    beside.append(threading.Thread(target=_keep_company, args=(company, stop), name="company"))
     if registry.limits.has_archive:
-        name = f"moves-{os.getpid()}"
+        name = node.bears("moves")
         # The archive's home may be new: of that no event tells.
         look = partial(moves.look_at_all, registry)
-        beside.append(_thread(registry, stop, name, moving(stop, name), first=look))
-    replicating = [_thread(registry, stop, name, work) for name, work in _replicating(stop)]
+        beside.append(_thread(registry, stop, company, name, moving(stop, name), first=look))
+    replicating = [_thread(registry, stop, company, name, work) for name, work in _replicating(node, stop)]
     for thread in (*beside, *replicating):
         thread.start()
     while not stop.is_set():
         try:
-            _work(registry, stop)
+            _work(registry, stop, company)
         except Exception as error:  # noqa: BLE001 it is told
             # A full disk fails the claim of a job, too; a worker that ends for it would end the server.
             tell(error, "the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
@@ -92,11 +97,30 @@ def run(registry: Registry, stop: threading.Event) -> None:
         thread.join(max(0, deadline - time.monotonic()))
 
 
-def _work(registry: Registry, stop: threading.Event) -> None:
-    name = f"worker-{os.getpid()}"
+def _keep_company(company: Company, stop: threading.Event) -> None:
+    """Say again and again that this node is at work, and at last that it stops."""
+    while not stop.wait(NOTE_SECONDS):
+        _note(company)
+    with contextlib.suppress(Exception):  # else the others notice by themselves, in half a minute
+        company.leave()
+
+
+def _note(company: Company) -> None:
+    try:
+        company.note()
+    except Exception as error:  # noqa: BLE001 it is told
+        tell(error, "this node could not be noted; trying again", seconds=NOTE_SECONDS)
+
+
+def _work(registry: Registry, stop: threading.Event, company: Company) -> None:
+    """Do what is due, as long as this node's clock can say what is."""
+    if company.is_clock_astray:
+        stop.wait(TROUBLE_SECONDS)
+        return
+    name = registry.node.bears("worker")
     registry.write_now(jobs.schedule)
     leap, looked = 0, float("-inf")
-    while not stop.is_set():
+    while not stop.is_set() and not company.is_clock_astray:
         if time.monotonic() - looked >= 1:
             looked = time.monotonic()
             leap = _tell_of_leap(registry.clock, leap)
@@ -127,37 +151,39 @@ def _tell_of_leap(clock: Clock, told: Instant) -> Instant:
     return leap
 
 
-def _beside(stop: threading.Event) -> Iterator[tuple[str, Mapping[str, "Work"]]]:
+def _beside(node: Node, stop: threading.Event) -> Iterator[tuple[str, Mapping[str, "Work"]]]:
     """What has a thread of its own: the thread's name, which its leases bear, and what it does."""
-    pid = os.getpid()
-    yield f"scrub-{pid}", scrubs(stop, f"scrub-{pid}")
-    yield f"scan-{pid}", image_scans(stop, f"scan-{pid}")
+    scrub_name, scan_name = node.bears("scrub"), node.bears("scan")
+    yield scrub_name, scrubs(stop, scrub_name)
+    yield scan_name, image_scans(stop, scan_name)
 
 
-def _replicating(stop: threading.Event) -> Iterator[tuple[str, Mapping[str, "Work"]]]:
+def _replicating(node: Node, stop: threading.Event) -> Iterator[tuple[str, Mapping[str, "Work"]]]:
     """The same of replication."""
     for number in range(COPIES_AT_ONCE):
-        name = f"replication-{os.getpid()}-{number}"
+        name = node.bears(f"replication-{number}")
         yield name, copies(name, stop)
-    yield f"backfill-{os.getpid()}", backfilling(f"backfill-{os.getpid()}", stop)
+    yield node.bears("backfill"), backfilling(node.bears("backfill"), stop)
 
 
 def _thread(
     registry: Registry,
     stop: threading.Event,
+    company: Company,
     name: str,
     work: Mapping[str, "Work"],
     *,
     first: Callable[[], object] | None = None,
 ) -> threading.Thread:
     """A thread that does ``work`` as it is asked for, after ``first``. It is left behind by a process that does not join it."""
-    target = partial(_run_beside, registry, stop, name, work, first)
+    target = partial(_run_beside, registry, stop, company, name, work, first)
     return threading.Thread(target=target, name=name, daemon=True)
 
 
 def _run_beside(
     registry: Registry,
     stop: threading.Event,
+    company: Company,
     name: str,
     work: Mapping[str, "Work"],
     first: Callable[[], object] | None,
@@ -168,7 +194,7 @@ def _run_beside(
                 first()
                 first = None
             version = registry.database.version()
-            if not run_one(registry, name, work):
+            if company.is_clock_astray or not run_one(registry, name, work):
                 _wait_for_a_commit(registry, version, stop)
         except Exception as error:  # noqa: BLE001 it is told
             # The disk is full, say: the other jobs go on, and so will these.
@@ -192,7 +218,8 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
     if job is None:
         return False
     try:
-        work[job.kind](registry, job)
+        with _kept(registry, job, worker):
+            work[job.kind](registry, job)
     except Exception as error:  # noqa: BLE001 it is told
         tell(error, "job failed", kind=job.kind, key=job.key, attempts=job.attempts)
         if job.kind in GIVE_UP and job.attempts >= MAX_ATTEMPTS:
@@ -203,6 +230,31 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
         return True
     registry.write_now(jobs.finish, job, worker)
     return True
+
+
+@contextlib.contextmanager
+def _kept(registry: Registry, job: Job, worker: str) -> Iterator[None]:
+    """Keep the lease of a job for the length of a ``with`` block, however long that is.
+
+    What would do harm in two workers at the same time looks for itself whether the lease is still its own (``jobs.keep``).
+    """
+    ended = threading.Event()
+
+    def keep() -> None:
+        is_ours = True
+        while is_ours and not ended.wait(KEEP_SECONDS):
+            try:
+                is_ours = registry.write_now(jobs.keep, job, worker)
+            except Exception as error:  # noqa: BLE001 it is told
+                tell(error, "a lease could not be kept; trying again", kind=job.kind, key=job.key)
+
+    keeping = threading.Thread(target=keep, name=f"lease-{job.kind}", daemon=True)
+    keeping.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        keeping.join()
 
 
 def _measure(registry: Registry, job: Job) -> None:

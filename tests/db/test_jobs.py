@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from careen.clock import SECOND
 from careen.db import jobs
 from careen.db.engine import Connection, Database
@@ -142,6 +144,19 @@ def test_extending_does_not_forget_that_a_job_was_asked_for_again(database: Data
     assert database.write(lambda rows: jobs.extend(rows, job, "one", NOW + 2)).result()
     do(database, jobs.finish, job, "one")
     assert claimed(database, NOW + 3).id == job.id
+
+
+@pytest.mark.parametrize("wait", [0, LEASE // 2, 100 * LEASE])
+def test_extending_does_not_forget_when_a_job_comes_back(database: Database, wait: int) -> None:
+    """The thread that keeps the lease may speak between a job's asking for itself again and its end."""
+    ask(database)
+    job = claimed(database)
+    do(database, jobs.reschedule, job, NOW + wait)
+    assert database.write(lambda rows: jobs.extend(rows, job, "one", NOW + 1)).result()
+    assert claim(database, NOW + 2, "two") is None
+    do(database, jobs.finish, job, "one")
+    assert claim(database, NOW + wait - 1) is None
+    assert claimed(database, NOW + wait).key == "1"
 
 
 def test_a_failed_job_waits_for_its_next_try(database: Database) -> None:

@@ -64,6 +64,17 @@ def test_a_founding_database_is_upgraded(tmp_path: Path) -> None:
     assert found == [("team/app", 7, 0)]
 
 
+def test_every_migration_says_whose_programs_may_stay() -> None:
+    """From the first on that several nodes lived through: never one to come, and never an older one than its predecessor said."""
+    paths = sorted((schema.MIGRATIONS / "versions").glob("[0-9]*.py"))
+    revisions = [path.name.partition("_")[0] for path in paths]
+    for path, revision in zip(paths, revisions, strict=True):
+        assert ("\ncompatible_from = " in path.read_text()) == (revision >= "0018"), path
+    said = [schema.compatible_from(revision) for revision in revisions]
+    assert said == sorted(said)
+    assert all(oldest <= revision for oldest, revision in zip(said, revisions, strict=True))
+
+
 def test_a_database_that_is_up_to_date_is_left_alone(path: Path) -> None:
     """Recognised without Alembic and SQLAlchemy, which take a second to import; not a byte changes."""
     before = path.read_bytes()
@@ -89,6 +100,7 @@ def test_a_database_from_the_future_is_refused(path: Path) -> None:
     """A later version wrote it: nothing is changed, and the message says what to do."""
     connection = sqlite3.connect(path)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.execute("UPDATE registry_documents SET content = '9998' WHERE kind = 'compatible-from'")
     connection.commit()
     connection.close()
     before = path.read_bytes()

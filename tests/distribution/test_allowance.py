@@ -56,6 +56,22 @@ def test_a_rate_of_nothing_is_no_limit(clock: Clock) -> None:
     assert taken(Allowance(rate=0, burst=1, clock=clock), "a", 1000) == 1000
 
 
+@given(processes=st.integers(1, 40), rate=st.floats(0.1, 100), burst=st.integers(1, 50))
+def test_processes_share_what_one_would_give(processes: int, rate: float, burst: int) -> None:
+    """Asked of all of them at once, an address has the burst, or one token of each; in the long run it has the rate."""
+    clock = Clock()
+    buckets = [Allowance(rate, burst, clock) for _ in range(processes)]
+    for bucket in buckets:
+        bucket.share(processes)
+    at_once = sum(taken(bucket, "a", burst + 1) for bucket in buckets)
+    assert burst - processes <= at_once <= max(burst, processes)
+    later = 0
+    for _ in range(100):
+        clock.now += processes / rate
+        later += sum(taken(bucket, "a", 5) for bucket in buckets)
+    assert later == pytest.approx(100 * processes, abs=2 * processes)
+
+
 @given(
     rate=st.floats(0.01, 1000),
     burst=st.integers(1, 50),

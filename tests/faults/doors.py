@@ -51,7 +51,7 @@ from tests.distribution.client import Answer, Client
 from tests.images import Built
 from tests.receiver import Receiver
 from tests.registry import steps
-from tests.registry.steps import TESTER, cause
+from tests.registry.steps import TESTER, cause, noted
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
 PART = 60_000
@@ -269,7 +269,9 @@ class Direct:
 
     def deliver(self) -> None:
         stop = threading.Event()
-        delivering = threading.Thread(target=deliveries.run, args=(self._registry, stop))
+        delivering = threading.Thread(
+            target=deliveries.run, args=(self._registry, noted(self._registry), stop)
+        )
         with Receiver().running() as receiver:
             self._registry.write_now(webhooks.put, HOOK, receiver.url, Filter(actions=["PUSH"]))
             number = self._registry.write_now(webhooks.test, HOOK)

@@ -142,8 +142,7 @@ def serve(settings: Settings, log: str, environment: Mapping[str, str]) -> None:
     fd = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
-    cli_serve._prepare(settings)
-    raise SystemExit(processes.serve(settings))
+    raise SystemExit(processes.serve(settings, cli_serve._prepare(settings).start))
 
 
 def prepare(settings: Settings) -> None:

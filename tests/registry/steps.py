@@ -17,6 +17,7 @@ from careen.oci.digest import digest_of
 from careen.registry import events, images, layers, repositories, scrub
 from careen.registry.deletions import Cause
 from careen.registry.images import Put
+from careen.registry.nodes import Company
 from careen.registry.registry import Registry, Transaction
 from careen.registry.repositories import Repository
 from careen.settings import Settings
@@ -215,3 +216,10 @@ def damage(registry: Registry) -> list[scrub.Damage]:
     found: list[scrub.Damage] = []
     scrub.run(registry, scrub.Pace(0, threading.Event()), scope=scrub.COMMAND, found=found.append)
     return found
+
+
+def noted(registry: Registry) -> Company:
+    """What a worker knows of the nodes when it has said that its own is there."""
+    company = Company(registry)
+    company.note()
+    return company

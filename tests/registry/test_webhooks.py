@@ -14,7 +14,7 @@ from careen.registry.events import Filter
 from careen.registry.registry import Registry
 from tests.images import image
 from tests.receiver import Delivery, Receiver
-from tests.registry.steps import Hands, push, put, with_limits
+from tests.registry.steps import Hands, noted, push, put, with_limits
 
 ONE = image("one")
 EVERYTHING = Filter()
@@ -33,7 +33,7 @@ def delivering() -> Iterator[Callable[[Registry], None]]:
     stop, threads = threading.Event(), list[threading.Thread]()
 
     def start(registry: Registry) -> None:
-        thread = threading.Thread(target=deliveries.run, args=(registry, stop, 0.01))
+        thread = threading.Thread(target=deliveries.run, args=(registry, noted(registry), stop, 0.01))
         thread.start()
         threads.append(thread)
 
@@ -182,7 +182,7 @@ def test_a_restart_goes_on_where_it_was(registry: Registry, receiver: Receiver) 
     push(registry, "team/app", ONE, "1")
     for number, tag in enumerate(("2", "3"), start=1):
         stop = threading.Event()
-        thread = threading.Thread(target=deliveries.run, args=(registry, stop))
+        thread = threading.Thread(target=deliveries.run, args=(registry, noted(registry), stop))
         thread.start()
         receiver.wait_for(number)
         until(registry, lambda each: each.pending == 0)

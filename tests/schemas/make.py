@@ -1,12 +1,14 @@
 """Make the data folder of a released schema: ``python -m tests.schemas.make 0003 COMMIT``. README.md says when.
 
 The version at that commit is unpacked, installed with the dependencies it had, and served; what ``contents.py`` names is pushed to
-it over HTTP, a key is made and a policy is put. Then it is stopped, and its folder is packed.
+it over HTTP, a key is made and a policy is put. Then it is stopped, and its folder is packed. What it makes of an empty database on
+PostgreSQL is kept as statements.
 """
 
 import argparse
 import contextlib
 import json
+import lzma
 import os
 import shutil
 import sqlite3
@@ -17,6 +19,7 @@ import time
 from pathlib import Path
 
 from careen.db import schema
+from tests import postgres
 from tests.distribution.client import Client
 from tests.schemas.contents import APP, KEEP_ONE, LEFTOVER, POLICY, PUSHED
 from tests.server import Server
@@ -27,7 +30,7 @@ MAX_BYTES = 50_000
 """A fixture that is larger does not belong into the tree."""
 
 
-def install(commit: str, folder: Path) -> Path:
+def install(commit: str, folder: Path, *extras: str) -> Path:
     """Unpack a version and install it with its own lock file. Returns its Python."""
     folder.mkdir()
     archive = folder.with_suffix(".tar")
@@ -37,8 +40,9 @@ def install(commit: str, folder: Path) -> Path:
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
     subprocess.run(
-        [uv, "sync", "--quiet", "--frozen", "--no-default-groups"], cwd=folder, env=environment, check=True
-    )
+        [uv, "sync", "--quiet", "--frozen", "--no-default-groups", *extras],
+        cwd=folder, env=environment, check=True,
+    )  # fmt: skip
     return folder / ".venv" / "bin" / "python"
 
 
@@ -83,6 +87,25 @@ def pack(data: Path, revision: str, key: dict[str, str]) -> None:
     assert packed.stat().st_size < MAX_BYTES
 
 
+def dump(python: Path, revision: str) -> None:
+    """Keep the tables that a version makes on PostgreSQL, as statements."""
+    program = "import sys; from careen.db import schema; schema.migrate(sys.argv[1])"
+    with postgres.running() as server:
+        url = server.empty_database()
+        subprocess.run([python, "-c", program, url], cwd=python.parent, check=True)
+        assert schema.current(url) == revision, "the commit has another schema"
+        assert postgres.PROGRAMS is not None
+        made = subprocess.run(
+            [postgres.PROGRAMS / "pg_dump", "--inserts", "--no-owner", "--no-privileges", url],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    # What begins with a backslash is for psql.
+    statements = "".join(line for line in made.stdout.splitlines(keepends=True) if not line.startswith("\\"))
+    packed = HERE / f"{revision}.postgresql.sql.xz"
+    packed.write_bytes(lzma.compress(statements.encode(), preset=9))
+    assert packed.stat().st_size < MAX_BYTES
+
+
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     """Without the name of whoever made it."""
     return entry.replace(uid=0, gid=0, uname="", gname="", deep=False)
@@ -93,11 +116,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("revision", help="the schema's, such as 0003")
     parser.add_argument("commit", help="the last one that had it")
+    parser.add_argument("--postgresql", action="store_true", help="only its tables on PostgreSQL")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        python = install(given.commit, Path(folder) / "version")
+        python = install(given.commit, Path(folder) / "version", "--extra", "postgres")
         server = Server(Path(folder) / "data", lifecycle_interval=86_400)
-        pack(server.data, given.revision, fill(server, python))
+        if not given.postgresql:
+            pack(server.data, given.revision, fill(server, python))
+        dump(python, given.revision)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,9 @@ app.command("careen.cli.storage:gc", help="Collect what no image needs, and say 
 app.command(
     "careen.cli.scrub:scrub", help="Compare everything stored with its digest; report what is damaged."
 )
+app.command(
+    "careen.cli.nodes:nodes", help="List the nodes that share a database, and say whose clock is wrong."
+)
 app.command("careen.cli.backup:backup", help="Copy the registry, while it serves.")
 app.command("careen.cli.backup:restore", help="Make a registry from a backup.")
 app.command(

@@ -11,13 +11,16 @@ from careen.settings import Settings
 
 if TYPE_CHECKING:
     from careen.registry.principals import NewKey
+    from careen.server import Start
 
 
 class Prepared(NamedTuple):
-    """What a start has made, to be told once."""
+    """What a start has found out and made."""
 
+    start: "Start"
+    """For the processes that serve."""
     key: "NewKey | None"
-    """The administrator's, at the first start."""
+    """The administrator's, at the first start, to be told once."""
     link: str | None
     """What signs somebody in to the console once; None: nobody would see it, or there is no administrator."""
 
@@ -48,7 +51,9 @@ def serve(
     )
     try:
         prepared = processes.apart(_prepare, settings, is_watched=sys.stdout.isatty())
-        status = processes.serve(settings, ready=lambda: print(greeting(settings, prepared), flush=True))
+        status = processes.serve(
+            settings, prepared.start, ready=lambda: print(greeting(settings, prepared), flush=True)
+        )
     except server.CannotStart as error:
         fail(str(error))
     sys.exit(status)
@@ -67,12 +72,13 @@ def _prepare(settings: Settings, *, is_watched: bool = False) -> Prepared:
     from careen.registry import principals
 
     server.prepare(settings)
-    registry = server.open_registry(settings)
+    start = server.begin(settings)
+    registry = server.open_registry(settings, start=start)
     try:
         key = None
         if registry.root_key is None:
             key = registry.write_now(principals.create_administrator, registry.master_key)
-        return Prepared(key, link_for(registry) if is_watched or key is not None else None)
+        return Prepared(start, key, link_for(registry) if is_watched or key is not None else None)
     finally:
         registry.close()
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TABLES = ("repositories", "manifests", "blobs", "principals")
 """What is counted of a copy."""
 
-_PROCESSES = ("holds",)
+_PROCESSES = ("holds", "nodes")
 """Tables about processes that have the database open: no copy has them."""
 
 _FILES = ("condemned_blobs",)
@@ -51,6 +51,13 @@ _OWN = (_AWAITED, _MOVED, "event-shift")
 
 Told = Callable[[str, int], object]
 """Is told the name of each table that was copied, and how many rows it has."""
+
+Arrived = Callable[[Connection], object]
+"""Changes what has arrived, in the same transaction."""
+
+
+def _as_it_was(_: Connection) -> None:
+    """Nothing is changed."""
 
 
 class CopyFailed(Exception):
@@ -153,7 +160,7 @@ def _not_empty(rows: Connection) -> str | None:
     return None
 
 
-def fill(source: Place, target: Place, copy: str, told: Told) -> None:
+def fill(source: Place, target: Place, copy: str, told: Told, arrived: Arrived = _as_it_was) -> None:
     """Copy every row of ``source``, which nobody writes to, into a database that is reserved for this copy. May be repeated.
 
     Raises:
@@ -161,27 +168,29 @@ def fill(source: Place, target: Place, copy: str, told: Told) -> None:
         InUse: somebody has ``target`` open.
     """
     with bulk.snapshot(source) as rows:
-        _fill(rows, target, copy, told)
+        _fill(rows, target, copy, told, arrived)
 
 
-def _fill(source: Bulk, target: Place, copy: str, told: Told) -> None:
+def _fill(source: Bulk, target: Place, copy: str, told: Told, arrived: Arrived) -> None:
     with bulk.alone(target) as rows:
         if rules.registry_document(rows, _AWAITED) != copy:
             raise CopyFailed(f"{name_of(target)} is not reserved for the {copy} any more")
         rows.clear(_tables())
         _take(source, rows, told, without=_PROCESSES)
+        arrived(rows)
         rules.put_registry_document(rows, _AWAITED, copy)
         reach(Point.COPY_FILLING)
     reach(Point.COPY_FILLED)
 
 
-def move(source: Place, target: Place, told: Told) -> None:
+def move(source: Place, target: Place, told: Told, arrived: Arrived = _as_it_was) -> None:
     """Bring every row into another database. Done again after it was stopped, it goes on where it was.
 
     Args:
         source: a database that nobody has open. Afterwards it says where its rows went, and is not to be served.
         target: as for :func:`reserve`.
         told: hears of each table.
+        arrived: has the last word on what arrived.
 
     Raises:
         CopyFailed: either is not as it must be.
@@ -198,7 +207,7 @@ def move(source: Place, target: Place, told: Told) -> None:
             raise CopyFailed(f"there is no whole registry in {name_of(source)}: the {awaited} has not ended")
         if moved is None:
             reserve(target, copy)
-            _fill(rows, target, copy, told)
+            _fill(rows, target, copy, told, arrived)
             rules.put_registry_document(rows, _MOVED, where)
     reach(Point.COPY_LEFT)
     release(target, copy)

@@ -78,6 +78,10 @@ class Database(Protocol):
     def place(self) -> Place:
         """Where it is."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several nodes may be at work on it."""
+
     def reader(self) -> Connection:
         """A read-only connection outside any transaction, for this thread: for single hot statements."""
 

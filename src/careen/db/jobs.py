@@ -105,9 +105,13 @@ def claim(rows: Connection, kinds: Iterable[str], worker: str, now: Instant) -> 
 
 
 def extend(rows: Connection, job: Job, worker: str, now: Instant) -> bool:
-    """Keep the lease. False: another worker has the job now, so stop."""
+    """Keep the lease. False: another worker has the job now, so stop.
+
+    What was asked for meanwhile stays so: then ``run_at`` is not the end of the lease, and must stay before it, however far it is.
+    """
     statement = (
-        "UPDATE jobs SET run_at = CASE WHEN run_at = leased_until THEN :until ELSE run_at END, leased_until = :until"
+        "UPDATE jobs SET run_at = CASE WHEN run_at = leased_until THEN :until ELSE run_at END,"
+        " leased_until = CASE WHEN run_at < leased_until AND run_at >= :until THEN run_at + 1 ELSE :until END"
         " WHERE id = :id AND leased_by = :worker"
     )
     return rows.execute(statement, {"id": job.id, "worker": worker, "until": now + LEASE}).rowcount > 0

@@ -337,6 +337,9 @@ class PostgresDatabase:
         url: as libpq takes it: ``postgresql://user:password@host:port/database?…``.
     """
 
+    is_shared = True
+    """Any number of nodes may be at work on it."""
+
     def __init__(self, url: str) -> None:
         self.url = url
         self._local = threading.local()

@@ -49,6 +49,9 @@ class SqliteDatabase:
         path: the file; its folder must exist. The schema is the business of ``careen.db.schema``.
     """
 
+    is_shared = False
+    """One machine has the file."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()

@@ -46,6 +46,7 @@
     events               what happened, told in the transaction in which it did: appended to, pruned by age
     webhooks ──< dead_letters >── events                 who is told, how far each is, and what could not be delivered
     jobs                 what a worker does: one row per thing to do, with a lease
+    nodes                who works on a database that several share, and was seen lately
 
 Instants are BIGINT microseconds since the epoch (``careen.clock``), sizes BIGINT bytes, JSON is text. The foreign keys keep
 the promises: a linked blob has its row, a referenced blob its link, a listed child its manifest.
@@ -945,4 +946,19 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     Column("error", Text),
     UniqueConstraint("kind", "key"),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Text, primary_key=True, comment="another with every start"),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False, comment="of Careen"),
+    Column("schema", Text, nullable=False, comment="the newest that it knows"),
+    Column("processes", Integer, nullable=False, comment="that answer requests"),
+    Column("started_at", BigInteger, nullable=False, comment="by the database's clock"),
+    Column("seen_at", BigInteger, nullable=False, comment="by the database's clock"),
+    Column(
+        "clock_offset", BigInteger, nullable=False, comment="how far its clock is ahead of the database's"
+    ),
 )

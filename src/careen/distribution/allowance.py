@@ -20,10 +20,16 @@ class Allowance:
     """
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._interval = 1 / rate if rate else 0.0
-        self._depth = burst * self._interval
+        self._rate = rate
+        self._burst = burst
         self._clock = clock
         self._full_at: dict[str, float] = {}
+        self.share(1)
+
+    def share(self, processes: int) -> None:
+        """Let so many processes give each address what one would: each fills a bucket of its part, of one token at least."""
+        self._interval = processes / self._rate if self._rate else 0.0
+        self._depth = max(self._burst / processes, 1) * self._interval
 
     def take(self, source: str) -> float:
         """Take a token.

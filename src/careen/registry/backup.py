@@ -32,7 +32,7 @@ import msgspec
 from careen.blobs.archive import at_home
 from careen.blobs.store import BlobStore
 from careen.clock import SECOND, isoformat, system_now
-from careen.db import bulk, copies, holds, layers, schema, scrubs, sqlite
+from careen.db import bulk, copies, founding, holds, layers, schema, scrubs, sqlite
 from careen.db.engine import Connection, Place
 from careen.iam import keys
 from careen.registry import scrub
@@ -288,19 +288,20 @@ def mark_lost(registry: Registry, restored: Restored) -> None:
         registry.write_now(scrub.mark, one.digest, at_home(one.generation), one.what)
 
 
-def end_restore(data: Path, place: Place | None) -> None:
+def end_restore(data: Path, place: Place | None, arrived: copies.Arrived) -> None:
     """Bring the rows to where they belong; then the registry may be served.
 
     Args:
         data: the folder, which nobody has open any more.
         place: as for :func:`begin_restore`.
+        arrived: has the last word on the rows that came to a server.
 
     Raises:
         BackupFailed: the server's database does not await this restore any more, or has something that it cannot keep.
     """
     if place is not None:
         with _copying():
-            copies.fill(data / "careen.db", place, _into(data), lambda *_: None)
+            copies.fill(data / "careen.db", place, _into(data), lambda *_: None, arrived)
         _remove_logs(data)
         (data / "careen.db").unlink()
     (data / RESTORING).unlink()
@@ -318,6 +319,7 @@ def _remove_logs(data: Path) -> None:
 def _bring_home(tx: Transaction) -> None:
     """All blobs were restored into the data folder, those of the archive's home too: the restored registry stands alone."""
     layers.bring_home(tx.rows)
+    founding.leave_homes(tx.rows)
 
 
 class _Hold:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from careen.clock import Instant
 from careen.db import collections, jobs, layers, trash, webhooks
 from careen.db.collections import Total as Total
+from careen.registry import nodes
+from careen.registry.nodes import NodeRow
 from careen.registry.registry import Transaction
 
 
@@ -34,6 +36,8 @@ class Metrics:
     failing_webhooks: int
     dead_letters: int
     """Events that could not be delivered to webhooks."""
+    nodes: list[NodeRow]
+    """Those that share the database; none: it is one node's."""
 
 
 def measure(tx: Transaction) -> Metrics:
@@ -48,4 +52,5 @@ def measure(tx: Transaction) -> Metrics:
         jobs=[Waiting(*row) for row in jobs.waiting(tx.rows, tx.now)],
         failing_webhooks=sum(row.error is not None for row in webhooks.every(tx.rows)),
         dead_letters=sum(webhooks.count_letters(tx.rows).values()),
+        nodes=nodes.every(tx),
     )

@@ -106,6 +106,22 @@ class RootKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """One of the machines, or containers, that are a registry together. Its processes have it in common."""
+
+    name: str
+    """What people call it."""
+    id: str
+    """Never another's: a node that is started again has another."""
+    processes: int
+    """Those of it that answer requests."""
+
+    def bears(self, work: str) -> str:
+        """The name that the leases of some of its work bear, such as ``scrub-node-1-3f9c20ab``."""
+        return f"{work}-{self.name}-{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """A registry: twelve digits, a Region's name, a database, a home for bytes, a clock."""
 
@@ -124,6 +140,8 @@ class Registry:
     """For files without a name: on the disk, not in ``/tmp``, which may be memory."""
     targets_file: Path
     """Where the destinations of replication are: read by whoever replicates, when it does."""
+    node: Node
+    """Where this process runs."""
     limits: Limits = Limits()
     root_key: RootKey | None = None
     audit: AuditLog | None = None

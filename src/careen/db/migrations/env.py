@@ -11,16 +11,28 @@ from typing import Any
 
 from alembic import context
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import Connection, NullPool, create_engine, event, inspect, text
 
 from careen.db.tables import metadata
 from careen.db.words import FOUNDING, WORDS
 from careen.faults import Point, reach
 
 LOCK = 0x63617265656E
-"""Of the nodes that start at once one migrates: the key of an advisory lock, "careen" in ASCII."""
+"""Of the nodes that start at once one migrates: the key of an advisory lock, "careen" in ASCII.
 
-engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
+It is the session's, not the transaction's: a migration may commit in its midst to make an index without holding up anybody.
+"""
+
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'"
+"""A migration that waits for a table lets all wait behind it that come later: so not for long (``careen.db.schema`` tries again)."""
+
+COMPATIBLE_FROM = text(
+    "INSERT INTO registry_documents (kind, content) VALUES ('compatible-from', :oldest)"
+    " ON CONFLICT (kind) DO UPDATE SET content = excluded.content"
+)
+"""The oldest schema whose programs may work on what this makes of the database."""
+
+engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=NullPool)
 is_sqlite = engine.dialect.name == "sqlite"
 
 if is_sqlite:
@@ -53,9 +65,12 @@ with engine.connect() as connection:
     )
     with context.begin_transaction():
         if not is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+            connection.exec_driver_sql(LOCK_TIMEOUT)
             _found(connection)
         context.run_migrations()
         if not is_sqlite:
             connection.exec_driver_sql(WORDS)
-engine.dispose()
+        oldest = context.config.attributes.get("compatible_from")
+        if oldest is not None:  # else somebody goes to a revision of his choice, which is a test
+            connection.execute(COMPATIBLE_FROM, {"oldest": oldest})

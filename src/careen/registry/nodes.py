@@ -1,0 +1,130 @@
+"""The nodes of a registry: who is there, how many processes they have together, and whose clock is wrong.
+
+Nobody leads. A node keeps a row of its own young and reads those of the others; all are judged by the clock of the database's
+server, so that a node with a wrong clock is neither thought dead nor takes others for dead (docs/adr/0033). Where the rows are in a
+data folder there is one node, and nothing is written down.
+"""
+
+from importlib.metadata import version
+
+import structlog
+
+from careen.clock import SECOND, Clock, Instant, system_now
+from careen.db import nodes, schema
+from careen.db.nodes import NodeRow as NodeRow
+from careen.registry.registry import Node, Registry, Transaction
+
+NOTE_SECONDS = 10.0
+"""How often a node says that it is there, and looks around."""
+
+SLOW = SECOND
+"""What a question to the database may take for its answer to say what time it is there."""
+
+SUSPECT = 2 * SECOND
+"""From so far on somebody is told that a node's clock is wrong."""
+
+ASTRAY = 60 * SECOND
+"""From so far on a node judges neither leases nor ages."""
+
+log = structlog.get_logger()
+
+
+class ClockAstray(Exception):
+    """This node's clock is wrong by more than :data:`ASTRAY`. The message says how far."""
+
+
+class Company:
+    """What a process knows of the nodes, its own among them, as it saw them last.
+
+    Args:
+        registry: the registry.
+        system: the clock of this node.
+    """
+
+    def __init__(self, registry: Registry, system: Clock = system_now) -> None:
+        self._registry = registry
+        self._system = system
+        self._is_shared = registry.database.is_shared
+        self._told = False
+        self.processes = registry.node.processes
+        """Of all nodes together, those that answer requests."""
+        self.is_first = not self._is_shared
+        """Whether no node is older than ours: what one node at a time does is that one's. Known once ours was noted."""
+        self.clock_offset: Instant = 0
+        """How far our clock is ahead of the database's."""
+
+    def look(self) -> None:
+        """Look who is there, and at the clocks."""
+        if self._is_shared:
+            self._measure()
+            self._learn(self._registry.read(every))
+
+    def note(self) -> None:
+        """Say that our node is there, and look."""
+        if self._is_shared:
+            self._measure()
+            self._learn(self._registry.write_now(note, self._registry.node, self.clock_offset))
+
+    def leave(self) -> None:
+        """Our node stops: the others need not wait until it was not seen for long."""
+        if self._is_shared:
+            self._registry.write_now(forget, self._registry.node)
+
+    @property
+    def is_clock_astray(self) -> bool:
+        """Whether our clock is so wrong that nothing may be judged by it."""
+        return abs(self.clock_offset) > ASTRAY
+
+    def check_clock(self) -> None:
+        """See that it is not.
+
+        Raises:
+            ClockAstray: it is.
+        """
+        if self.is_clock_astray:
+            raise ClockAstray(f"the clock is {self.clock_offset / SECOND:+.0f} s off the database's")
+
+    def _learn(self, found: list[NodeRow]) -> None:
+        node = self._registry.node
+        others = sum(each.processes for each in found if each.id != node.id)
+        self.processes = others + node.processes
+        self.is_first = bool(found) and found[0].id == node.id
+
+    def _measure(self) -> None:
+        before = self._system()
+        theirs = nodes.present(self._registry.single_read().rows, before)
+        after = self._system()
+        if after - before > SLOW:
+            return
+        self.clock_offset = (before + after) // 2 - theirs
+        is_wrong = abs(self.clock_offset) > SUSPECT
+        if is_wrong and not self._told:
+            log.warning(
+                "the clock of this node is not the database's: leases and ages are judged by it, so set it right",
+                seconds_ahead=round(self.clock_offset / SECOND, 1),
+                works=not self.is_clock_astray,
+            )
+        elif self._told and not is_wrong:
+            log.warning("the clock of this node is right again")
+        self._told = is_wrong
+
+
+def note(tx: Transaction, node: Node, clock_offset: Instant) -> list[NodeRow]:
+    """A node is there. Returns who is, the oldest first; forgets who is not."""
+    present = nodes.present(tx.rows, system_now())
+    row = NodeRow(
+        node.id, node.name, version("careen"), schema.head(), node.processes, present, present, clock_offset
+    )
+    nodes.note(tx.rows, row)
+    nodes.prune(tx.rows, present)
+    return nodes.every(tx.rows, present)
+
+
+def forget(tx: Transaction, node: Node) -> None:
+    """A node stops."""
+    nodes.forget(tx.rows, node.id)
+
+
+def every(tx: Transaction) -> list[NodeRow]:
+    """The nodes that are there, the oldest first."""
+    return nodes.every(tx.rows, nodes.present(tx.rows, system_now()))

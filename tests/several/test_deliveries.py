@@ -1,0 +1,51 @@
+"""Webhooks of a registry of several nodes: one of them delivers, and when it stops the next."""
+
+import threading
+from collections.abc import Callable
+
+from careen import deliveries
+from careen.registry import webhooks
+from careen.registry.events import Filter
+from careen.registry.nodes import Company
+from careen.registry.registry import Registry
+from tests.images import image
+from tests.postgres import needs_postgres
+from tests.receiver import Receiver
+from tests.registry.steps import push, put
+
+pytestmark = needs_postgres
+
+ONE = image("one")
+
+
+def test_the_oldest_node_delivers_and_then_the_next(opened: Callable[..., Registry]) -> None:
+    """Each event comes once, though both look for it; the one that waits goes on where the other was."""
+    registries = [opened(name, create_on_push=True) for name in ("one", "two")]
+    one, two = companies = [Company(registry) for registry in registries]
+    for company in companies:
+        company.note()
+    stop = threading.Event()
+    with Receiver().running() as receiver:
+        registries[0].write_now(webhooks.put, "hook", receiver.url, Filter(actions=["PUSH"]))
+        threads = [
+            threading.Thread(target=deliveries.run, args=(registry, company, stop))
+            for registry, company in zip(registries, companies, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            push(registries[1], "team/app", ONE, "1")
+            receiver.wait_for(1)
+            while registries[1].read(webhooks.states)[0].pending:
+                assert threads[0].is_alive()
+            one.leave()
+            two.note()
+            one.look()
+            put(registries[0], "team/app", ONE, "2")
+            receiver.wait_for(2)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    assert (one.is_first, two.is_first) == (False, True)
+    assert [each.action for each in receiver.deliveries] == [("PUSH", "1"), ("PUSH", "2")]
