@@ -131,13 +131,21 @@ def test_a_policy_run_and_a_collection_go_on_at_another_node(
         assert_accounted(registry)
 
 
+BETWEEN = Kill((Point.RUN_BATCH, Point.COMMITTED), whole=False, number=signal.SIGSTOP)
+WITHIN = Kill((Point.RUN_BATCH,), passing=2, whole=False, number=signal.SIGSTOP)
+
+
+@pytest.mark.parametrize("moment", [BETWEEN, pytest.param(WITHIN, marks=pytest.mark.slow)], ids=str)
 def test_a_node_that_was_cut_off_has_no_effect_when_it_comes_back(
-    cluster: Cluster, old_images: list[Built]
+    cluster: Cluster, old_images: list[Built], moment: Kill
 ) -> None:
-    """Its lease ends, another finishes the run, and an image that is pushed again is not what the old plan meant."""
+    """Its lease ends, another finishes the run, and an image that is pushed again is not what the old plan meant.
+
+    Cut off within a transaction it holds up those who want the same rows, until the server ends its session.
+    """
     first, again = cluster.nodes[0], 150
     with cluster.registry() as registry:
-        cluster.start(0, kill=Kill((Point.RUN_BATCH, Point.COMMITTED), whole=False, number=signal.SIGSTOP))
+        cluster.start(0, kill=moment)
         fill(cluster, registry, old_images)
         await_that(first.stopped, "the run did not begin")
         (worker,) = first.stopped()

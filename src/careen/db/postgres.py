@@ -58,7 +58,7 @@ PREPARED = 512
 # Whatever keeps a connection's locks after its node has lost the network must end. The last is for SERIALIZABLE: a sequential scan
 # reads, so to speak, the whole table, and is in conflict with every write to it.
 _WRITING = (
-    "SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '30s'; SET enable_seqscan = off;"
+    "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '30s'; SET enable_seqscan = off;"
     " SET default_transaction_isolation = 'serializable'"
 )
 _READING = "SET default_transaction_read_only = on"
@@ -190,6 +190,9 @@ class _Rows:
         """Run a statement many times, in one go."""
         cursor = self._driver.cursor()
         cursor.executemany(translated(statement), parameters)
+        # psycopg ends a pipeline with a Flush, after which the server's idle_in_transaction_session_timeout does not run before the
+        # next statement: a node that is lost here would hold its locks for ever.
+        self._driver.execute(b"SELECT", prepare=False)
         return cursor
 
 
