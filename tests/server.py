@@ -102,7 +102,7 @@ class Server:
             else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=tls)
         )
         try:
-            connection.request("GET", "/healthz")
+            connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
         except OSError:
             return False

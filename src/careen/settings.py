@@ -107,6 +107,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much of the disk uploads leave free: deleting images and giving their bytes back needs a little."""
     shutdown_timeout: Seconds = 30
     """How long a worker that is told to stop waits for transfers in flight."""
+    drain_delay: Seconds = 0
+    """How long a node that is told to stop serves on, and says at `/readyz` that it will not for long; see deploy.md."""
     max_connections: Connections = 1000
     """Connections that one HTTP worker process serves. The requests of others are answered 503."""
     head_timeout: Interval = 30

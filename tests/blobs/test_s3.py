@@ -429,6 +429,8 @@ def test_a_bucket_that_cannot_be_used_is_told(
         monkeypatch.setenv(name, value)
     with pytest.raises(CannotUse, match=words):
         S3BlobStore(change(place), redirect=False).check()
+    with pytest.raises(ClientError):
+        S3BlobStore(change(place), redirect=False).knock()
 
 
 def test_a_server_that_ignores_conditions_is_told(store: S3BlobStore) -> None:

@@ -56,6 +56,10 @@ class ArchivingBlobStore:
         """Whether asking for it may take long: the archive's home is slow, and when it does not answer it must hold up nobody."""
         return is_archived(generation) or self.home.is_far(generation)
 
+    def knock(self) -> None:
+        """See that ``home`` answers: what lies in the archive's may wait."""
+        self.home.knock()
+
     def copy_across(self, digest: str, generation: str, size: int, going: Callable[[], None]) -> str:
         """Make a durable copy of one generation in the other home; the bytes are compared with their digest on the way.
 

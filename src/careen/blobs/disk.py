@@ -222,6 +222,10 @@ class DiskBlobStore:
         """Never: a folder is here."""
         return False
 
+    def knock(self) -> None:
+        """See that the folder is there: where its disk is not mounted any more, it is not."""
+        (self._blobs / "sha256").stat()
+
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
         self.check_room(0)

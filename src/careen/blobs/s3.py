@@ -467,6 +467,14 @@ class S3BlobStore:
         """Always."""
         return True
 
+    def knock(self) -> None:
+        """Ask for an object that is not there. A GET tells whether the object or the bucket is missing; a HEAD does not."""
+        try:
+            self.get(f"{self._prefix}knock")
+        except ClientError as error:
+            if _code(error) != "NoSuchKey":
+                raise
+
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
         self.put(self.state_key((repository_id, upload_id)), msgspec.json.encode(_State()))

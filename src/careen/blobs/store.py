@@ -115,6 +115,9 @@ class BlobStore(Protocol):
     def is_far(self, generation: str) -> bool:
         """Whether asking for that generation may take long: then it belongs in a thread, and that it is whole is believed."""
 
+    def knock(self) -> None:
+        """See that the home answers, at next to no cost. Blocks; raises what any request to it would meet."""
+
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""
 
