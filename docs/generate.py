@@ -165,7 +165,8 @@ After every kill the registry is opened anew, and
 
 `tests/faults/test_disks.py` fills a small disk, lets a kernel turn one read-only, and starts on one that is;
 `tests/faults/test_torn.py` tears pages and files; `tests/faults/test_clock.py` sets clocks
-([how ages are judged then](adr/0018-leaps-of-the-clock-and-full-disks.md)).
+([how ages are judged then](adr/0018-leaps-of-the-clock-and-full-disks.md)). What several nodes do, and what clients see, is in
+[consistency.md](consistency.md).
 
 ## What a bad disk leaves
 

@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from careen.db import engine
+from careen.db.engine import Database
 from careen.ecr.model import OWN_MODELS
 from tests import backend
 
@@ -69,6 +71,10 @@ class Server:
             | backend.current().environment
             | {f"CAREEN_{key.upper()}": str(value) for key, value in self._settings.items()}
         )
+
+    def database(self) -> Database:
+        """Its rows, to look and to do what nobody can ask for. Close it."""
+        return engine.opened(self._settings.get("database") or self.data / "careen.db")
 
     def set_time(self, iso: str) -> None:
         """Set the registry's clock; the server must be made with ``clock_file=server.clock_file`` (see ``make_server``)."""

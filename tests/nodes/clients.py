@@ -22,7 +22,7 @@ PATIENCE = 60.0
 PAUSE = 0.1
 """Seconds between two tries. Real clients wait longer, and more and more."""
 
-TIMEOUT = 10.0
+TIMEOUT = 5.0
 """Seconds for which a client waits for an answer."""
 
 CHUNK = 40_000

@@ -17,7 +17,8 @@ pytestmark = [needs_postgres, needs_seaweed]
 
 CLIENTS = [f"client {number}" for number in range(4)]
 
-ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
+LONG = [pytest.mark.slow, pytest.mark.timeout(900)]
+ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=LONG)])
 PROGRESS = 60
 """Answers between two faults."""
 
@@ -58,6 +59,22 @@ def test_nodes_are_killed(shared_cluster: Cluster, history: History, name: str, 
         node.start()
 
     campaign(shared_cluster, history, name, rounds, kill_one)
+
+
+@ROUNDS
+def test_nodes_lose_the_database(shared_cluster: Cluster, history: History, name: str, rounds: int) -> None:
+    """One after another is cut off from it, while the others serve on; none gives an old answer, then or when it is back."""
+    turns = cycle(shared_cluster.nodes)
+
+    def cut_one_off() -> None:
+        node = next(turns)
+        node.rows.cut()
+        try:
+            await_progress(history)
+        finally:
+            node.rows.heal()
+
+    campaign(shared_cluster, history, name, rounds, cut_one_off)
 
 
 @ROUNDS

@@ -1,7 +1,6 @@
 """A node dies in the middle of an upload: the client goes on with the same upload at another node."""
 
 import contextlib
-import http.client
 import random
 
 import pytest
@@ -30,7 +29,10 @@ def offset(client: Client, location: str) -> int:
     """How many bytes the upload has, as its status says."""
     status = client.send("GET", location)
     assert status.status == 204, status
-    return int(status.headers["range"].removeprefix("0-")) + 1
+    last = int(status.headers["range"].removeprefix("0-"))
+    return (
+        last + 1 if last else 0
+    )  # nothing is 0-0 (OCI distribution specification, "Pushing a blob in chunks")
 
 
 def finish(client: Client, repository: str, location: str, start: int) -> None:
@@ -59,26 +61,21 @@ def test_an_upload_goes_on_at_another_node(shared_cluster: Cluster, name: str) -
 def test_an_upload_goes_on_when_its_node_died_in_the_middle_of_a_chunk(
     shared_cluster: Cluster, name: str
 ) -> None:
-    """It stays reserved for a minute (409), and goes on after the last whole part; a new upload can begin at once."""
+    """Who asks for it waits until it is free, and it goes on after whole parts; a new upload begins at once."""
     first, second = shared_cluster.nodes[0], Client(shared_cluster.nodes[1])
     location = Client(first).begin(name)
-    sending = Client(first).open()
-    sending.putrequest("PATCH", location)
-    sending.putheader("Authorization", Client(first).authorization)
-    sending.putheader("Content-Length", str(len(DATA)))
-    sending.endheaders()
-    sending.send(DATA[: 18 * MEBIBYTE])
-    await_that(lambda: first.bucket.counted()["UploadPart"] >= 2, "no parts leave")
-    first.crash()
+    with contextlib.closing(Client(first).open()) as sending:
+        sending.putrequest("PATCH", location)
+        sending.putheader("Authorization", Client(first).authorization)
+        sending.putheader("Content-Length", str(len(DATA)))
+        sending.endheaders()
+        sending.send(DATA[: 18 * MEBIBYTE])
+        await_that(lambda: first.bucket.counted()["UploadPart"] >= 2, "no parts leave")
+        first.crash()
     try:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            sending.getresponse()
-        sending.close()
-        assert second.send("GET", location).status == 409
         second.push_blob(name, b"another blob")
-        await_that(lambda: second.send("GET", location).status == 204, "the upload stays reserved")
         there = offset(second, location)
-        assert there % (8 * MEBIBYTE) == 0
+        assert there in {0, 8 * MEBIBYTE, 16 * MEBIBYTE}
         finish(second, name, location, there)
     finally:
         first.start()

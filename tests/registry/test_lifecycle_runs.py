@@ -208,6 +208,18 @@ def test_an_image_that_was_deleted_meanwhile_is_skipped(registry: Registry) -> N
     assert plan.carry_out() == [SKIPPED]
 
 
+def test_an_image_that_was_pushed_again_meanwhile_is_skipped(registry: Registry) -> None:
+    """It is as old as its last push, and looks like the deleted one in everything else."""
+    push(registry, APP, image("old"))
+    push(registry, APP, image("new"))
+    plan = Plan(registry, policy())
+    found = registry.read(repositories.require, APP)
+    registry.write_now(images.delete_by_digest, found, image("old").digest, cause())
+    push(registry, APP, image("old"))
+    assert plan.carry_out() == [SKIPPED]
+    assert is_whole(registry, APP, image("old"))
+
+
 def test_whoever_takes_the_policy_away_stops_its_run(registry: Registry) -> None:
     """Nothing more of the plan is done, whatever was planned; the new policy counts as never evaluated."""
     push(registry, APP, image("old"))

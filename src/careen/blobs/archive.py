@@ -52,6 +52,11 @@ class ArchivingBlobStore:
         """As ``home`` is."""
         return self.home.is_remote
 
+    @property
+    def patience(self) -> float:
+        """As ``home`` is: uploads are its own."""
+        return self.home.patience
+
     def is_far(self, generation: str) -> bool:
         """Whether asking for it may take long: the archive's home is slow, and when it does not answer it must hold up nobody."""
         return is_archived(generation) or self.home.is_far(generation)
