@@ -156,7 +156,7 @@ def test_a_node_that_drains_says_so_and_serves_on(
     make_server: Callable[..., Server], name: str, by: str
 ) -> None:
     """In every process: not ready, alive, and a push and a pull go through; told once more, it stops at once."""
-    server = make_server(workers=2, drain_delay=600)
+    server = make_server(workers=2, drain_delay=600, s3_redirect=False)
     client, built = Client(server), images.image("drain", size=200_000)
     client.push(name, built, "before")
     told = (server.pid,) if by == "a supervisor" else family(server)  # a terminal interrupts all of them
@@ -200,7 +200,7 @@ def test_connections_that_stay_open_end_with_an_answer_while_a_node_drains(
 
 def test_a_balancer_that_asks_loses_no_request(make_server: Callable[..., Server], name: str) -> None:
     """Clients go on until the node says that it is not ready; every request before that is answered, and so is the last."""
-    server = make_server(workers=2, drain_delay=3)
+    server = make_server(workers=2, drain_delay=600, s3_redirect=False)
     client, built = Client(server), images.image("balanced", size=100_000)
     client.push(name, built, "v1")
     answered = []
@@ -214,11 +214,16 @@ def test_a_balancer_that_asks_loses_no_request(make_server: Callable[..., Server
         pulls = [threads.submit(pull_while_ready) for _ in range(3)]
         while len(answered) < 30 and not any(each.done() for each in pulls):
             time.sleep(0.01)
-        stopped = threads.submit(server.stop)
+        os.kill(server.pid, signal.SIGTERM)
         for each in pulls:
             each.result()
-        assert stopped.result() == 0
     assert set(answered) == {200}
+    assert server.stop() == 0
+
+
+def test_a_drain_ends_by_itself(make_server: Callable[..., Server]) -> None:
+    """Told once, a node stops when its time is over."""
+    assert make_server(drain_delay=0.5).stop() == 0
 
 
 def test_a_connection_without_a_request_holds_nobody_up(make_server: Callable[..., Server]) -> None:

@@ -24,7 +24,7 @@ def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Front, Server, Server]]:
     """A front and two nodes, which drain as long as a front needs to notice."""
-    with behind(request.param, tmp_path_factory.mktemp("front"), drain_delay=4) as started:
+    with behind(request.param, tmp_path_factory.mktemp("front"), drain_delay=4, s3_redirect=False) as started:
         yield started
 
 
