@@ -18,8 +18,8 @@ pytestmark = [needs_postgres, needs_seaweed]
 CLIENTS = [f"client {number}" for number in range(4)]
 
 LONG = [pytest.mark.slow, pytest.mark.timeout(900)]
-ROUNDS = pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=LONG)])
-PROGRESS = 60
+ROUNDS = pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=LONG)])
+PROGRESS = 40
 """Answers between two faults."""
 
 
