@@ -107,7 +107,7 @@ class Cluster:
                     node.crash()
 
     def start(self, *numbers: int, kill: Kill | None = None) -> None:
-        """Start nodes, all if none is named, to die somewhere or not; those with an address get the first one's master key."""
+        """Start nodes, all if none is named, to die somewhere or not. All have the first one's master key."""
         for number in numbers or range(len(self.nodes)):
             node = self.nodes[number]
             key = self.nodes[0].data / "master.key"
