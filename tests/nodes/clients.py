@@ -49,6 +49,8 @@ class Recorder:
         self.who = who
         self._history = history
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        self.failures: list[str] = []
+        """Requests without an answer, or with one that says nothing."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -156,10 +158,13 @@ class Recorder:
         headers = {"Authorization": basic(ACCESS_KEY_ID, SECRET_ACCESS_KEY), **(headers or {})}
         try:
             self._connection.request(method, path, body, headers)
-            return answer(self._connection)
+            got = answer(self._connection)
         except NO_ANSWER as error:
             self._connection.close()  # the next request opens it again
-            return Answer(599, {}, repr(error).encode())
+            got = Answer(599, {}, repr(error).encode())
+        if got.status >= 500:
+            self.failures.append(f"{method} {path}: {got}")
+        return got
 
     def _tries(self, what: str) -> Iterable[int]:
         """Numbers, as long as it is worth while to try again.

@@ -26,7 +26,7 @@ def shared_cluster(
     own_postgres: Postgres, s3: S3, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """Three nodes, which every test leaves as it found them: up, and with all wires whole."""
-    with Cluster(tmp_path_factory.mktemp("nodes"), own_postgres, s3).running() as cluster:
+    with Cluster(tmp_path_factory.mktemp("nodes"), own_postgres, s3, drain_delay=2).running() as cluster:
         cluster.start()
         yield cluster
 

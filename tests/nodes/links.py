@@ -135,6 +135,10 @@ class Balancer(Link):
         self._nodes = nodes
         self._targets = []
 
+    def sends_to(self, node: int) -> bool:
+        """Whether that node gets connections."""
+        return node in self._targets
+
     async def _watch(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             answers = await asyncio.gather(*map(_is_ready, self._nodes))
@@ -149,7 +153,7 @@ async def _is_ready(port: int) -> bool:
         async with asyncio.timeout(PROBE_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
-                writer.write(b"GET /healthz HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n")
+                writer.write(b"GET /readyz HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n")
                 return (await reader.readline()).startswith(b"HTTP/1.1 200 ")
             finally:
                 writer.transport.abort()

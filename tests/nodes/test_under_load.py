@@ -25,14 +25,20 @@ PROGRESS = 40
 
 def campaign(
     cluster: Cluster, history: History, repository: str, rounds: int, fault: Callable[[], object]
-) -> None:
-    """Let clients work, with a fault whenever they have made some progress, and look at everything in the end."""
-    with working([cluster.recorder(who, history) for who in CLIENTS], repository):
+) -> list[str]:
+    """Let clients work, with a fault whenever they have made some progress, and look at everything in the end.
+
+    Returns:
+        The requests that failed.
+    """
+    recorders = [cluster.recorder(who, history) for who in CLIENTS]
+    with working(recorders, repository):
         for _ in range(rounds):
             await_progress(history)
             fault()
         await_progress(history)
     assert_consistent(cluster, history, repository, everybodys_images(CLIENTS).values())
+    return [failure for recorder in recorders for failure in recorder.failures]
 
 
 def await_progress(history: History) -> None:
@@ -95,3 +101,19 @@ def test_the_bucket_fails(shared_cluster: Cluster, history: History, name: str, 
     finally:
         for node in shared_cluster.nodes:
             node.bucket.heal()
+
+
+@ROUNDS
+def test_nodes_are_restarted_one_after_another(
+    shared_cluster: Cluster, history: History, name: str, rounds: int
+) -> None:
+    """In an orderly way, as for a new version: each drains before it stops, and not one request fails."""
+    turns = cycle(shared_cluster.nodes)
+
+    def restart_one() -> None:
+        node = next(turns)
+        node.stop()
+        node.start()
+        await_that(lambda: shared_cluster.balancer.sends_to(node.port), "the node is not ready again")
+
+    assert campaign(shared_cluster, history, name, rounds, restart_one) == []
