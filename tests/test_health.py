@@ -102,10 +102,7 @@ def test_a_need_that_is_silent_is_away_and_does_not_collect_questions(
 
     threading.Timer(1.0, silence.set).start()  # so that the thread ends
     answers = ask({"database": lambda: None, "blobs": hang}, 100)
-    assert (
-        answers
-        == [(503, {"status": "not ready", "database": "ok", "blobs": "no answer"})] * 100
-    )
+    assert answers == [(503, {"status": "not ready", "database": "ok", "blobs": "no answer"})] * 100
     assert len(asked) == 1
 
 

@@ -28,7 +28,11 @@ from tests.faults.model import (
 )
 from tests.faults.programs import ForkedServer, Kill
 
-POINTS = [point for point in Point if point.value.partition(".")[0] not in {"master-key", "migration", "key"}]
+POINTS = [
+    point
+    for point in Point
+    if point.value.partition(".")[0] not in {"master-key", "founding", "migration", "key"}
+]
 
 
 @pytest.fixture
