@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from careen import server as composition
+from careen import settings
 from careen.db import engine
 from careen.db.engine import Database
 from careen.ecr.model import OWN_MODELS
@@ -75,6 +77,10 @@ class Server:
     def database(self) -> Database:
         """Its rows, to look and to do what nobody can ask for. Close it."""
         return engine.opened(self._settings.get("database") or self.data / "careen.db")
+
+    def master_key(self) -> bytes:
+        """The registry's, wherever it is kept."""
+        return composition.begin(settings.load(environ=self.environment())).master_key
 
     def set_time(self, iso: str) -> None:
         """Set the registry's clock; the server must be made with ``clock_file=server.clock_file`` (see ``make_server``)."""

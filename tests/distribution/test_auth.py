@@ -24,7 +24,7 @@ def basic(text: str | bytes) -> str:
 
 def token(server: Server, *, lives: int = 3600, key_id: str = ACCESS_KEY_ID, master_key: bytes = b"") -> str:
     """An authorization token of this registry, or of another one's master key, for ``lives`` seconds from now."""
-    sealed_with = keys.token_key(master_key or (server.data / "master.key").read_bytes())
+    sealed_with = keys.token_key(master_key or server.master_key())
     return tokens.mint(sealed_with, tokens.Authorization(key_id), system_now() + lives * SECOND)
 
 

@@ -28,7 +28,7 @@ from tests.faults.model import (
 )
 from tests.faults.programs import ForkedServer, Kill
 
-OTHERS = {"master-key", "migration", "key", "copy"}
+OTHERS = {"master-key", "founding", "migration", "key", "copy"}
 """What no client reaches."""
 
 POINTS = [point for point in Point if point.value.partition(".")[0] not in OTHERS]
