@@ -50,10 +50,16 @@ class Reading(NamedTuple):
     from_clients: int
     """Bytes over the connections that are open."""
 
-    def __sub__(self, before: object) -> "Reading":
-        """What came since ``before``."""
-        assert isinstance(before, Reading)  # noqa: S101 - for the type checker
-        return Reading(*(now - then for now, then in zip(self, before, strict=True)))
+    def since(self, before: "Reading") -> "Reading":
+        """What came since an earlier reading."""
+        return Reading(
+            self.cpu - before.cpu,
+            self.statements - before.statements,
+            self.wal - before.wal,
+            self.repeated - before.repeated,
+            self.to_clients - before.to_clients,
+            self.from_clients - before.from_clients,
+        )
 
 
 class TableSize(NamedTuple):

@@ -1,8 +1,8 @@
-"""Small pulls from a registry that asks PostgreSQL with each request whether what it remembers is fresh, and from one with SQLite."""
+"""Small pulls from a registry that asks PostgreSQL each time whether what it remembers is fresh, and from one with SQLite."""
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,14 +45,22 @@ class Pulls:
 def serving(folder: Path, workers: int, data: Path, url: str = "") -> Iterator[Server]:
     """``careen serve`` on a filled registry; with SQLite unless ``url`` is given."""
     [careen] = (peer for peer in PEERS if peer.name == "careen")
-    with running(replace(careen, launch=partial(_launch, careen.launch, workers, data, url)), folder) as server:
+    with running(
+        replace(careen, launch=partial(_launch, careen.launch, workers, data, url)), folder
+    ) as server:
         yield server
 
 
 def _launch(
-    plain: "partial[Launch] | object", workers: int, data: Path, url: str, program: str, place: Path, port: int
+    plain: Callable[[str, Path, int], Launch],
+    workers: int,
+    data: Path,
+    url: str,
+    program: str,
+    place: Path,
+    port: int,
 ) -> Launch:
-    launch: Launch = plain(program, place, port)  # type: ignore[operator]
+    launch = plain(program, place, port)
     database: Mapping[str, str] = {"CAREEN_DATABASE": url} if url else {}
     own = {"CAREEN_DATA": str(data), "CAREEN_WORKERS": str(workers), **database}
     kept = [word for word in launch.command if word not in {"--data", str(place / "data")}]
@@ -92,7 +100,15 @@ def paths(image: Image, images_each: int, repositories_: int) -> dict[str, list[
 
 
 def window(
-    server: Server, database: str, workers: int, case: str, asked: list[str], meter: Meter | None, *, seconds: int, commits: int = 0
+    server: Server,
+    database: str,
+    workers: int,
+    case: str,
+    asked: list[str],
+    meter: Meter | None,
+    *,
+    seconds: int,
+    commits: int = 0,
 ) -> Pulls:
     """Ask for seconds."""
     before, cpu = meter.read() if meter else None, cpu_seconds(server.pid)
@@ -100,13 +116,13 @@ def window(
         server.origin, asked, server.folder, seconds=seconds, connections=CONNECTIONS, headers=ACCEPT
     )
     cpu = cpu_seconds(server.pid) - cpu
-    cost = meter.read() - before if meter and before else None
+    cost = meter.read().since(before) if meter and before else None
     return Pulls(database, workers, case, commits, work, cpu, cost)
 
 
 @contextmanager
 def pushing(url: str, data: Path, rate: int) -> Iterator[None]:
-    """Tag an image so many times a second, from another process's point of view, in another repository."""
+    """Let somebody else tag an image so many times a second, in another repository; none if the rate is 0."""
     if not rate:
         yield
         return
@@ -120,7 +136,9 @@ def pushing(url: str, data: Path, rate: int) -> Iterator[None]:
         def go() -> None:
             due = time.monotonic()
             for number in range(1_000_000):
-                registry.write_now(images.put, target, content, media_type=OCI_MANIFEST, tag=f"moved-{number % 5}")
+                registry.write_now(
+                    images.put, target, content, media_type=OCI_MANIFEST, tag=f"moved-{number % 5}"
+                )
                 due += 1 / rate
                 if stop.wait(max(0.0, due - time.monotonic())):
                     return

@@ -53,7 +53,11 @@ def new_image() -> Image:
     config = json.dumps({"architecture": "amd64", "os": "linux", "container": os.urandom(24).hex()}).encode()
     layer = os.urandom(512)
     described = [
-        {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest_of(data), "size": len(data)}
+        {
+            "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "digest": digest_of(data),
+            "size": len(data),
+        }
         for data in (BASE, layer)
     ]
     manifest = {
@@ -94,14 +98,17 @@ def measure(meter: Meter, url: str, data: Path, *, processes: int, count: int, s
     """Push ``count`` images by so many processes; each thread has its own repository, unless all have the ``same``."""
     share = count // THREADS
     given = [
-        [("pushed/same" if same else f"pushed/by-{process}-{thread}", share) for thread in range(THREADS // processes)]
+        [
+            ("pushed/same" if same else f"pushed/by-{process}-{thread}", share)
+            for thread in range(THREADS // processes)
+        ]
         for process in range(processes)
     ]
     with together(_push_all, [(url, data, each) for each in given]) as (go, ended):
         before, began = meter.read(), time.perf_counter()
         go()
         cpu = sum(ended())
-        seconds, cost = time.perf_counter() - began, meter.read() - before
+        seconds, cost = time.perf_counter() - began, meter.read().since(before)
     return Pushes(processes, same, share * THREADS, seconds, cpu, cost)
 
 

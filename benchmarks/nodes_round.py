@@ -52,7 +52,12 @@ class Round:
 def policy(images: int) -> str:
     """Two rules for repositories of so many images, all of them tagged: a hundredth of the images goes."""
     expire = {"type": "expire"}
-    untagged = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14}
+    untagged = {
+        "tagStatus": "untagged",
+        "countType": "sinceImagePushed",
+        "countUnit": "days",
+        "countNumber": 14,
+    }
     tagged = {
         "tagStatus": "tagged",
         "tagPrefixList": ["v"],
@@ -68,7 +73,10 @@ def policy(images: int) -> str:
 
 def measure(meter: Meter, url: str, data: Path, name: str) -> Round:
     """Evaluate every repository, by :data:`WORKERS` processes, with somebody who pushes."""
-    with opened(url, data) as registry, together(_work, [(url, data, number) for number in range(WORKERS)]) as (go, ended):
+    with (
+        opened(url, data) as registry,
+        together(_work, [(url, data, number) for number in range(WORKERS)]) as (go, ended),
+    ):
         (images, deleted), stop = _counts(meter, url), data / "stop"
         with together(_push, [(url, data, stop)]) as (push_on, pushed):
             before, began = meter.read(), time.perf_counter()
@@ -76,7 +84,7 @@ def measure(meter: Meter, url: str, data: Path, name: str) -> Round:
             push_on()
             go()
             workers = ended()
-            seconds, cost = time.perf_counter() - began, meter.read() - before
+            seconds, cost = time.perf_counter() - began, meter.read().since(before)
             stop.touch()
             taken = pushed()[0]
         stop.unlink()
@@ -129,7 +137,7 @@ def _work(wait: Wait, url: str, data: Path, number: int) -> Worked:
 
 def _push(wait: Wait, url: str, data: Path, stop: Path) -> list[float]:
     """Push to one of the repositories that are evaluated after the other."""
-    taken = []
+    taken: list[float] = []
     with opened(url, data) as registry:
         targets = registry.read(repositories.page, "team-", 200)
         push(registry, targets[0], new_image(), "pushed")

@@ -1,7 +1,7 @@
 """A registry of any size in PostgreSQL, by statements of its own; the same in SQLite, copied.
 
 Every image is its own: a manifest of a configuration (2 KB, a row), a base layer that its repository shares and a layer that
-nobody shares, and a tag. Manifests and configurations are what their digests say. The layers' bytes are not there: nobody pulls them.
+nobody shares, and a tag. Manifests and configurations are what their digests say. The bytes of layers are not there.
 """
 
 import sqlite3

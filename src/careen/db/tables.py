@@ -242,8 +242,8 @@ repositories = Table(
         comment="evaluating before this instant does nothing; 0: something changed; NULL: never as things are",
     ),
     Column("access_policy", Text, comment="the repository policy, as ECR answers it; NULL: none"),
-    # A row that keeps its place in every index is in nobody's way on PostgreSQL (heap-only tuples): pushes and runs change it, and
-    # all that finds a repository reads those pages. So no index has what they change, and a page has room for the row's next version.
+    # Pushes and runs change the row, and whoever looks for a repository reads its indexes' pages: on PostgreSQL the two are in
+    # conflict, unless the row keeps its entries (heap-only tuples). So no index has what they change, and a page has room.
     Index("ix_repositories_lifecycle_due_at", "lifecycle_due_at").ddl_if(dialect="sqlite"),
     postgresql_with={"fillfactor": 50},
     sqlite_autoincrement=True,  # the ids name upload folders and jobs: never again the id of a deleted one
