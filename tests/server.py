@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from careen.db import engine
+from careen.db.engine import Database
 from careen.ecr.model import OWN_MODELS
 from tests import backend
 
@@ -70,6 +72,10 @@ class Server:
             | {f"CAREEN_{key.upper()}": str(value) for key, value in self._settings.items()}
         )
 
+    def database(self) -> Database:
+        """Its rows, to look and to do what nobody can ask for. Close it."""
+        return engine.opened(self._settings.get("database") or self.data / "careen.db")
+
     def set_time(self, iso: str) -> None:
         """Set the registry's clock; the server must be made with ``clock_file=server.clock_file`` (see ``make_server``)."""
         temporary = self.clock_file.with_suffix(".new")
@@ -102,7 +108,7 @@ class Server:
             else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=tls)
         )
         try:
-            connection.request("GET", "/healthz")
+            connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
         except OSError:
             return False

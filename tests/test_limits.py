@@ -473,6 +473,7 @@ def test_a_large_call_is_taken_from_a_key_that_is_known(hasty: Client, length: s
     assert json.loads(got.body)["__type"] == "UnrecognizedClientException"
 
 
+@pytest.mark.disk
 def test_abandoned_uploads_go_and_others_stay(make_server: Callable[..., Server], name: str) -> None:
     """One that nobody goes on with is unknown after its time, and so is its file; one that a request holds is kept."""
     server = make_server(upload_ttl=1, sweep_interval=0.3)

@@ -266,6 +266,7 @@ def file_of(server: Server, digest: str) -> Path:
     return found
 
 
+@pytest.mark.disk
 def test_a_damaged_file_is_never_taken_for_the_whole(client: Client, name: str) -> None:
     """The connection ends before the promised length, and the client knows that it has not got everything."""
     data = random.Random(name).randbytes(300_000)  # noqa: S311

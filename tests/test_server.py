@@ -22,6 +22,16 @@ def test_the_master_key_is_made_once_and_is_the_owner_s(tmp_path: Path) -> None:
     assert list(path.parent.glob("master.key*")) == [path]
 
 
+def test_a_master_key_that_was_put_there_is_taken(tmp_path: Path) -> None:
+    """Nodes on several machines are given one, perhaps in a file that they may not write to."""
+    path = tmp_path / "data" / "master.key"
+    path.parent.mkdir()
+    path.write_bytes(b"k" * 32)
+    path.chmod(0o440)
+    server.prepare(Settings(data=str(path.parent)))
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"k" * 32, 0o440)
+
+
 def test_starts_at_the_same_moment_agree_on_the_key(tmp_path: Path) -> None:
     """Whoever is first, everybody signs with the same key."""
     settings = Settings(data=str(tmp_path / "data"))

@@ -102,7 +102,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "blobs elsewhere": ({"blobs": "gs://bucket"}, "blobs is s3://bucket/prefix"),
     "blobs with a secret": (
         {"blobs": "s3://bucket?key=k"},
-        "class, endpoint, region, sse after its '?', not key",
+        "class, endpoint, kms, region, sse after its '?', not key",
+    ),
+    "blobs with a key that nothing is encrypted with": (
+        {"blobs": "s3://bucket?kms=alias/careen"},
+        "the kms of blobs is the key of AWS KMS for sse=aws:kms",
     ),
     "an endpoint without a scheme": ({"blobs": "s3://bucket?endpoint=s3.example.com"}, "begins with http"),
     "a web server that is none": ({"accel": "apache"}, "accel is nginx or empty, not 'apache'"),

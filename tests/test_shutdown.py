@@ -1,13 +1,16 @@
-"""SIGTERM: what is under way is finished, nothing new is begun, and beyond the time-out the end is orderly all the same."""
+"""SIGTERM: the node drains, ends what is under way and begins nothing new; beyond the time-out the end is orderly, too."""
 
 import contextlib
 import http.client
 import json
+import os
 import random
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +135,90 @@ def test_what_takes_too_long_is_cut_and_the_end_is_orderly(
         "imageDetails"
     ]
     assert "lastRecordedPullTime" in detail
+
+
+def family(server: Server) -> list[int]:
+    """The parent and its children."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
+    return [server.pid, *map(int, children.split())]
+
+
+def await_draining(client: Client) -> None:
+    """Until the node says that it drains."""
+    deadline = time.monotonic() + 20
+    while (said := client.send("GET", "/readyz")).status == 200:
+        assert time.monotonic() < deadline, "it does not drain"
+    assert (said.status, said.json()) == (503, {"status": "draining"})
+
+
+@pytest.mark.parametrize("by", ["a supervisor", "Ctrl-C"])
+def test_a_node_that_drains_says_so_and_serves_on(
+    make_server: Callable[..., Server], name: str, by: str
+) -> None:
+    """In every process: not ready, alive, and a push and a pull go through; told once more, it stops at once."""
+    server = make_server(workers=2, drain_delay=600)
+    client, built = Client(server), images.image("drain", size=200_000)
+    client.push(name, built, "before")
+    told = (server.pid,) if by == "a supervisor" else family(server)  # a terminal interrupts all of them
+    for pid in told:
+        os.kill(pid, signal.SIGTERM if by == "a supervisor" else signal.SIGINT)
+    await_draining(client)
+    assert {client.send("GET", "/readyz").status for _ in range(20)} == {503}
+    assert client.send("GET", "/healthz").status == 200
+    client.push(name, images.image("drain", "late", size=300_000), "late")
+    for digest in built.digests:
+        assert client.send("GET", f"/v2/{name}/blobs/{digest}").status == 200
+    assert server.stop() == 0
+
+
+def test_connections_that_stay_open_end_with_an_answer_while_a_node_drains(
+    make_server: Callable[..., Server], name: str
+) -> None:
+    """Whichever way the answer is made; so their clients come again, elsewhere, and none is cut off in the middle."""
+    server = make_server(drain_delay=600)
+    client = Client(server)
+    client.push(name, images.image("kept"), "v1")
+    paths = ("/v2/", f"/v2/{name}/manifests/v1", "/healthz", "/metrics")
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(contextlib.closing(client.open())) for _ in paths]
+
+        def ask(connection: http.client.HTTPConnection, path: str) -> str:
+            connection.request("GET", path, headers={"Authorization": client.authorization})
+            got = answer(connection)
+            assert got.status == 200
+            return got.headers.get("connection", "")
+
+        before = [ask(connection, path) for connection, path in zip(kept, paths, strict=True)]
+        os.kill(server.pid, signal.SIGTERM)
+        await_draining(client)
+        sockets = [connection.sock for connection in kept]
+        after = [ask(connection, path) for connection, path in zip(kept, paths, strict=True)]
+    assert (before, after) == ([""] * len(paths), ["close"] * len(paths))
+    assert all(sockets)  # they were the same connections
+    assert server.stop() == 0
+
+
+def test_a_balancer_that_asks_loses_no_request(make_server: Callable[..., Server], name: str) -> None:
+    """Clients go on until the node says that it is not ready; every request before that is answered, and so is the last."""
+    server = make_server(workers=2, drain_delay=3)
+    client, built = Client(server), images.image("balanced", size=100_000)
+    client.push(name, built, "v1")
+    answered = []
+
+    def pull_while_ready() -> None:
+        while client.send("GET", "/readyz").status == 200:
+            answered.append(client.send("GET", f"/v2/{name}/manifests/v1").status)
+            answered.append(client.send("GET", f"/v2/{name}/blobs/{built.digests[1]}").status)
+
+    with ThreadPoolExecutor(4) as threads:
+        pulls = [threads.submit(pull_while_ready) for _ in range(3)]
+        while len(answered) < 30 and not any(each.done() for each in pulls):
+            time.sleep(0.01)
+        stopped = threads.submit(server.stop)
+        for each in pulls:
+            each.result()
+        assert stopped.result() == 0
+    assert set(answered) == {200}
 
 
 def test_a_connection_without_a_request_holds_nobody_up(make_server: Callable[..., Server]) -> None:

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
@@ -28,6 +29,7 @@ import uvicorn
 
 from careen import clock, server, telemetry, worker
 from careen.bounds import Bounds
+from careen.draining import Draining
 from careen.feed import Feed
 from careen.protocol import Protocol
 from careen.server import CannotStart
@@ -102,10 +104,27 @@ class Child:
         return False
 
 
+class Stopping:
+    """What the signals ask for: the first to stop, the second not to drain any longer."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.hurried = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def _hear(self, *_: Any) -> None:
+        (self.hurried if self.asked.is_set() else self.asked).set()
+
+
 def _run(target: Callable[..., None], *arguments: Any) -> None:
-    """What a child does first: take signals as any process does, until it says otherwise, and not as its parent."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    """What a child does first: take SIGTERM as any process does, until it says otherwise, and not as its parent.
+
+    A terminal's Ctrl-C interrupts the whole family. The parent hears it, too, and it is the parent's to say when to stop.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Not SIG_IGN: the programs that a child starts would inherit that.
+    signal.signal(signal.SIGINT, lambda *_: None)
     target(*arguments)
 
 
@@ -119,7 +138,7 @@ def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int:
-    """Serve until told to stop (SIGINT, SIGTERM). The data folder is prepared already.
+    """Serve until told to stop (SIGINT, SIGTERM), and drain then, unless told again. The data folder is prepared already.
 
     Args:
         settings: how.
@@ -134,24 +153,36 @@ def serve(settings: Settings, *, ready: Callable[[], None] | None = None) -> int
     telemetry.configure(settings.log_level)
     _raise_file_limit(settings)
     with contextlib.closing(_listen(settings)) as listener:
-        stopping = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stopping.set())
+        stopping, draining = Stopping(), Draining()
         gc.freeze()  # the children's collectors leave what is shared where it is
-        children = [Child("careen-http", _serve_http, settings, listener) for _ in range(settings.workers)]
+        children = [
+            Child("careen-http", _serve_http, settings, listener, draining) for _ in range(settings.workers)
+        ]
         judging = clock.Cautious()
         children.append(Child("careen-worker", _work, settings, listener, judging))
-        if ready is not None and _answers(settings, stopping):
+        if ready is not None and _answers(settings, stopping.asked):
             ready()
-        revived = [True]
-        while all(revived) and not stopping.wait(0.5):
-            judging()  # a worker that is started again goes on with what is known here
-            revived = [child.revive() for child in children]
+        healthy = _watch(children, judging, stopping.asked)
+        if healthy and settings.drain_delay:
+            log.info("draining: ready no more, and serving on", seconds=settings.drain_delay)
+            draining.begin()
+            healthy = _watch(children, judging, stopping.hurried, settings.drain_delay)
         listener.close()  # the children close theirs: from then on new connections are refused, and do not wait for nobody
         for child in children:
             child.tell_to_stop()
         ended = [child.wait(settings.shutdown_timeout + 2 * CUT_SECONDS) for child in children]
-    return 0 if all(revived) and all(ended) else 1
+    return 0 if healthy and all(ended) else 1
+
+
+def _watch(
+    children: list[Child], judging: clock.Cautious, until: threading.Event, seconds: float = math.inf
+) -> bool:
+    """Keep the children running until an event, or for so many seconds. Returns False if that has become pointless."""
+    deadline, revived = time.monotonic() + seconds, [True]
+    while all(revived) and (left := deadline - time.monotonic()) > 0 and not until.wait(min(0.5, left)):
+        judging()  # a worker that is started again goes on with what is known here
+        revived = [child.revive() for child in children]
+    return all(revived)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -205,6 +236,11 @@ class HttpServer(uvicorn.Server):
     def _connections(self) -> list[Protocol]:
         return [each for each in self.server_state.connections if isinstance(each, Protocol)]
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop at SIGTERM alone: see :func:`_run` for the other."""
+        if sig == signal.SIGTERM:
+            super().handle_exit(sig, frame)
+
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, with a number that counts."""
         if counter % 10 == 0:
@@ -236,12 +272,13 @@ class HttpServer(uvicorn.Server):
         self._break_off()
 
 
-def _serve_http(settings: Settings, listener: socket.socket) -> None:
+def _serve_http(settings: Settings, listener: socket.socket, draining: Draining) -> None:
     telemetry.configure(settings.log_level)
+    Protocol.draining = draining
     Protocol.bounds = Bounds(
         connections=settings.max_connections, head=settings.head_timeout, stall=settings.stall_timeout
     )
-    application = server.application(settings)
+    application = server.application(settings, draining)
     config = uvicorn.Config(
         application,
         http=Protocol,
@@ -266,8 +303,7 @@ def _work(settings: Settings, listener: socket.socket, judging: clock.Cautious) 
     listener.close()  # it came with the fork: who listens must be those who answer
     telemetry.configure(settings.log_level)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _end_with_parent(stop)
     registry = server.open_registry(settings, judging)
     try:
@@ -292,7 +328,7 @@ def _end_with_parent(stop: threading.Event | None = None) -> None:
 
 
 def _answers(settings: Settings, stopping: threading.Event) -> bool:
-    """Wait until a connection is accepted and answered, at most half a minute."""
+    """Wait until the registry says that it is ready, or over TLS until a connection is accepted; at most half a minute."""
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104 compared, not bound
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and not stopping.is_set():
@@ -303,7 +339,8 @@ def _answers(settings: Settings, stopping: threading.Event) -> bool:
         ):
             if settings.tls_certificate:
                 return True
-            probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return probe.recv(64).startswith(b"HTTP/1.1 200")
+            probe.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            if probe.recv(64).startswith(b"HTTP/1.1 200"):
+                return True
         stopping.wait(0.05)
     return False

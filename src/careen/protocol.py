@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from careen.bounds import Pace
 from careen.direct import EXTENSION, SLICE_BYTES, Bounded, Direct, Header
+from careen.draining import Draining
 
 COARSE_BYTES = 4 * 1024
 """A body whose last chunk had so many bytes is parsed as it comes: clients send in pieces of 32 KB."""
@@ -56,6 +57,9 @@ class Protocol(Bounded):
         self._again: Callable[[bytes, bytes, Sequence[Header]], bytes | None] = getattr(
             self.app, "answer_again", _never
         )
+
+    draining = Draining()
+    """Whether the node is about to stop. Every connection then ends with its next answer, so that clients come again elsewhere."""
 
     _answering: RequestResponseCycle | None = None
     _head_bytes = 0
@@ -144,6 +148,8 @@ class Protocol(Bounded):
         last, parser = self._answering, self.parser
         if last is None or not last.response_complete or self.pipeline or self.flow.write_paused:
             return False
+        if self.draining:
+            return False
         method = parser.get_method()
         if method not in _READING or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False
@@ -185,6 +191,8 @@ class Protocol(Bounded):
         self._answering = cycle
         extensions: dict[str, Any] = {EXTENSION: Direct(self, cycle)}
         cycle.scope["extensions"] = extensions
+        if self.draining and not self.pipeline:
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, _answer_surplus if self._surplus else app)
 
     def on_body(self, body: bytes) -> None:

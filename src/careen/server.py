@@ -31,16 +31,18 @@ from careen.distribution.again import Again
 from careen.distribution.allowance import Allowance
 from careen.distribution.app import DistributionApp
 from careen.distribution.surface import Surface
+from careen.draining import Draining
 from careen.ecrapi.app import EcrApiApp
 from careen.faults import Point, reach
 from careen.feed import Feed
 from careen.findings.report import MAX_BYTES
+from careen.health import Health
 from careen.iam import keys
 from careen.issuers import Issuers
 from careen.metrics import MetricsApp
 from careen.pull_through.importer import Importer
 from careen.pull_through.secrets import Secrets
-from careen.registry import backup
+from careen.registry import backup, readiness
 from careen.registry.backup import Restored
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import PullTimes
@@ -240,7 +242,8 @@ def open_registry(settings: Settings, system: Clock = clock.system_now) -> Regis
         region=settings.region,
         database=engine.opened(database_place(settings)),
         blobs=blobs,
-        threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
+        threads=ThreadPoolExecutor(THREADS, "careen-rows"),
+        bytes_threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),
         scratch_folder=data,
         targets_file=Path(settings.replication_targets or data / "replication.toml"),
         clock=clock.file_clock(Path(settings.clock_file)) if settings.clock_file else system,
@@ -288,8 +291,11 @@ def _upstream_secrets(settings: Settings) -> Secrets:
 class Application:
     """The ASGI application: ``/v2``, ``/events`` and ``/console`` have their own, everything else goes to the small router."""
 
-    def __init__(self, registry: Registry, upstream_secrets: Secrets, *, metrics_open: bool = False) -> None:
+    def __init__(
+        self, registry: Registry, upstream_secrets: Secrets, draining: Draining, *, metrics_open: bool = False
+    ) -> None:
         self._registry = registry
+        self._health = Health(readiness.needs(registry), draining)
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
         again = Again(registry, fresh, self._pulls)
@@ -309,7 +315,8 @@ class Application:
             routes=[
                 Route("/", ecr_api.answer, methods=["POST"]),
                 Route("/", _welcome, methods=["GET"]),
-                Route("/healthz", self._health, methods=["GET"]),
+                Route("/healthz", self._health.alive, methods=["GET"]),
+                Route("/readyz", self._health.ready, methods=["GET"]),
                 Route("/metrics", MetricsApp(registry, is_open=metrics_open).answer, methods=["GET"]),
             ],
         )
@@ -346,14 +353,10 @@ class Application:
         flushing = asyncio.create_task(self._pulls.run())
         yield
         await self._importer.close()
+        self._health.close()
         flushing.cancel()
         await flushing
         self._registry.close()
-
-    async def _health(self, _: Request) -> Response:
-        """200 while the database answers."""
-        self._registry.database.version()
-        return JSONResponse({"status": "ok"})
 
 
 async def _welcome(request: Request) -> Response:
@@ -365,6 +368,7 @@ async def _welcome(request: Request) -> Response:
             "name": "careen",
             "registry": f"{request.url.netloc}",
             "health": "/healthz",
+            "ready": "/readyz",
             "metrics": "/metrics",
             "api": "/v2/",
             "console": "/console/",
@@ -390,7 +394,14 @@ def restore(source: Path, settings: Settings) -> Restored:
     return restored
 
 
-def application(settings: Settings) -> Application:
-    """One HTTP worker process's application."""
+def application(settings: Settings, draining: Draining) -> Application:
+    """One HTTP worker process's application.
+
+    Args:
+        settings: how.
+        draining: whether the node is about to stop.
+    """
     secrets_of_upstreams = _upstream_secrets(settings)
-    return Application(open_registry(settings), secrets_of_upstreams, metrics_open=settings.metrics_open)
+    return Application(
+        open_registry(settings), secrets_of_upstreams, draining, metrics_open=settings.metrics_open
+    )

@@ -30,7 +30,7 @@ Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 MIN_SECRET = 16
 
-_BUCKET_OPTIONS = {"class", "endpoint", "region", "sse"}
+_BUCKET_OPTIONS = {"class", "endpoint", "kms", "region", "sse"}
 """What may stand after the ``?`` of a bucket."""
 _ALIAS = re.compile(r"[a-z][a-z0-9]+(?:[._-][a-z0-9]+)*")
 """ECR Public's grammar of registry aliases (service model, RegistryAliasName)."""
@@ -107,6 +107,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much of the disk uploads leave free: deleting images and giving their bytes back needs a little."""
     shutdown_timeout: Seconds = 30
     """How long a worker that is told to stop waits for transfers in flight."""
+    drain_delay: Seconds = 0
+    """How long a node that is told to stop serves on, and says at `/readyz` that it will not for long; see deploy.md."""
     max_connections: Connections = 1000
     """Connections that one HTTP worker process serves. The requests of others are answered 503."""
     head_timeout: Interval = 30
@@ -313,7 +315,11 @@ def _check_bucket(name: str, url: str) -> None:
         raise InvalidSetting(
             f"the class of {name} is one that is read at once, such as GLACIER_IR or STANDARD_IA"
         )
-    if options.get("sse", "AES256") != "AES256":
-        raise InvalidSetting(f"the sse of {name} is AES256: there is no key to encrypt with another")
+    if options.get("sse", "AES256") not in {"AES256", "aws:kms"}:
+        raise InvalidSetting(
+            f"the sse of {name} is AES256 or aws:kms: no other key is asked for or kept here"
+        )
+    if "kms" in options and (options.get("sse") != "aws:kms" or not options["kms"]):
+        raise InvalidSetting(f"the kms of {name} is the key of AWS KMS for sse=aws:kms")
     if not options.get("endpoint", "https://").startswith(("http://", "https://")):
         raise InvalidSetting(f"the endpoint of {name} begins with http:// or https://")

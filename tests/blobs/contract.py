@@ -74,6 +74,10 @@ class BlobStoreContract:
         """An empty store."""
         return opened()
 
+    def test_a_home_that_is_there_answers(self, store: BlobStore) -> None:
+        """Also while it is empty."""
+        store.knock()
+
     def test_an_upload_takes_in_what_is_written(self, store: BlobStore) -> None:
         """Piece after piece, empty ones too; offset, content and both digests are of all of it."""
         upload = store.hold_upload(REPOSITORY, begin(store))

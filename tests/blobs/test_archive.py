@@ -13,8 +13,6 @@ from tests.blobs.contract import DATA, DIGEST, BlobStoreContract, Open, begin, c
 
 
 class TestArchivingBlobStore(BlobStoreContract):
-    tick = 0.02
-
     @pytest.fixture
     def opened(self, tmp_path: Path) -> Open:
         return lambda: ArchivingBlobStore(

@@ -50,6 +50,14 @@ def test_where_things_lie(store: DiskBlobStore, tmp_path: Path) -> None:
     }
 
 
+def test_a_folder_that_is_not_mounted_does_not_answer(store: DiskBlobStore, tmp_path: Path) -> None:
+    """An empty mount point is no home."""
+    store.knock()
+    (tmp_path / "blobs").rename(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError):
+        store.knock()
+
+
 def test_bytes_are_on_the_disk_before_their_name_is(
     store: DiskBlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

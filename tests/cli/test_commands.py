@@ -18,6 +18,7 @@ from careen.registry import images as image_cases
 from careen.registry import layers, lifecycle, measurements, repositories
 from careen.registry.registry import Registry
 from careen.settings import Settings
+from tests import backend
 from tests.registry.steps import cause
 from tests.server import Server, clean_environment
 
@@ -39,7 +40,7 @@ def careen(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[
     """Run the program, as from a shell."""
     return subprocess.run(
         [sys.executable, "-m", "careen", *arguments],
-        env=clean_environment() | environment,
+        env=clean_environment() | backend.current().shell(arguments) | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -72,6 +73,7 @@ def data(registry: Registry, tmp_path: Path) -> str:
     return str(tmp_path / "data")
 
 
+@pytest.mark.disk
 def test_storage_adds_up_to_the_byte(data: str) -> None:
     """What the rows say is in files is what the files have, and repositories are listed."""
     found = answer("storage", "--data", data)

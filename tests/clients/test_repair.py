@@ -3,7 +3,6 @@
 import contextlib
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -66,6 +65,7 @@ def is_pullable(shell: Shell, tool: str, reference: str) -> bool:
     return done.returncode == 0
 
 
+@pytest.mark.disk
 @pytest.mark.parametrize(
     "tool", [pytest.param("crane", marks=needs("crane")), pytest.param("skopeo", marks=needs("skopeo"))]
 )
@@ -98,6 +98,7 @@ def test_a_push_heals_every_image_that_has_the_layer(
     assert is_pullable(shell, tool, f"{server.host}/team/app:1")
 
 
+@pytest.mark.disk
 def test_a_damaged_layer_is_told_as_such(make_server: Callable[..., Server]) -> None:
     """GET, HEAD, ECR and a mount: nobody is told that it is there, and who asks for it learns why."""
     server = make_server()
@@ -135,8 +136,10 @@ def test_a_damaged_manifest_is_pushed_again(make_server: Callable[..., Server]) 
     client = Client(server)
     built = image("app")
     client.push("team/app", built, "1")
-    with contextlib.closing(sqlite3.connect(server.data / "careen.db")) as connection, connection:
-        connection.execute("UPDATE manifest_contents SET content = x'7b7d'")
+    with contextlib.closing(server.database()) as database:
+        database.write(
+            lambda rows: rows.execute("UPDATE manifest_contents SET content = ?", (b"{}",))
+        ).result()
     assert scrub(server)[0] == 1
     assert client.send("GET", "/v2/team/app/manifests/1").code == "MANIFEST_UNKNOWN"
     asked = server.boto().batch_get_image(repositoryName="team/app", imageIds=[{"imageTag": "1"}])
@@ -146,6 +149,7 @@ def test_a_damaged_manifest_is_pushed_again(make_server: Callable[..., Server]) 
     assert scrub(server)[0] == 0
 
 
+@pytest.mark.disk
 def test_the_command_says_what_suffers(make_server: Callable[..., Server]) -> None:
     """Also later, without reading anything anew; and what is wrong with a call."""
     server = make_server()
@@ -179,9 +183,9 @@ def test_a_scrub_that_is_stopped_says_so_and_goes_on(make_server: Callable[..., 
     scrubbing = subprocess.Popen(
         [*command, "150000"], env=server.environment(), stdout=subprocess.PIPE, text=True
     )
-    with contextlib.closing(sqlite3.connect(server.data / "careen.db")) as connection:
-        deadline = time.monotonic() + 30
-        while connection.execute("SELECT phase FROM scrubs WHERE scope = 'command'").fetchone() != ("blobs",):
+    with contextlib.closing(server.database()) as database:
+        rows, deadline = database.reader(), time.monotonic() + 30
+        while rows.execute("SELECT phase FROM scrubs WHERE scope = 'command'").fetchone() != ("blobs",):
             assert time.monotonic() < deadline
             time.sleep(0.05)
     time.sleep(1.5)

@@ -12,6 +12,7 @@ from careen.registry import console_sessions, identities, identity_policies
 from careen.registry.access import Circumstances
 from careen.registry.console_sessions import Method
 from careen.settings import Settings
+from tests import backend
 from tests.server import ACCESS_KEY_ID, REGION, REGISTRY_ID, SECRET_ACCESS_KEY, Server
 
 
@@ -87,4 +88,5 @@ def settings_of(server: Server) -> Settings:
         region=REGION,
         access_key_id=ACCESS_KEY_ID,
         secret_access_key=SECRET_ACCESS_KEY,
+        **backend.current().settings(server.data),
     )

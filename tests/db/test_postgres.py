@@ -61,6 +61,17 @@ def test_values_come_back_as_from_sqlite(database: PostgresDatabase) -> None:
     assert [type(value) for value in found] == [int, int, int, bytes, int]
 
 
+def test_a_text_that_cannot_be_stored_finds_nothing(database: PostgresDatabase) -> None:
+    """PostgreSQL has no NUL: who asks for a name with one is told that it is not there, as SQLite does, not that we failed."""
+    database.write(adding("a")).result()
+    with database.read() as rows:
+        asked = [
+            rows.execute("SELECT name FROM principals WHERE name = ?", (name,)).fetchall()
+            for name in ("a\0", "a")
+        ]
+    assert asked == [[], [("a",)]]
+
+
 def test_names_are_compared_byte_by_byte(database: PostgresDatabase) -> None:
     """Whatever language the server speaks: capitals come first, as in SQLite."""
     for name in ("b", "B", "a-b", "aB", "ab", "a"):

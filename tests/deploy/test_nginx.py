@@ -68,6 +68,7 @@ SMALL = "/v2/{name}/blobs/{small}"
 ROWS: dict[str, Row] = {
     "root": Row("GET", "/v2/", 200),
     "health": Row("GET", "/healthz", 200),
+    "readiness": Row("GET", "/readyz", 200),
     "manifest": Row("GET", "/v2/{name}/manifests/1.0", 200),
     "manifest, compressed if you can": Row(
         "GET", "/v2/{name}/manifests/1.0", 200, {"Accept-Encoding": "gzip"}

@@ -217,7 +217,8 @@ def test_nothing_that_anybody_can_make_up_is_remembered(registry: Registry) -> N
         drive(registry, Caller("GET", path, parts(b"")), fresh)
         drive(registry, Caller("GET", path, parts(b""), authorization=basic("AWS", "x" * 5000)), fresh)
     good = basic(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-    kept = {key[:2] for key in fresh._answers if isinstance(key, tuple)}  # a credential is kept for the second
+    # A credential is kept for the second.
+    kept = {key[:2] for key in fresh._answers if isinstance(key, tuple)}
     assert kept == {("authorization", good), ("rules",)}
 
 

@@ -219,12 +219,11 @@ def test_what_a_killed_registry_leaves_is_swept(make: Make, s3: S3) -> None:
         while not s3.multiparts(server.prefix) and time.monotonic() < deadline:
             time.sleep(0.02)
         crash(server)
-    assert s3.multiparts(server.prefix) == [f"blobs/{location.rpartition('/')[2]}"]
+    (multipart,) = s3.multiparts(server.prefix)
+    assert multipart.startswith(f"blobs/{location.rpartition('/')[2]}-")
     server.start()
     assert client.push_blob("s3/killed", SEVERAL_PARTS)
-    assert client.send("GET", location).status == 409  # whoever held it may be alive, for all one knows
-    time.sleep(61)
-    assert client.send("GET", location).status == 204
+    assert client.send("GET", location).status == 204  # after a while: whoever held it may have been alive
     time.sleep(1.1)
     careen(server, "gc", "--now")
     assert client.send("GET", location).status == 404

@@ -276,6 +276,7 @@ def test_a_push_to_no_repository_creates_none(make_server: Callable[..., Server]
     assert client.push_blob(name, b"x") == digest
 
 
+@pytest.mark.disk
 @pytest.mark.parametrize("size", [100, 100_000], ids=["row", "file"])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_a_repository_may_go_while_a_blob_comes(client: Client, name: str, method: str, size: int) -> None:

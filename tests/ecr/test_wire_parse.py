@@ -36,6 +36,12 @@ CONSTRAINTS = {
     "any other member says so in full": Bad(
         "PutImage", {"repositoryName": "app"}, "imageManifest", "Member must not be null"
     ),
+    "a text with a NUL": Bad(
+        "TagResource",
+        {"resourceArn": "arn", "tags": [{"Key": "a", "Value": "\0"}]},
+        "tags.1.member.value",
+        r"Member must satisfy regular expression pattern: [^\x00]*",
+    ),
     "a name too short": Bad(
         "CreateRepository",
         {"repositoryName": "a"},

@@ -68,7 +68,7 @@ def test_a_full_disk_refuses_uploads_and_nothing_else(server: ServerOnADisk, way
     assert "disk is full" in refused.message
     server.fill(leave=RESERVE // 2)
     assert client.send("POST", f"/v2/{NAME}/blobs/uploads/").status == 507
-    assert "the disk is in trouble" in server.log.read_text()
+    assert '"trouble": "FULL"' in server.log.read_text()
     assert "Traceback" not in server.log.read_text()
     assert_there(client, built)
 

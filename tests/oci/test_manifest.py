@@ -98,6 +98,7 @@ REFUSED: dict[str, tuple[Any, str | None, str]] = {
     "a digest of md5": (IMAGE | {"config": CONFIG | {"digest": "md5:" + "0" * 32}}, None, "is not a sha256"),
     "a negative size": (IMAGE | {"config": CONFIG | {"size": -1}}, None, "size is negative - at `$.config`"),
     "a size that is no whole number": (IMAGE | {"config": CONFIG | {"size": 1.5}}, None, "Expected `int`"),
+    "a type with a NUL": (IMAGE | {"artifactType": "application/x\0"}, None, "has a NUL character"),
     "a subject that is text": (IMAGE | {"subject": A}, None, "`$.subject`"),
     "annotations that are no text": (IMAGE | {"annotations": {"a": 1}}, None, "`$.annotations[...]`"),
 }

@@ -98,6 +98,15 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         },
         "sha256:1 is no digest",
     ),
+    "a consumer that is short only in characters": (
+        "put_image_pins",
+        {
+            "source": "s",
+            "ttlSeconds": 60,
+            "images": [{"repositoryName": "aa", "imageTag": "1", "consumer": "\u00e9" * 513}],
+        },
+        "a consumer has more than 1024 bytes in UTF-8",
+    ),
     "all pins at once": ("delete_image_pins", {}, "say which pins"),
 }
 

@@ -3,11 +3,13 @@
 import asyncio
 import dataclasses
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from careen import server
 from careen.clock import DAY, Instant, parse_instant
+from careen.db import events as event_rows
 from careen.db.images import ImageRow
 from careen.db.tables import metadata
 from careen.oci.digest import digest_of
@@ -115,6 +117,12 @@ def digests(registry: Registry, repository: str) -> set[str]:
 def told_tags(registry: Registry) -> dict[tuple[str, str], str]:
     """Which digest each tag has by the log of events alone, as long as nothing of it was pruned."""
     tags: dict[tuple[str, str], str] = {}
+    deadline = time.monotonic() + 30
+    while not registry.read(
+        _all_are_shown
+    ):  # as long as an older transaction runs in any database of the server
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     for stamped in registry.read(events.following, 0, 1_000_000):
         detail = stamped.event.detail
         name, digest = detail.get("repository-name", ""), detail.get("image-digest", "")
@@ -126,6 +134,11 @@ def told_tags(registry: Registry) -> dict[tuple[str, str], str]:
             case "RESTORE":
                 tags |= {(name, tag): digest for tag in detail["image-tags"]}
     return tags
+
+
+def _all_are_shown(tx: Transaction) -> bool:
+    (last,) = tx.rows.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
+    return bool(event_rows.latest(tx.rows) == last)
 
 
 def delete(registry: Registry, repository: str, built: Built) -> list[str]:
@@ -141,7 +154,8 @@ def blob(registry: Registry, repository: str, digest: str) -> bytes | None:
     if found is None or found.content is not None:
         return None if found is None else found.content
     source = registry.blobs.open(digest, found.generation)
-    assert isinstance(source, layers.OpenFile)
+    if not isinstance(source, layers.OpenFile):
+        return b"".join(layers.read(registry, found))
     with os.fdopen(source.fd, "rb") as file:
         return file.read()
 
@@ -163,9 +177,17 @@ def files(registry: Registry) -> list[Path]:
     return [path for home in homes for path in home.rglob("*") if path.is_file()]
 
 
+def kept(registry: Registry) -> dict[str, int]:
+    """All committed bytes that are no rows, by the name of their file or object: as the disk and the bucket really have them."""
+    objects = backend.current().objects(registry.scratch_folder)
+    return {path.name: path.stat().st_size for path in files(registry)} | {
+        key: size for key, size in objects.items() if key.startswith("blobs/") and "." not in key
+    }
+
+
 def stored_bytes(registry: Registry) -> int:
-    """The bytes of all blobs, as the disk and the rows really have them."""
-    return sum(path.stat().st_size for path in files(registry)) + registry.read(_row_bytes)
+    """The bytes of all blobs, as the disk, the bucket and the rows really have them."""
+    return sum(kept(registry).values()) + registry.read(_row_bytes)
 
 
 def _row_bytes(tx: Transaction) -> int:

@@ -39,6 +39,9 @@ from tests.registry.steps import (
     upload,
 )
 
+# What is copied is the data folder's: its database with SQLite's own backup, its files by links.
+pytestmark = [pytest.mark.sqlite, pytest.mark.disk]
+
 APP, LIB = "team/app", "team/lib"
 LARGE = 70_000
 

@@ -49,6 +49,7 @@ from careen.registry import (
 )
 from careen.registry.registry import Registry
 from careen.settings import Settings
+from tests import backend
 from tests.images import Built, artifact, image, index
 from tests.registry import steps
 from tests.registry.steps import TESTER, cause
@@ -103,7 +104,7 @@ def build(names: list[str]) -> Built:
 def prepared() -> Path:
     """An empty data folder, made once: copying it is a hundred times faster than migrating anew."""
     folder = Path(tempfile.mkdtemp(prefix="careen-machine-"))
-    server.prepare(Settings(data=str(folder)))
+    server.prepare(Settings(data=str(folder), **backend.current().settings(folder)))
     return folder
 
 
@@ -124,8 +125,10 @@ class RegistryMachine(RuleBasedStateMachine):
         """Start with an empty registry."""
         self.folder = Path(tempfile.mkdtemp(prefix="careen-machine-"))
         shutil.copytree(prepared(), self.folder, dirs_exist_ok=True)
+        self.backend = backend.current().emptied(self.folder, prepared())
         self.clock = steps.Hands()
         self.registry = self._opened()
+        self.dead: list[Registry] = []
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.images: dict[tuple[str, str], Pushed] = {}
         self.tags: dict[tuple[str, str], str] = {}
@@ -144,13 +147,15 @@ class RegistryMachine(RuleBasedStateMachine):
             create_on_push=True,
             blob_grace=0,
             trash_days=7,
+            **self.backend,
         )
         return dataclasses.replace(server.open_registry(settings), clock=self.clock)
 
     def teardown(self) -> None:
         """Put everything away."""
         if hasattr(self, "registry"):
-            self.registry.close()
+            for registry in (self.registry, *self.dead):
+                registry.close()
             shutil.rmtree(self.folder)
 
     # What people do.
@@ -381,33 +386,46 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule()
     def restart_and_sweep(self) -> None:
-        """Another process goes on with what is on the disk, and finds nothing that no event told of."""
+        """Another process goes on with what is stored, and finds nothing that no event told of."""
         self.registry.close()
         self.registry = self._opened()
         assert gc.sweep(self.registry) == gc.Collected()
         self.collected = True
+
+    @rule()
+    def die(self) -> None:
+        """The process closes nothing, and another goes on. What was answered is there."""
+        self.dead.append(self.registry)
+        self.registry = self._opened()
+
+    @rule()
+    def lose_every_connection(self) -> None:
+        """The database's server is started again, and this process goes on by itself. A file is not lost like that."""
+        backend.current().disconnect(self.folder)
 
     # What holds at all times.
 
     @invariant()
     def every_image_is_whole(self) -> None:
         """What the model has can be pulled with all its blobs; what it has not cannot."""
-        for key, one in self.images.items():
-            if key in self.archived:
-                assert self.registry.read(images.pullable, *key) is None
-            else:
-                assert steps.is_whole(self.registry, one.repository, one.built)
-        for repository in {key[0] for key in self.images}:
-            expected = {digest for name, digest in self.images if name == repository}
-            assert steps.digests(self.registry, repository) == expected
+        with self.registry.database.read():  # one snapshot, or most of the time goes into beginning them
+            for key, one in self.images.items():
+                if key in self.archived:
+                    assert self.registry.read(images.pullable, *key) is None
+                else:
+                    assert steps.is_whole(self.registry, one.repository, one.built)
+            for repository in {key[0] for key in self.images}:
+                expected = {digest for name, digest in self.images if name == repository}
+                assert steps.digests(self.registry, repository) == expected
 
     @invariant()
     def every_tag_is_right(self) -> None:
         """Each tag names what it was last put on."""
-        for (repository, tag), digest in self.tags.items():
-            found = self.registry.read(images.find, self._repository(repository), tag=tag)
-            assert found is not None
-            assert found.digest == digest
+        with self.registry.database.read():
+            for (repository, tag), digest in self.tags.items():
+                found = self.registry.read(images.find, self._repository(repository), tag=tag)
+                assert found is not None
+                assert found.digest == digest
 
     @invariant()
     def the_events_tell_the_tags(self) -> None:
@@ -417,8 +435,9 @@ class RegistryMachine(RuleBasedStateMachine):
     @invariant()
     def the_sums_agree(self) -> None:
         """Every blob is counted once; nothing but the collector's last leavings is stored beyond them."""
-        for (repository, digest), data in self.blobs.items():
-            assert steps.blob(self.registry, repository, digest) == data
+        with self.registry.database.read():
+            for (repository, digest), data in self.blobs.items():
+                assert steps.blob(self.registry, repository, digest) == data
         account = storage.account(self.registry)
         assert account.blob_bytes == self._sum()
         assert account.trash_images == len(self.trash)
@@ -555,8 +574,13 @@ class RegistryMachine(RuleBasedStateMachine):
         }
 
 
+def cost() -> int:
+    """How much more a course costs where every statement and every blob is a message."""
+    here = backend.current()
+    return (1 if here.postgres is None else 3) * (1 if here.s3 is None else 2)
+
+
 QUICK = settings(
-    max_examples=30,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -566,13 +590,12 @@ QUICK = settings(
 @pytest.mark.timeout(600)  # to make a failing sequence short takes a while
 def test_any_sequence_of_steps() -> None:
     """Some seconds of it."""
-    run_state_machine_as_test(RegistryMachine, settings=QUICK)
+    run_state_machine_as_test(RegistryMachine, settings=settings(QUICK, max_examples=30 // cost()))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_any_long_sequence_of_steps() -> None:
     """Some minutes of it."""
-    run_state_machine_as_test(
-        RegistryMachine, settings=settings(QUICK, max_examples=500, stateful_step_count=60)
-    )
+    many = settings(QUICK, max_examples=500 // cost(), stateful_step_count=60)
+    run_state_machine_as_test(RegistryMachine, settings=many)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from careen.db.tables import metadata
 from careen.ecr import errors
 from careen.registry import lifecycle, previews, repositories
 from careen.registry.registry import Registry, Transaction
@@ -16,8 +17,7 @@ def contents(registry: Registry) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table but those of previews and jobs."""
 
     def read(tx: Transaction) -> dict[str, list[tuple[object, ...]]]:
-        names = [name for (name,) in tx.rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        kept = [name for name in names if not name.startswith(("lifecycle_preview", "jobs", "sqlite_"))]
+        kept = [name for name in metadata.tables if not name.startswith(("lifecycle_preview", "jobs"))]
         return {name: tx.rows.execute(f"SELECT * FROM {name}").fetchall() for name in kept}
 
     return registry.read(read)

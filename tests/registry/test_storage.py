@@ -73,6 +73,7 @@ def test_each_byte_is_in_one_state(registry: Registry) -> None:
     assert (found.trash_bytes, found.unneeded_bytes) == (ONE.size + TWO.size - BASE, len(b"needless"))
 
 
+@pytest.mark.disk
 def test_a_file_that_no_row_names_is_an_orphan(registry: Registry) -> None:
     """As a crash between the bytes and their row leaves it; the sweep takes it when it is old enough."""
     push(registry, APP, ONE)

@@ -12,7 +12,7 @@ from careen.registry import archive, images, jobs, lifecycle, previews, reposito
 from careen.registry.registry import Registry
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import image
-from tests.registry.steps import Hands, digests, files, push, row, upload, with_limits
+from tests.registry.steps import Hands, digests, kept, push, row, upload, with_limits
 
 APP = "team/app"
 BROKEN = "no policy at all"
@@ -137,7 +137,7 @@ def test_a_recurring_job_that_fails_comes_back_too(registry: Registry, clock: Ha
     registry.write_now(lambda tx: tx.rows.execute("ALTER TABLE hidden RENAME TO reviews"))
     upload(registry, APP, b"x" * 100_000)
     work(registry)
-    assert files(registry) == []
+    assert kept(registry) == {}
 
 
 def test_policies_run_by_schedule(registry: Registry, clock: Hands) -> None:
@@ -165,7 +165,7 @@ def test_what_a_policy_deletes_the_collector_gives_back(with_policy: Registry) -
     assert digests(with_policy, APP) == {image("newest").digest}
     with_policy.write_now(lambda tx: tx.rows.execute("UPDATE jobs SET run_at = 0"))
     work(with_policy)
-    assert files(with_policy) == []
+    assert kept(with_policy) == {}
 
 
 def test_a_restore_ends(registry: Registry) -> None:

@@ -121,6 +121,7 @@ def test_an_image_that_went_meanwhile_has_failed(to_west: Source, name: str) -> 
     assert codes == {ONE.digest: "IMAGE_NOT_FOUND", TWO.digest: None}
 
 
+@pytest.mark.disk
 def test_half_of_many_fail(to_west: Source, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Then the backfill has failed, and the rest is not tried (ECR user guide: after a hundred)."""
     monkeypatch.setattr(backfills, "ENOUGH", 4)

@@ -336,6 +336,7 @@ def test_a_rule_that_is_taken_away_ends_what_waits(source: Source, proxy: Proxy,
     assert source.status(name, ONE) == []
 
 
+@pytest.mark.disk
 def test_a_damaged_layer_is_named(to_west: Source, name: str) -> None:
     """The file is gone: nothing is tried for ever, and the reason says which layer to push again."""
     to_west.push(name, ONE)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -62,7 +61,7 @@ class Place:
 
     def is_done(self) -> bool:
         """Whether no job of replication waits or is under way."""
-        with contextlib.closing(sqlite3.connect(self.server.data / "careen.db")) as rows:
+        with contextlib.closing(self.server.database()) as database, database.read() as rows:
             (count,) = rows.execute("SELECT count(*) FROM jobs WHERE kind LIKE 'replicat%'").fetchone()
         return bool(count == 0)
 

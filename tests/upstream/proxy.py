@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,6 +24,16 @@ class Fault(NamedTuple):
     """Answered instead of the registry's."""
     headers: Mapping[str, str] = MappingProxyType({})
     """Sent with :attr:`status`."""
+    body: bytes = b""
+    """The same."""
+    cut_after: int | None = None
+    """Bytes of the request's body after which the connection is reset: the registry is never asked."""
+    is_lost: bool = False
+    """Whether the registry does as it is asked, and the connection is reset instead of its answer."""
+    delay: float = 0.0
+    """Seconds until anything is done about the request."""
+    mute: threading.Event | None = None
+    """Nothing is done about the request until this is set."""
     reset_after: int | None = None
     """Bytes of the body after which the connection is reset."""
     wrong: bool = False
@@ -127,13 +138,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         seen = Seen(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
         self.owner.seen.append(seen)
         fault = next((found for ask in self.owner.faults if (found := ask(seen)) is not None), Fault())
-        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        if fault.cut_after is not None:
+            self.rfile.read(min(length, fault.cut_after))
+            self._reset()
+            return
+        sent = self.rfile.read(length)
+        if fault.delay:
+            time.sleep(fault.delay)
+        if fault.mute is not None:
+            fault.mute.wait(600)
         if fault.status is not None:
             self.send_response(fault.status)
             for name, value in fault.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(fault.body)))
             self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else fault.body)
             return
         self._forward(sent, fault)
 
@@ -170,10 +191,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             body = answer.read()
         finally:
             upstream.close()
+        if fault.is_lost:
+            self._reset()
+            return
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in {"connection", "transfer-encoding", "date", "server"}:
                 self.send_header(name, value)
+        if answer.getheader("Transfer-Encoding") is not None:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if fault.hold is not None:
             fault.hold.wait(60)

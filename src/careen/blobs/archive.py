@@ -52,9 +52,18 @@ class ArchivingBlobStore:
         """As ``home`` is."""
         return self.home.is_remote
 
+    @property
+    def patience(self) -> float:
+        """As ``home`` is: uploads are its own."""
+        return self.home.patience
+
     def is_far(self, generation: str) -> bool:
         """Whether asking for it may take long: the archive's home is slow, and when it does not answer it must hold up nobody."""
         return is_archived(generation) or self.home.is_far(generation)
+
+    def knock(self) -> None:
+        """See that ``home`` answers: what lies in the archive's may wait."""
+        self.home.knock()
 
     def copy_across(self, digest: str, generation: str, size: int, going: Callable[[], None]) -> str:
         """Make a durable copy of one generation in the other home; the bytes are compared with their digest on the way.

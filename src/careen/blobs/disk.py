@@ -62,6 +62,11 @@ class DiskUpload:
         return self._offset
 
     @property
+    def told(self) -> int:
+        """All of them."""
+        return self._offset
+
+    @property
     def is_behind(self) -> bool:
         """Whether the file has another size than what was taken in here."""
         return os.fstat(self._fd).st_size != self._offset
@@ -100,6 +105,9 @@ class DiskUpload:
             if views:  # the disk took a part: it will say why at the next call, or take the rest
                 self._hasher.update(views[0][:written])
                 views[0] = views[0][written:]
+
+    def renew(self) -> None:
+        """Nothing to do: the kernel knows who holds the file."""
 
     def flush(self) -> None:
         """Push what was written to the disk."""
@@ -140,7 +148,7 @@ class DiskUpload:
         self._end()
         return generation
 
-    def release(self) -> None:
+    def release(self, *, is_told: bool = True) -> None:  # noqa: ARG002 the file says how much is there, and not who knows
         """Let other requests have the upload; this process keeps it warm. Nothing happens if the upload has ended."""
         if self._ended:
             return
@@ -195,6 +203,7 @@ class DiskBlobStore:
     """
 
     is_remote = False
+    patience = 0.0
 
     def __init__(
         self, root: Path, now: Clock = system_now, reserve: int = 0, *, has_front: bool = False
@@ -221,6 +230,10 @@ class DiskBlobStore:
     def is_far(self, generation: str) -> bool:  # noqa: ARG002 whichever it is
         """Never: a folder is here."""
         return False
+
+    def knock(self) -> None:
+        """See that the folder is there: where its disk is not mounted any more, it is not."""
+        (self._blobs / "sha256").stat()
 
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""

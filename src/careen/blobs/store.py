@@ -26,6 +26,10 @@ class UploadBusy(Exception):
     """Another request is writing to this upload."""
 
 
+class BlobsUnavailable(Exception):
+    """The home of the bytes does not answer, or refuses, though it was asked several times. The message is its own."""
+
+
 class OpenFile(NamedTuple):
     """Bytes in a file of this machine, which the kernel can send."""
 
@@ -77,6 +81,13 @@ class Upload(Protocol):
         """Bytes taken in so far."""
 
     @property
+    def told(self) -> int:
+        """Bytes of which the client was told by an answer. It sends the rest again, if it does not ask first how much is there.
+
+        As many as :attr:`offset`, where nothing says more.
+        """
+
+    @property
     def is_behind(self) -> bool:
         """Whether another process has appended since; then :meth:`catch_up` before anything else. Cheap to ask."""
 
@@ -85,6 +96,9 @@ class Upload(Protocol):
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append, hashing on the way."""
+
+    def renew(self) -> None:
+        """Say that this request still holds it, where that has to be said. Returns at once."""
 
     def flush(self) -> None:
         """Start pushing what was written to the disk, so that the commit has little left to wait for."""
@@ -98,22 +112,36 @@ class Upload(Protocol):
     def commit(self, digest: str) -> str:
         """Make the bytes durable under ``digest`` and end the upload. Returns the generation."""
 
-    def release(self) -> None:
-        """Let other requests have the upload."""
+    def release(self, *, is_told: bool = True) -> None:
+        """Let other requests have the upload. Until then what was taken in since may be lost with this process.
+
+        Args:
+            is_told: whether the request ends with an answer that tells the client how much is there.
+
+        Raises:
+            UploadBusy: another has it already, and what was taken in since is lost.
+        """
 
     def abort(self) -> None:
-        """End the upload and forget its bytes."""
+        """End the upload and forget its bytes; what cannot be forgotten now is left to the sweep."""
 
 
 class BlobStore(Protocol):
-    """A home for bytes."""
+    """A home for bytes. One that is another server may raise :class:`BlobsUnavailable` from everything."""
 
     @property
     def is_remote(self) -> bool:
         """Whether taking, beginning and ending an upload waits for another server, so that it belongs in a thread."""
 
+    @property
+    def patience(self) -> float:
+        """Seconds after which an upload whose holder died is free; 0: at once. Who finds it held should ask again for so long."""
+
     def is_far(self, generation: str) -> bool:
         """Whether asking for that generation may take long: then it belongs in a thread, and that it is whole is believed."""
+
+    def knock(self) -> None:
+        """See that the home answers, at next to no cost. Blocks; raises what any request to it would meet."""
 
     def create_upload(self, repository_id: int, upload_id: str) -> None:
         """Begin an empty upload."""

@@ -96,7 +96,7 @@ def greeting(settings: Settings, prepared: Prepared) -> str:
     if settings.port != Settings().port and not settings.public_url:
         console += f" --port {settings.port}"
     at = url.partition("://")[2]
-    lines = [f"Careen serves {url}   (data in {settings.data}, health at {url}/healthz)", ""]
+    lines = [f"Careen serves {url}   (data in {settings.data}, health at {url}/readyz)", ""]
     if created is not None:
         lines += [
             "An administrator's access key was made. Paste this into the shell you work in:",

@@ -42,7 +42,9 @@ async def shown(visit: Visit, refusal: EcrError | None = None) -> Response:
     may_read = visit.may("BatchGetImage", name)
     config = None
     if may_read and look.manifest is not None and visit.may("GetDownloadUrlForLayer", name):
-        config = await visit.registry.in_thread(browsing.configuration, visit.registry, name, look.manifest)
+        config = await visit.registry.in_bytes_thread(
+            browsing.configuration, visit.registry, name, look.manifest
+        )
     return await repositories.of_repository(
         visit,
         "images/image.html",

@@ -127,6 +127,13 @@ class _SumLoader(NumericBinaryLoader):
         return int(super().load(data))
 
 
+class _SoughtTextDumper(StrDumper):
+    """Text that somebody asks for. PostgreSQL has no NUL (nor do we store one): what has one finds nothing, as in SQLite."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(obj.replace("\0", "\uffff"))
+
+
 def _adapters() -> AdaptersMap:
     adapters = AdaptersMap(psycopg.adapters)
     adapters.register_dumper(bool, _FlagDumper)
@@ -138,6 +145,8 @@ def _adapters() -> AdaptersMap:
 
 
 _ADAPTERS = _adapters()
+_READING_ADAPTERS = AdaptersMap(_ADAPTERS)
+_READING_ADAPTERS.register_dumper(str, _SoughtTextDumper)
 
 Driver = psycopg.Connection[tuple[Any, ...]]
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -227,7 +236,8 @@ class _Server:
         self._there.set()
 
     def _connect(self, settings: str) -> Driver:
-        driver = psycopg.connect(self._url, autocommit=True, context=_ADAPTERS, **_KEEPALIVES)
+        adapters = _READING_ADAPTERS if settings is _READING else _ADAPTERS
+        driver = psycopg.connect(self._url, autocommit=True, context=adapters, **_KEEPALIVES)
         driver.prepared_max = PREPARED
         try:
             driver.execute(settings, prepare=False)

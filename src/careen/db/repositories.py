@@ -177,6 +177,12 @@ def set_lifecycle_policy(rows: Connection, repository_id: int, policy: str | Non
 
 def delete(rows: Connection, repository_id: int) -> None:
     """Delete the repository with everything in it; the bytes of its blobs are the collector's business."""
+    # PostgreSQL looks after each step of a cascade whether a child is still listed, SQLite after all of them.
+    rows.execute(
+        "DELETE FROM manifest_children WHERE manifest_id IN (SELECT id FROM manifests WHERE repository_id = :id)",
+        {"id": repository_id},
+    )
+    rows.execute("DELETE FROM manifests WHERE repository_id = :id", {"id": repository_id})
     rows.execute("DELETE FROM repositories WHERE id = :id", {"id": repository_id})
 
 

@@ -42,7 +42,7 @@ def latest_report(rows: Connection, repository_id: int, subject: str) -> Scan | 
     row = rows.execute(
         f"SELECT {_COLUMNS} FROM manifests m JOIN scans s ON s.manifest_id = m.id AND s.origin = 'REPORT'"
         " WHERE m.repository_id = :repository_id AND m.subject = :subject AND m.status = 'ACTIVE'"
-        " ORDER BY s.completed_at DESC, m.id DESC LIMIT 1",
+        " ORDER BY coalesce(s.completed_at, 0) DESC, m.id DESC LIMIT 1",
         {"repository_id": repository_id, "subject": subject},
     ).fetchone()
     return None if row is None else Scan._make(row)

@@ -85,6 +85,9 @@ OCI_CODES = {
 TROUBLE_STATUS = {each: 507 if each is Trouble.FULL else 503 for each in Trouble}
 """Clients repeat a 503 by themselves. A full disk they would only ask for more room: 507 is said once (docs/adr/0018)."""
 
+PASSES = {Trouble.BUSY, Trouble.AWAY, Trouble.UNKNOWN, Trouble.BYTES_AWAY}
+"""What is over soon, more often than not: clients are told to come again."""
+
 RETRY_AFTER = 1
 """Seconds after which a client may find that the trouble is over."""
 
@@ -232,7 +235,8 @@ def _in_oci_words(error: Exception) -> OciError:
         case _:
             wrong = trouble(error)
             if wrong is not None:
-                return OciError("UNSUPPORTED", wrong.value, status=TROUBLE_STATUS[wrong])
+                code = "UNAVAILABLE" if wrong in PASSES else "UNSUPPORTED"
+                return OciError(code, wrong.value, status=TROUBLE_STATUS[wrong])
             return OciError("UNSUPPORTED", "the registry failed; its log says why", status=500)
 
 

@@ -89,7 +89,7 @@ async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> bytes |
             case Elsewhere(url):  # a client asks there for the same range
                 await exchange.respond(307, [*named, (b"location", url.encode())])
             case Pieces(read):
-                in_thread = surface.registry.in_thread
+                in_thread = surface.registry.in_bytes_thread
                 await exchange.respond_pieces(status, headers, read(start, count), in_thread)
     except FileNotFoundError:  # the collector was between our statement and this line
         raise OciError("BLOB_UNKNOWN", "blob unknown to registry", detail=blob.digest) from None

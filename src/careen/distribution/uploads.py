@@ -65,8 +65,8 @@ async def append_chunk(
     """end-5: PATCH, a chunk with its Content-Range or a stream without."""
     surface.require(exchange, principal, Action.UPLOAD_LAYER_PART, name)
     async with layers.held(surface.registry, surface.repository(name), upload_id) as upload:
-        _check_place(exchange, upload, name, upload_id)
-        await layers.append(surface.registry, upload, exchange.body())
+        first = _check_place(exchange, upload, name, upload_id)
+        await layers.append(surface.registry, upload, exchange.body(), first=first)
         place = _place(name, upload_id, upload.offset)
     # Only now: whoever has the answer may go on with the upload, and may meet another worker.
     await exchange.respond(202, place)
@@ -91,8 +91,8 @@ async def finish_upload(
                 surface.registry, repository, upload, await exchange.read(INLINE_BYTES), digest
             )
         else:
-            _check_place(exchange, upload, name, upload_id)
-            await layers.append(surface.registry, upload, exchange.body())
+            first = _check_place(exchange, upload, name, upload_id)
+            await layers.append(surface.registry, upload, exchange.body(), first=first)
             await layers.complete(surface.registry, repository, upload, digest)
     await _created(exchange, name, digest)
 
@@ -129,16 +129,16 @@ def _digest(text: str | None) -> str:
     return text
 
 
-def _check_place(exchange: Exchange, upload: Upload, name: str, upload_id: str) -> None:
-    """A chunk that says where it belongs must belong where the upload stands."""
+def _check_place(exchange: Exchange, upload: Upload, name: str, upload_id: str) -> int | None:
+    """A chunk that says where it belongs must belong where the upload stands, or where the client knows it to. Returns where."""
     header = exchange.header(b"content-range")
     if header is None:
-        return
+        return None
     match = _CONTENT_RANGE.fullmatch(header)
     if match is None:
         raise OciError("BLOB_UPLOAD_INVALID", f"Content-Range '{header}' is not <first>-<last>")
     first, last = int(match[1]), int(match[2])
-    if first != upload.offset or last < first:
+    if not upload.told <= first <= upload.offset or last < first:
         raise OciError(
             "BLOB_UPLOAD_INVALID",
             f"the upload has {upload.offset} bytes; a chunk at {first} does not follow",
@@ -148,6 +148,7 @@ def _check_place(exchange: Exchange, upload: Upload, name: str, upload_id: str) 
     length = exchange.content_length
     if length is not None and length != last - first + 1:
         raise OciError("SIZE_INVALID", f"Content-Range '{header}' and Content-Length {length} do not agree")
+    return first
 
 
 def _place(name: str, upload_id: str, offset: int) -> list[Header]:

@@ -71,6 +71,19 @@ def _checks(shape: Shape) -> Iterator[Check]:
         yield _enum(shape, values)
     if pattern := shape.metadata.get("pattern"):
         yield _pattern(shape, pattern)
+    if shape.type_name == "string":
+        yield _text(shape)
+
+
+def _text(shape: Shape) -> Check:
+    """Every character but NUL, which is none in XML and in PostgreSQL."""
+    reason = worded(shape, r"must satisfy regular expression pattern: [^\x00]*")
+
+    def check(value: str) -> None:
+        if "\0" in value:
+            raise Refused(reason)
+
+    return check
 
 
 def _length(shape: Shape, trait: str, limit: int) -> Check:

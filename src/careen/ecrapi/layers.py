@@ -55,7 +55,7 @@ async def upload_layer_part(call: Call, parameters: Parameters) -> Result:
     repository = call.registry.read(repositories.require, name)
     try:
         async with layers.held(call.registry, repository, upload_id) as upload:
-            if first != upload.offset or last - first + 1 != len(data):
+            if not upload.told <= first <= upload.offset or last - first + 1 != len(data):
                 reason = f"bytes {first} to {last} do not follow on from byte {upload.offset - 1}, or are not what was sent"
                 raise errors.InvalidLayerPart(
                     name, call.registry.id, upload_id, last_valid_byte=upload.offset - 1, reason=reason
@@ -64,7 +64,7 @@ async def upload_layer_part(call: Call, parameters: Parameters) -> Result:
                 raise errors.LimitExceeded(
                     f"A layer can have at most {call.registry.limits.max_blob_bytes} bytes"
                 )
-            await call.registry.in_thread(upload.write, [data])
+            await call.registry.in_bytes_thread(upload.write, [data[upload.offset - first :]])
     except (UploadUnknown, UploadBusy):
         raise errors.UploadNotFound(name, call.registry.id, upload_id) from None
     return {
@@ -103,11 +103,11 @@ async def complete_layer_upload(call: Call, parameters: Parameters) -> Result:
 async def _matching_digest(call: Call, upload: layers.Upload, given: list[str]) -> str:
     actual = ""
     for name in sorted({digests.algorithm(text) for text in given if digests.is_digest(text)}):
-        actual = await call.registry.in_thread(upload.digest, name)
+        actual = await call.registry.in_bytes_thread(upload.digest, name)
         if actual in given:
             return actual
     raise errors.InvalidLayer(
-        ", ".join(given), actual or await call.registry.in_thread(upload.digest, "sha256")
+        ", ".join(given), actual or await call.registry.in_bytes_thread(upload.digest, "sha256")
     )
 
 

@@ -14,6 +14,9 @@ from careen.registry.pins import Held, InUse, Key, Pinned, Reporter
 Parameters = dict[str, Any]
 Result = dict[str, Any]
 
+MAX_CONSUMER = 1024
+"""Bytes of a consumer's name: it is in a key, and PostgreSQL's have 2,700 at most."""
+
 
 async def put_image_pins(call: Call, parameters: Parameters) -> Result:
     """PutImagePins."""
@@ -96,7 +99,7 @@ def _uses(parameters: Parameters) -> list[InUse]:
     """What is said to be in use.
 
     Raises:
-        careen.ecr.errors.InvalidParameter: one has neither digest nor tag, or a digest that is none.
+        careen.ecr.errors.InvalidParameter: one has neither digest nor tag, a digest that is none, or a consumer that is too long.
     """
     uses = []
     for each in parameters["images"]:
@@ -105,6 +108,8 @@ def _uses(parameters: Parameters) -> list[InUse]:
             raise errors.InvalidParameter("images", f"{use.consumer} has neither imageDigest nor imageTag")
         if use.digest is not None and not is_digest(use.digest):
             raise errors.InvalidParameter("images", f"{use.digest} is no digest")
+        if len(use.consumer.encode()) > MAX_CONSUMER:
+            raise errors.InvalidParameter("images", f"a consumer has more than {MAX_CONSUMER} bytes in UTF-8")
         uses.append(use)
     return uses
 

@@ -24,9 +24,14 @@ STATUS = {
     "TAG_INVALID": 400,
     "TOOMANYREQUESTS": 429,
     "UNAUTHORIZED": 401,
+    "UNAVAILABLE": 503,
     "UNSUPPORTED": 405,
 }
-"""Code to HTTP status. TAG_INVALID and UNSUPPORTED are what Amazon ECR answers for an immutable tag and a refused delete."""
+"""Code to HTTP status.
+
+TAG_INVALID and UNSUPPORTED are what Amazon ECR answers for an immutable tag and a refused delete. UNAVAILABLE is CNCF
+distribution's (registry/api/errcode): docker and crane try again after it, and after a 503 with UNSUPPORTED they do not.
+"""
 
 
 class OciError(Exception):

@@ -104,9 +104,11 @@ def parse(data: bytes, content_type: str | None = None) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidManifest("Invalid JSON syntax") from None
     media_type = _media_type(body, content_type)
-    if media_type in media_types.INDEXES:
-        return _index(body, media_type)
-    return _image(body, media_type)
+    read = _index if media_type in media_types.INDEXES else _image
+    manifest = read(body, media_type)
+    if "\0" in (manifest.artifact_type or ""):  # the rest is kept as JSON, which escapes it
+        raise InvalidManifest("the artifact's type has a NUL character")
+    return manifest
 
 
 def _media_type(body: _Body, content_type: str | None) -> str:

@@ -8,10 +8,12 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
 from careen.blobs.store import BlobStore
+from careen.blobs.store import BlobsUnavailable as BlobsUnavailable
 from careen.blobs.store import Elsewhere as Elsewhere
 from careen.blobs.store import FrontFile as FrontFile
 from careen.blobs.store import OpenFile as OpenFile
@@ -35,6 +37,9 @@ from careen.registry.trouble import Trouble, trouble
 T = TypeVar("T")
 
 MAX_SOURCES = 100
+
+ASK_AGAIN_SECONDS = 0.5
+"""How often an upload is asked for that another request holds."""
 
 FLUSH_BYTES = 16 * 1024 * 1024
 """How much is written before the disk is asked to begin: at the commit little is left to wait for."""
@@ -126,7 +131,9 @@ async def source(registry: Registry, blob: Blob, *, by_front: bool) -> Source:
 
 async def _opened(registry: Registry, digest: str, generation: str, *, by_front: bool) -> Source:
     if registry.blobs.is_far(generation):
-        return await registry.in_thread(lambda: registry.blobs.open(digest, generation, by_front=by_front))
+        return await registry.in_bytes_thread(
+            lambda: registry.blobs.open(digest, generation, by_front=by_front)
+        )
     return registry.blobs.open(digest, generation, by_front=by_front)
 
 
@@ -138,7 +145,7 @@ async def abort(registry: Registry, upload: Upload) -> None:
 async def _asked(registry: Registry, work: Callable[..., T], *arguments: Any) -> T:
     """What the store answers: a folder at once, which a thread would only delay; another server in its own time."""
     if registry.blobs.is_remote:
-        return await registry.in_thread(work, *arguments)
+        return await registry.in_bytes_thread(work, *arguments)
     return work(*arguments)
 
 
@@ -146,25 +153,64 @@ async def _asked(registry: Registry, work: Callable[..., T], *arguments: Any) ->
 async def held(registry: Registry, repository: Repository, upload_id: str) -> AsyncIterator[Upload]:
     """Hold an upload for one request; it knows of everything that earlier requests appended, in whatever process.
 
+    When the block is left, what it appended is there for whoever comes next.
+
     Raises:
         careen.blobs.store.UploadUnknown: there is no such upload in that repository.
-        careen.blobs.store.UploadBusy: another request is writing to it.
+        careen.blobs.store.UploadBusy: another request is writing to it; or, at the end, took it over.
     """
     if not _is_upload_id(upload_id):
         raise UploadUnknown
-    upload = await _asked(registry, registry.blobs.hold_upload, repository.id, upload_id)
+    upload = await _hold(registry, repository.id, upload_id)
+    renewing = asyncio.create_task(_keep(upload)) if registry.blobs.is_remote else None
     try:
         if upload.is_behind:
-            await registry.in_thread(upload.catch_up)
+            await registry.in_bytes_thread(upload.catch_up)
         yield upload
-    finally:
+    except BaseException:
+        # As much as can be kept is; why the request failed is worth more than why not all of it could.
+        with contextlib.suppress(BlobsUnavailable, UploadBusy, UploadUnknown):
+            await _asked(registry, partial(upload.release, is_told=False))
+        raise
+    else:
         await _asked(registry, upload.release)
+    finally:
+        if renewing is not None:
+            renewing.cancel()
 
 
-async def append(registry: Registry, upload: Upload, body: AsyncIterator[list[bytes]]) -> None:
+async def _hold(registry: Registry, repository_id: int, upload_id: str) -> Upload:
+    """Take an upload. If it is held, perhaps by a process that has died, wait until that is known: the client asks only once."""
+    patience = asyncio.get_running_loop().time() + registry.blobs.patience
+    while True:
+        try:
+            return await _asked(registry, registry.blobs.hold_upload, repository_id, upload_id)
+        except UploadBusy:
+            if asyncio.get_running_loop().time() >= patience:
+                raise
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+
+async def _keep(upload: Upload) -> None:
+    """Say now and then that a request still holds an upload, however slow its client or the bucket is."""
+    while True:
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+        upload.renew()
+
+
+async def append(
+    registry: Registry, upload: Upload, body: AsyncIterator[list[bytes]], *, first: int | None = None
+) -> None:
     """Add the body to the upload. If the client goes away, what has arrived stays, for it to resume after.
 
-    Not more than two portions are held: one that is being written, and one that waits for it.
+    A client whose request was cut off sends it again, as if nothing had arrived: what did is passed over. That it was the same is
+    proved by the digest in the end. Not more than two portions are held: one that is being written, and one that waits for it.
+
+    Args:
+        registry: the registry.
+        upload: the upload.
+        body: the bytes.
+        first: where they belong, from :attr:`Upload.told` to :attr:`Upload.offset`; None: behind what the client was told of.
 
     Raises:
         BlobTooLarge: more than the registry's limit; what was within it stays.
@@ -172,17 +218,19 @@ async def append(registry: Registry, upload: Upload, body: AsyncIterator[list[by
     writing: asyncio.Future[None] | None = None
     flushing: asyncio.Future[None] | None = None
     flushed = upload.offset
+    over = upload.offset - (upload.told if first is None else first)
     try:
         async for portion in body:
+            over = _pass_over(portion, over)
             if writing is not None:
                 await writing
             if upload.offset + sum(map(len, portion)) > registry.limits.max_blob_bytes:
                 raise BlobTooLarge
-            writing = asyncio.ensure_future(registry.in_thread(upload.write, portion))
+            writing = asyncio.ensure_future(registry.in_bytes_thread(upload.write, portion))
             del portion  # the thread lets go of it as soon as it is written
             if upload.offset - flushed >= FLUSH_BYTES and (flushing is None or flushing.done()):
                 flushed = upload.offset
-                flushing = asyncio.ensure_future(registry.in_thread(upload.flush))
+                flushing = asyncio.ensure_future(registry.in_bytes_thread(upload.flush))
     finally:
         # Also when the client has gone, or the disk is full: nobody may use the file after this request lets go of it.
         try:
@@ -191,6 +239,16 @@ async def append(registry: Registry, upload: Upload, body: AsyncIterator[list[by
         finally:
             if flushing is not None:
                 await flushing
+
+
+def _pass_over(portion: list[bytes], over: int) -> int:
+    """Take up to ``over`` bytes from the beginning of a portion. Returns how many are left to be taken."""
+    while over and portion:
+        if over < len(portion[0]):
+            portion[0] = portion[0][over:]
+            return 0
+        over -= len(portion.pop(0))
+    return over
 
 
 async def complete(registry: Registry, repository: Repository, upload: Upload, digest: str) -> int:
@@ -204,26 +262,32 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
         careen.ecr.errors.RepositoryNotFound: the repository was deleted meanwhile.
     """
     size = upload.offset
-    if await registry.in_thread(upload.digest, digests.algorithm(digest)) != digest:
+    if await registry.in_bytes_thread(upload.digest, digests.algorithm(digest)) != digest:
         raise DigestMismatch
     if size <= INLINE_BYTES:
-        content = await registry.in_thread(upload.content)
+        content = await registry.in_bytes_thread(upload.content)
         await registry.write(_admit, repository, digest, size, "", content)
         await abort(registry, upload)
     elif _is_whole(registry, digest) and await registry.write(_link_stored, repository, digest):
         await abort(registry, upload)
     else:
-        generation = await registry.in_thread(upload.commit, digest)
+        generation = await registry.in_bytes_thread(upload.commit, digest)
         try:
             admitted = await registry.write(_admit_file, registry.blobs, repository, digest, size, generation)
         except Exception as error:
             if trouble(error) is Trouble.FULL:
                 # Then nothing was committed: this would be the sweep's in an hour.
-                await registry.in_thread(registry.blobs.delete, digest, generation)
+                await _forget(registry, digest, generation)
             raise
         if not admitted:  # another push of the same bytes was first
-            await registry.in_thread(registry.blobs.delete, digest, generation)
+            await _forget(registry, digest, generation)
     return size
+
+
+async def _forget(registry: Registry, digest: str, generation: str) -> None:
+    """Delete bytes that no row names, or leave them to the sweep."""
+    with contextlib.suppress(BlobsUnavailable):
+        await registry.in_bytes_thread(registry.blobs.delete, digest, generation)
 
 
 async def complete_small(
@@ -307,6 +371,8 @@ def _admit_file(
     if _admit(tx, repository, digest, size, generation, None):
         return True
     found = layers.stored(tx.rows, digest)
+    if found is not None and found[1] == generation:  # an earlier try of this whose end was not heard of
+        return True
     if found is None or not _is_damaged(blobs, digest, found[1], size):
         return False
     return layers.replace(tx.rows, digest, found[1], generation)

@@ -117,7 +117,9 @@ class Registry:
     master_key: bytes = field(repr=False)
     """Signs tokens and derives the secrets of access keys: 32 bytes."""
     threads: ThreadPoolExecutor
-    """Where bytes are hashed and written, off the event loop."""
+    """Where rows are read and texts are parsed that are too many for the event loop."""
+    bytes_threads: ThreadPoolExecutor
+    """Where bytes are hashed, written and fetched: apart, so that a home that does not answer holds up nobody who needs none."""
     scratch_folder: Path
     """For files without a name: on the disk, not in ``/tmp``, which may be memory."""
     targets_file: Path
@@ -195,12 +197,17 @@ class Registry:
         return tempfile.TemporaryFile(dir=self.scratch_folder)
 
     async def in_thread(self, work: Callable[..., T], *args: Any) -> T:
-        """Run something that blocks on bytes, off the event loop."""
+        """Run something that takes long, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *args)
+
+    async def in_bytes_thread(self, work: Callable[..., T], *args: Any) -> T:
+        """Run something that waits for the home of the bytes, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.bytes_threads, work, *args)
 
     def close(self) -> None:
         """Finish what is under way and close the database."""
         self.threads.shutdown()
+        self.bytes_threads.shutdown()
         if self.audit is not None:
             self.audit.close()
         self.database.close()

@@ -1,10 +1,11 @@
-"""What is wrong with the disk or the database, told from errors: for an answer that says what to do."""
+"""What is wrong with the disk, the database or the bucket, told from errors: for an answer that says what to do."""
 
 import errno
 from enum import Enum
 
 import structlog
 
+from careen.blobs.store import BlobsUnavailable
 from careen.db.failures import Failure, failure
 
 log = structlog.get_logger()
@@ -18,6 +19,7 @@ class Trouble(Enum):
     BUSY = "the registry's database is held by another program: nothing was stored; try again"
     AWAY = "the registry's database does not answer: nothing was stored; try again"
     UNKNOWN = "the registry's database was lost while it stored this: it may be there or not; try again"
+    BYTES_AWAY = "the registry's bucket does not answer, or refuses; try again"
 
 
 _BY_ERRNO = {
@@ -39,6 +41,8 @@ _BY_FAILURE = {
 def trouble(error: BaseException | None) -> Trouble | None:
     """The trouble behind an error, or behind what caused it; None if it is another failure."""
     while error is not None:
+        if isinstance(error, BlobsUnavailable):
+            return Trouble.BYTES_AWAY
         if isinstance(error, OSError):
             found = _BY_ERRNO.get(error.errno or 0)
         else:
