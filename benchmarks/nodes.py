@@ -223,7 +223,7 @@ def _pull_row(each: Pulls) -> Sequence[str]:
 
 _PUSH_HEAD = (
     *("processes", "repositories", "rate", "CPU Careen", "CPU PostgreSQL", "statements"),
-    *("log", "bytes to Careen", "back", "run again"),
+    *("log", "run again"),
 )
 
 
@@ -237,8 +237,6 @@ def _push_row(each: Pushes) -> Sequence[str]:
         _ms(cost.cpu / each.count),
         f"{cost.statements / each.count:.0f}",
         f"{cost.wal / each.count / 1e3:.1f} kB",
-        f"{cost.to_clients / each.count / 1e3:.1f} kB",
-        f"{cost.from_clients / each.count / 1e3:.1f} kB",
         f"{cost.repeated / each.count:.2f}",
     )
 
