@@ -48,6 +48,7 @@ bench: .venv/.dev ## policies beside SQL and a dataframe, then the registry besi
 	-$(BIN)/python -m benchmarks.collection --json results/bench-collection.json
 	-$(BIN)/python -m benchmarks.console --json results/bench-console.json
 	-$(BIN)/python -m benchmarks.fleet
+	-$(BIN)/python -m benchmarks.nodes --json results/bench-nodes.json
 	$(BIN)/python -m benchmarks --json results/bench.json
 
 screenshots: .venv/.dev ## pictures of every page of the console, wide and narrow, light and dark; in results/screenshots/

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.uploads import Upload, push_bytes
-from benchmarks.wire import Client, Origin, WireError, connect, drain, head_of
+from benchmarks.wire import TIMEOUT, Client, Origin, WireError, connect, drain, head_of
 
 STREAMS = 4
 """Parallel large transfers: a client pulls or pushes three (docker) to six (podman) layers at a time."""
@@ -79,6 +79,7 @@ def requests(
         "-t1",
         f"-c{connections}",
         f"-d{seconds}s",
+        f"--timeout={TIMEOUT}s",  # what is late is late, and no failure
         f"-s{script}",
         *fields,
         f"{origin.url}{paths[0]}",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from careen.db import events, schema
+from careen.db import events, repositories, schema
 from careen.db.engine import Away, Connection, OutcomeUnknown
 from careen.db.failures import Failure, failure
 from careen.db.postgres import PostgresDatabase, translated
@@ -114,6 +114,48 @@ def test_work_is_run_again_until_it_could_have_been_alone(database: PostgresData
         one.result()
     assert names(database) == {str(number) for number in range(40)}
     assert len(runs) > 40
+
+
+def test_work_in_turn_waits_for_its_own_kind_alone(database: PostgresDatabase) -> None:
+    """What would meet does not, so nothing is run twice; and a write beside it does not wait for its end."""
+    runs: list[None] = []
+    waits, beside = threading.Event(), threading.Event()
+
+    def grow(rows: Connection) -> None:
+        runs.append(None)
+        (count,) = rows.execute("SELECT count(*) FROM principals WHERE name >= ''").fetchone()
+        waits.set()
+        assert beside.wait(60)
+        add(rows, str(count))
+
+    growing = [database.write(grow, in_turn=True) for _ in range(3)]
+    assert waits.wait(60)
+    database.write(lambda rows: repositories.set_due(rows, 0, None)).result(60)
+    beside.set()
+    for one in growing:
+        one.result(60)
+    assert names(database) == {"0", "1", "2"}
+    assert len(runs) == 3
+
+
+def test_every_foreign_key_has_an_index(database: PostgresDatabase) -> None:
+    """Who deletes a row looks through all that may refer to it: without an index that is the whole table, with its lock."""
+    found = database.reader().execute(
+        "SELECT conrelid::regclass::text, conname::text FROM pg_constraint AS f WHERE contype = 'f' AND NOT EXISTS ("
+        "SELECT 1 FROM pg_index AS i WHERE indrelid = conrelid AND indpred IS NULL"
+        " AND (string_to_array(indkey::text, ' ')::int2[])[1:cardinality(conkey)] @> conkey)"
+    )
+    assert found.fetchall() == []
+
+
+def test_what_runs_change_of_a_repository_is_in_no_index(database: PostgresDatabase) -> None:
+    """So the row's next version needs no entries in the indexes: those pages are what everybody reads who finds a repository."""
+    found = database.reader().execute(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 'repositories'::regclass AND attname LIKE 'lifecycle%'"
+        " AND attnum IN (SELECT unnest(string_to_array(indkey::text, ' ')::int2[]) FROM pg_index"
+        " WHERE indrelid = 'repositories'::regclass)"
+    )
+    assert found.fetchall() == []
 
 
 def test_work_that_goes_on_after_a_failed_statement_does_not_count(database: PostgresDatabase) -> None:

@@ -97,12 +97,14 @@ class Database(Protocol):
     def check(self) -> list[str]:
         """What the database finds wrong with its own files; nothing as a rule. Takes as long as reading them."""
 
-    def write(self, work: Callable[[Connection], T]) -> "Future[T]":
+    def write(self, work: Callable[[Connection], T], *, in_turn: bool = False) -> "Future[T]":
         """Run ``work`` in a transaction, in a thread of the database's.
 
         Args:
             work: reads and writes rows. It may be run again from its beginning when what it read was changed meanwhile, so it has
                 no effect elsewhere that could not be repeated.
+            in_turn: one such transaction after the other, whoever begins them; all others go on beside it. For work of many
+                statements that several processes do at the same time and that would be in conflict as a rule.
 
         Returns:
             A future that has ``work``'s result once the commit is durable, or the exception that undid it.

@@ -73,6 +73,7 @@ _KEEPALIVES: dict[str, Any] = {
 # The first statement of a serializable transaction takes its snapshot, but LOCK takes none (PostgreSQL, LOCK): who waits for the
 # lock sees what those before it have done.
 _BEGIN = "BEGIN; LOCK TABLE alembic_version IN ROW SHARE MODE"
+_BEGIN_IN_TURN = "BEGIN; LOCK TABLE alembic_version IN SHARE UPDATE EXCLUSIVE MODE"  # which excludes itself, and those alone
 _BEGIN_ALONE = "BEGIN; LOCK TABLE alembic_version IN EXCLUSIVE MODE"
 _SNAPSHOT = b"SELECT pg_current_snapshot()::text"
 
@@ -329,6 +330,7 @@ class _Readers:
 class _Task(NamedTuple):
     work: Callable[[Connection], Any]
     future: "Future[Any]"
+    begin: str
     until: float
     """How long it waits for a server that is away, by the monotonic clock."""
 
@@ -400,12 +402,13 @@ class PostgresDatabase:
         """Nothing: a server looks after its files itself (PostgreSQL, ``data_checksums`` and ``pg_amcheck``)."""
         return []
 
-    def write(self, work: Callable[[Connection], T]) -> "Future[T]":
+    def write(self, work: Callable[[Connection], T], *, in_turn: bool = False) -> "Future[T]":
         """Hand ``work`` to a writing thread."""
         future: Future[T] = Future()
         if not self._writers:
             self._start()
-        self._queue.put(_Task(work, future, time.monotonic() + AWAY_SECONDS))
+        begin = _BEGIN_IN_TURN if in_turn else _BEGIN
+        self._queue.put(_Task(work, future, begin, time.monotonic() + AWAY_SECONDS))
         return future
 
     def is_away(self) -> bool:
@@ -447,7 +450,8 @@ class PostgresDatabase:
             try:
                 if driver is None or driver.closed:
                     driver = self._server.connect(_WRITING)
-                result = _transact(driver, task.work, alone=is_refused or failures >= ALONE_AFTER)
+                is_alone = is_refused or failures >= ALONE_AFTER
+                result = _transact(driver, task.work, _BEGIN_ALONE if is_alone else task.begin)
             except (errors.SerializationFailure, errors.DeadlockDetected) as error:
                 failures += 1
                 if failures >= MAX_FAILURES:
@@ -500,14 +504,14 @@ def _roll_back(driver: Driver) -> None:
             driver.execute("ROLLBACK", prepare=False)
 
 
-def _transact(driver: Driver, work: Callable[[Connection], T], *, alone: bool) -> T:
-    """Run a piece of work in a transaction.
+def _transact(driver: Driver, work: Callable[[Connection], T], begin: str) -> T:
+    """Run a piece of work in a transaction that begins so.
 
     Raises:
         OutcomeUnknown: the connection was lost on the commit.
     """
     try:
-        driver.execute(_BEGIN_ALONE if alone else _BEGIN, prepare=False)
+        driver.execute(begin, prepare=False)
         result = _done(driver, work)
     except BaseException:
         _roll_back(driver)

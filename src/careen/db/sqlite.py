@@ -104,7 +104,7 @@ class SqliteDatabase:
         with self.read() as rows:
             return check_pages(rows) or _check_references(rows)
 
-    def write(self, work: Callable[[Connection], T]) -> "Future[T]":
+    def write(self, work: Callable[[Connection], T], *, in_turn: bool = False) -> "Future[T]":  # noqa: ARG002 all are
         """Hand ``work`` to the writer thread."""
         future: Future[T] = Future()
         if self._writer is None:

@@ -240,10 +240,13 @@ repositories = Table(
         "lifecycle_due_at",
         BigInteger,
         server_default="0",
-        index=True,
         comment="evaluating before this instant does nothing; 0: something changed; NULL: never as things are",
     ),
     Column("access_policy", Text, comment="the repository policy, as ECR answers it; NULL: none"),
+    # Pushes and runs change the row, and whoever looks for a repository reads its indexes' pages: on PostgreSQL the two are in
+    # conflict, unless the row keeps its entries (heap-only tuples). So no index has what they change, and a page has room.
+    Index("ix_repositories_lifecycle_due_at", "lifecycle_due_at").ddl_if(dialect="sqlite"),
+    postgresql_with={"fillfactor": 50},
     sqlite_autoincrement=True,  # the ids name upload folders and jobs: never again the id of a deleted one
 )
 

@@ -36,6 +36,8 @@ CREATE OR REPLACE FUNCTION settled_events() RETURNS bigint LANGUAGE sql STABLE
 FOUNDING = """
 ALTER TABLE events ALTER COLUMN id SET DEFAULT next_event();
 ALTER TABLE manifests ALTER COLUMN id SET DEFAULT spread(nextval('manifests_id_seq'));
+-- SQLite reads the few rows there are; here, who reads all of a table is in conflict with everybody who writes to it.
+CREATE INDEX ix_access_keys_principal_id ON access_keys (principal_id);
 """
 """What the description of the tables has no words for."""
 

@@ -193,6 +193,14 @@ class Registry:
         """:meth:`write` for callers outside an event loop: the worker and the command line."""
         return self.database.write(lambda rows: use_case(self._transaction(rows), *args, **kwargs)).result()
 
+    def write_in_turn(
+        self, use_case: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """:meth:`write_now`, one after the other over all nodes, for long work that would be in conflict with its own kind."""
+        return self.database.write(
+            lambda rows: use_case(self._transaction(rows), *args, **kwargs), in_turn=True
+        ).result()
+
     async def reachable(self) -> bool:
         """Wait until the database can be reached, for :data:`PATIENCE` at most. Returns whether it can."""
         until = time.monotonic() + PATIENCE
