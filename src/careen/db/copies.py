@@ -89,6 +89,7 @@ def make(source: Place, target: Path) -> None:
     if is_url(source):
         schema.migrate(target)
         with bulk.snapshot(source) as original, bulk.alone(target) as copy:
+            copy.clear(_tables())  # a new one says already whose it may be
             _take(original, copy, lambda *_: None, without=_PROCESSES + _FILES)
         return
     with (

@@ -1,7 +1,6 @@
 """What an error of a database's driver says about the database, whichever it is."""
 
 import sqlite3
-import sys
 from enum import Enum, auto
 
 from careen.db.engine import Away, OutcomeUnknown
@@ -55,8 +54,8 @@ def failure(error: BaseException) -> Failure | None:
         return Failure.UNKNOWN
     if isinstance(error, sqlite3.Error):
         return _BY_RESULT.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)  # the rest says where, not what
-    psycopg = sys.modules.get("psycopg")  # whoever has such an error has imported it
-    if psycopg is None or not isinstance(error, psycopg.Error):
+    # psycopg is imported only where there is a server, so its errors are known by what they have.
+    if not hasattr(error, "sqlstate"):
         return None
-    lost = Failure.AWAY if isinstance(error, psycopg.OperationalError) else None
-    return _BY_SQLSTATE.get(error.sqlstate or "", lost)
+    is_operational = any(each.__name__ == "OperationalError" for each in type(error).__mro__)
+    return _BY_SQLSTATE.get(error.sqlstate or "", Failure.AWAY if is_operational else None)

@@ -22,14 +22,15 @@ CREATE OR REPLACE FUNCTION spread(bigint) RETURNS bigint LANGUAGE sql IMMUTABLE 
 -- Ids of events. Transactions end in another order than their ids were drawn in, and who follows the log must not miss an event of
 -- one that ends late. So an id begins with the transaction's own, and what is older than every transaction under way is settled:
 -- nothing lower will come (PostgreSQL, "System Information Functions": pg_snapshot_xmin). The shift is for rows that were brought
--- to another server, whose transactions have lower ids: events go on where they were.
-CREATE SEQUENCE IF NOT EXISTS event_numbers;
+-- to another server, whose transactions have lower ids: events go on where they were. A transaction has room for a million.
 CREATE OR REPLACE FUNCTION event_shift() RETURNS bigint LANGUAGE sql STABLE
     AS $$ SELECT coalesce((SELECT content::bigint FROM registry_documents WHERE kind = 'event-shift'), 0) $$;
 CREATE OR REPLACE FUNCTION next_event() RETURNS bigint LANGUAGE sql VOLATILE
-    AS $$ SELECT (pg_current_xact_id()::text::bigint + event_shift()) * 65536 + mod(nextval('event_numbers'), 65536) $$;
+    AS $$ SELECT (pg_current_xact_id()::text::bigint + event_shift()) * 1048576
+        + set_config('careen.events',
+            (coalesce(nullif(current_setting('careen.events', true), ''), '0')::bigint + 1)::text, true)::bigint $$;
 CREATE OR REPLACE FUNCTION settled_events() RETURNS bigint LANGUAGE sql STABLE
-    AS $$ SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + event_shift()) * 65536 $$;
+    AS $$ SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + event_shift()) * 1048576 $$;
 """
 """May be said again: a later version changes what it has to."""
 
@@ -43,7 +44,7 @@ CREATE INDEX ix_access_keys_principal_id ON access_keys (principal_id);
 
 SHIFT = (
     "INSERT INTO registry_documents (kind, content)"
-    " SELECT 'event-shift', (event_shift() + (last - next_event()) / 65536 + 1)::text FROM"
+    " SELECT 'event-shift', (event_shift() + (last - next_event()) / 1048576 + 1)::text FROM"
     " (SELECT greatest((SELECT max(id) FROM events), (SELECT max(cursor) FROM webhooks)) AS last) AS known"
     " WHERE last >= next_event() ON CONFLICT (kind) DO UPDATE SET content = excluded.content"
 )

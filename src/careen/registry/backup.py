@@ -283,7 +283,7 @@ def mark_lost(registry: Registry, restored: Restored) -> None:
         registry: the one whose rows are in the folder.
         restored: what :func:`restore` did.
     """
-    registry.write_now(_bring_home)
+    registry.write_now(_bring_home, registry.master_key)
     for one in restored.lost:
         registry.write_now(scrub.mark, one.digest, at_home(one.generation), one.what)
 
@@ -316,10 +316,11 @@ def _remove_logs(data: Path) -> None:
         (data / log).unlink(missing_ok=True)
 
 
-def _bring_home(tx: Transaction) -> None:
+def _bring_home(tx: Transaction, key: bytes) -> None:
     """All blobs were restored into the data folder, those of the archive's home too: the restored registry stands alone."""
     layers.bring_home(tx.rows)
     founding.leave_homes(tx.rows)
+    founding.bring_key(tx.rows, key=key, keep=False)
 
 
 class _Hold:
