@@ -317,12 +317,18 @@ def _agree_on_master_key(settings: Settings, given: bytes | None) -> None:
     Raises:
         CannotStart: it is another, or it is not there.
     """
+    with _right_key(settings), _database(settings) as database:
+        with database.read() as rows:
+            known = founding.known_key(rows, given)
+        if known is None:
+            database.write(lambda rows: founding.agree_on_key(rows, given)).result()
+
+
+@contextlib.contextmanager
+def _right_key(settings: Settings) -> Iterator[None]:
+    """Let what is wrong with a master key be said in a sentence."""
     try:
-        with _database(settings) as database:
-            with database.read() as rows:
-                known = founding.known_key(rows, given)
-            if known is None:
-                database.write(lambda rows: founding.agree_on_key(rows, given)).result()
+        yield
     except founding.WrongKey:
         raise CannotStart(
             f"{settings.master_key or Path(settings.data) / 'master.key'} is not the master key that this registry began with."
@@ -577,7 +583,7 @@ def move_database(settings: Settings, target: str, told: copies.Told) -> str:
 
     Raises:
         CannotMove: somebody has one of the two open, or there is no registry, or the target is not empty or cannot keep a value.
-        CannotStart: a database cannot be used.
+        CannotStart: a database cannot be used, or the master key is not the registry's, or not there.
     """
     data, source = Path(settings.data), database_place(settings)
     place = database_place(msgspec.structs.replace(settings, database=target))
@@ -586,13 +592,17 @@ def move_database(settings: Settings, target: str, told: copies.Told) -> str:
         if schema.current(source) is None:
             raise CannotMove(f"there is no registry in {engine.name_of(source)}")
         schema.migrate(source)
-        key = begin(settings).master_key
+        given = _given_master_key(settings)
+        with _right_key(settings), _database(settings) as database, database.read() as rows:
+            key, is_kept = founding.known_key(rows, given) or given, founding.keeps_key(rows)
+        if key is None:
+            raise CannotMove(f"the registry in {engine.name_of(source)} was never started")
         if not target:
             _bring_master_key(data, key)
+        # Whoever kept it out of one server's database does not want it in another's.
+        keep = _keeps_key(settings, target) and (is_kept or not is_url(source))
         try:
-            copies.move(
-                source, place, told, partial(founding.bring_key, key=key, keep=_keeps_key(settings, target))
-            )
+            copies.move(source, place, told, partial(founding.bring_key, key=key, keep=keep))
         except bulk.InUse as error:
             raise CannotMove(
                 f"{error}; stop the registry on every machine, and start the move again"

@@ -67,6 +67,11 @@ def known_key(rows: Connection, given: bytes | None) -> bytes | None:
     return key
 
 
+def keeps_key(rows: Connection) -> bool:
+    """Whether the database has the master key, and not its fingerprint alone."""
+    return known(rows, _KEY) is not None
+
+
 def agree_on_key(rows: Connection, given: bytes | None) -> bytes:
     """The master key. The first who asks decides: one that nobody brings is made, and kept in the database.
 

@@ -1,0 +1,60 @@
+"""Moves of a registry's rows, as they are between its starts: its key and the homes of its blobs go along, and nobody serves it twice."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from careen import server
+from careen.db import founding, rules
+from careen.iam import keys
+from careen.settings import Settings
+from tests.postgres import Postgres, needs_postgres
+from tests.several.conftest import MakeSettings
+from tests.several.test_founding import KEY, OTHER, kept
+
+pytestmark = needs_postgres
+
+
+def move(settings: Settings, target: str) -> Settings:
+    """Move. Returns the settings with which it is served from then on."""
+    server.move_database(settings, target, lambda *_: None)
+    return msgspec.structs.replace(settings, database=target)
+
+
+def write_key(settings: Settings, key: bytes) -> None:
+    """Give a node the key in its data folder."""
+    Path(settings.data).mkdir(exist_ok=True)
+    (Path(settings.data) / "master.key").write_bytes(key)
+
+
+def test_a_key_that_is_not_the_registrys_is_refused(
+    settings_of: MakeSettings, postgres: Postgres, tmp_path: Path
+) -> None:
+    """As one that lies in a folder that had another registry once: nothing has moved, and the right one is kept."""
+    source = settings_of("first")
+    server.prepare(source)
+    stray = settings_of("second", data=str(tmp_path / "stray"))
+    write_key(stray, OTHER)
+    target = postgres.database()
+    with pytest.raises(server.CannotStart, match="is not the master key that this registry began with"):
+        move(stray, target)
+    assert kept(move(source, target)) == kept(source)
+
+
+def test_a_key_that_nobody_brings_is_asked_for(
+    settings_of: MakeSettings, postgres: Postgres, tmp_path: Path
+) -> None:
+    """A registry whose key is a file's is not moved without the file, and not into a database that would have its key."""
+    source = settings_of("first")
+    write_key(source, KEY)
+    server.prepare(source)
+    target = postgres.database()
+    without = settings_of("second", data=str(tmp_path / "another"))
+    with pytest.raises(server.CannotStart, match="the registry began with a master key in a file"):
+        move(without, target)
+    moved = move(source, target)
+    assert kept(moved) is None
+    assert kept(moved, "master-key-fingerprint") == keys.fingerprint(KEY, "master key")
+    server.prepare(moved)
