@@ -9,6 +9,7 @@ import pytest
 from careen import server
 from careen.db import founding, rules
 from careen.iam import keys
+from careen.registry.nodes import Company
 from careen.settings import Settings
 from tests.postgres import Postgres, needs_postgres
 from tests.several.conftest import MakeSettings
@@ -58,3 +59,30 @@ def test_a_key_that_nobody_brings_is_asked_for(
     assert kept(moved) is None
     assert kept(moved, "master-key-fingerprint") == keys.fingerprint(KEY, "master key")
     server.prepare(moved)
+
+
+@pytest.mark.parametrize("is_target", [False, True], ids=["source", "target"])
+def test_a_node_that_connects_as_another_user_is_seen(
+    settings_of: MakeSettings, postgres: Postgres, tmp_path: Path, *, is_target: bool
+) -> None:
+    """Its sessions are not ours to see, but it says in a row that it is at work."""
+    source = settings_of("first")
+    another = settings_of("second", database=postgres.database(), data=str(tmp_path / "another"))
+    server.prepare(source)
+    served = another if is_target else source
+    as_user = postgres.as_another_user(served.database)
+    if is_target:
+        server.prepare(another)
+    node = server.open_registry(msgspec.structs.replace(served, database=as_user))
+    company = Company(node)
+    company.note()
+    try:
+        with pytest.raises(
+            server.CannotMove, match=r"nodes are at work .*: (first|second); stop the registry"
+        ):
+            move(source, another.database)
+        if not is_target:
+            company.leave()
+            server.prepare(move(source, another.database))
+    finally:
+        node.close()

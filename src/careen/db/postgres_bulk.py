@@ -11,6 +11,7 @@ import psycopg
 from careen.db import rules
 from careen.db.bulk import LAST, NUMBERS, InUse, Row, Unfit
 from careen.db.postgres import Driver, connect, translated
+from careen.db.schema import AT_WORK
 from careen.db.words import SHIFT
 
 if TYPE_CHECKING:
@@ -159,7 +160,11 @@ def snapshot(url: str) -> Iterator[PostgresBulk]:
 
 @contextlib.contextmanager
 def alone(url: str) -> Iterator[PostgresBulk]:
-    """A transaction for which every writer waits. Our user has no other session on the database when it begins and when it ends."""
+    """A transaction for which every writer waits.
+
+    Our user has no other session on the database when it begins and when it ends, and no node says that it works on it, whoever's
+    its sessions are.
+    """
     with contextlib.closing(connect(url, _SETTINGS)) as driver:
         try:
             driver.execute(_ALONE, prepare=False)
@@ -167,6 +172,7 @@ def alone(url: str) -> Iterator[PostgresBulk]:
             raise InUse("another process writes to the database") from None
         try:
             _await_others(driver)
+            _check_nodes(driver)
             yield PostgresBulk(driver)
             _await_others(driver)
             driver.execute("COMMIT", prepare=False)
@@ -187,6 +193,16 @@ def _await_others(driver: Driver) -> None:
         if time.monotonic() > deadline:
             raise InUse(f"others are connected to the database as our user: {', '.join(others)}")
         time.sleep(0.05)
+
+
+def _check_nodes(driver: Driver) -> None:
+    """See that no node is at work. Once is enough: who wants to say that it is one waits for us, as every writer does.
+
+    Raises:
+        InUse: one is, or has ended within the last half minute without saying so.
+    """
+    if names := sorted({name for name, *_ in driver.execute(AT_WORK, prepare=False)}):
+        raise InUse(f"nodes are at work on the database, or were half a minute ago: {', '.join(names)}")
 
 
 def _others(driver: Driver) -> list[str]:

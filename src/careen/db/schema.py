@@ -26,10 +26,12 @@ _VERSION_FILE = re.compile(r"(\d{4})_\w+\.py")
 _DECLARATION = re.compile(r'^compatible_from = "(\d{4})"$', re.MULTILINE)
 
 
-_AT_WORK = (
+AT_WORK = (
     "SELECT name, version, schema FROM nodes"
     f" WHERE seen_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - {SEEN}"
 )
+"""The nodes that are seen on a server's database, by its clock."""
+
 _COMPATIBLE_FROM = "SELECT content FROM registry_documents WHERE kind = 'compatible-from'"
 
 LOCK_ATTEMPTS = 20
@@ -117,7 +119,7 @@ def _check_nodes(place: Place) -> None:
     oldest = compatible_from(head())
     at_work = {
         f"{name} (Careen {version})"
-        for name, version, schema in _found(place, "nodes", _AT_WORK)
+        for name, version, schema in _found(place, "nodes", AT_WORK)
         if schema < oldest
     }
     if at_work:
