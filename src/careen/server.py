@@ -146,8 +146,13 @@ def _check_copies(settings: Settings) -> None:
         CannotStart: a copy into this database has not ended, or they were moved away.
     """
     with _database(settings) as database:
-        refusal = copies.refusal(database)
+        _check_served(database)
+
+
+def _check_served(database: Database) -> None:
+    refusal = copies.refusal(database)
     if refusal is not None:
+        database.close()
         raise CannotStart(refusal)
 
 
@@ -385,15 +390,17 @@ def open_registry(
     """
     start = start or begin(settings)
     data = Path(settings.data)
-    if not settings.database:
-        # A move may have begun since this start was prepared. One from a server sees our sessions, and gives up.
-        _check_copies(settings)
     blobs = _blobs(settings, system)
+    database = engine.opened(database_place(settings))
+    if not settings.database:
+        # A move may have begun since this start was prepared. From here on this process has the file open, which none gets past.
+        # One from a server sees our sessions, and gives up.
+        _check_served(database)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
     return Registry(
         id=settings.registry_id,
         region=settings.region,
-        database=engine.opened(database_place(settings)),
+        database=database,
         blobs=blobs,
         threads=ThreadPoolExecutor(THREADS, "careen-rows"),
         bytes_threads=ThreadPoolExecutor(REMOTE_THREADS if blobs.is_remote else THREADS, "careen-bytes"),

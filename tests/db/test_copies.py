@@ -307,6 +307,30 @@ def test_who_comes_in_the_middle_undoes_it(
     assert refusal(path) is None
 
 
+def test_who_opens_a_file_before_it_is_locked_is_seen(
+    path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the end of its log and the lock: it has one again then, and its readers would not be kept out."""
+    came: list[Database] = []
+
+    class Slow(sqlite3.Connection):
+        def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+            if statement == "BEGIN EXCLUSIVE" and not came:
+                came.append(open_it(path))
+            return super().execute(statement, *parameters)
+
+    real = sqlite3.connect
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            sqlite_bulk.sqlite3, "connect", lambda *given, **named: real(*given, factory=Slow, **named)
+        )
+        with pytest.raises(bulk.InUse, match=r"another process has just opened .*careen\.db"):
+            move(path, postgres.database())
+    with contextlib.closing(came[0]):
+        came[0].write(lambda rows: add(rows, "team/app")).result()
+    assert refusal(path) is None
+
+
 def test_a_target_that_has_rows_is_refused(ends: tuple[Place, Place]) -> None:
     """It stays as it is."""
     source, target = ends

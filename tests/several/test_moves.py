@@ -86,3 +86,19 @@ def test_a_node_that_connects_as_another_user_is_seen(
             server.prepare(move(source, another.database))
     finally:
         node.close()
+
+
+def test_a_registry_that_is_open_and_has_not_asked_yet_is_seen(postgres: Postgres, tmp_path: Path) -> None:
+    """From the moment on at which it looked whether it may be served, its file is not moved away."""
+    source = Settings(data=str(tmp_path / "data"))
+    server.prepare(source)
+    registry = server.open_registry(source)
+    try:
+        with pytest.raises(server.CannotMove, match="open; stop the registry"):
+            move(source, postgres.database())
+    finally:
+        registry.close()
+    target = move(source, postgres.database())
+    with pytest.raises(server.CannotStart, match="was moved to"):
+        server.open_registry(source)
+    server.prepare(target)

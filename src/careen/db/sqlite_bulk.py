@@ -104,10 +104,15 @@ def alone(path: Path) -> Iterator[SqliteBulk]:
             for pragma in ("synchronous=FULL", "foreign_keys=ON", f"cache_size=-{CACHE_KIB}"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.execute("BEGIN EXCLUSIVE")
+            # Whoever opened the file since the first line has given it a log again, with which nothing keeps readers out.
+            [(mode,)] = connection.execute("PRAGMA journal_mode").fetchall()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             raise InUse(f"another process has {path} open") from None
+        if mode != "delete":
+            connection.execute("ROLLBACK")
+            raise InUse(f"another process has just opened {path}")
         try:
             yield SqliteBulk(connection)
             connection.execute("COMMIT")
