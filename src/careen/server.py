@@ -110,6 +110,8 @@ def prepare(settings: Settings) -> None:
             _check_place(settings, home)
         if is_url(place):
             _agree_on_homes(settings)
+            with _database(settings) as database:
+                copies.settle(database)
     _check_archive(settings)
     if settings.archive_blobs and not is_url(place):
         _claim_archive(settings)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table
 
-from careen.db import bulk, copies, events, schema, sqlite_bulk
+from careen.db import bulk, copies, events, rules, schema, sqlite_bulk
 from careen.db.engine import Connection, Database, Place, name_of, opened
 from careen.db.postgres import PostgresDatabase
 from careen.db.tables import metadata
@@ -196,6 +196,36 @@ def test_events_go_on_where_they_were(path: Path, postgres: Postgres) -> None:
         told = [write(target, event) for _ in range(3)]
         assert seen_after(target, last) == told
         source, last = target, told[-1]
+
+
+def test_events_of_a_dump_go_on_where_they_were(postgres: Postgres) -> None:
+    """Restored into a server whose transactions have lower numbers: said once, and never where events go on by themselves."""
+    server = postgres.database()
+    first = write(server, event)
+    settle(server)
+    assert shift(server) is None
+    high = 2**45
+    write(server, lambda rows: rows.execute("UPDATE events SET id = :high", {"high": high}))
+    assert seen_after(server, first) == []  # nobody would be told, for years
+    settle(server)
+    shifted = shift(server)
+    told = [write(server, event) for _ in range(3)]
+    assert told == sorted(told)
+    assert told[0] > high
+    assert seen_after(server, first) == [high, *told]
+    settle(server)
+    assert shift(server) == shifted is not None
+
+
+def settle(place: Place) -> None:
+    """What every start does."""
+    with contextlib.closing(opened(place)) as database:
+        copies.settle(database)
+
+
+def shift(place: Place) -> str | None:
+    """What is added to the numbers of transactions."""
+    return read(place, lambda rows: rules.registry_document(rows, "event-shift"))
 
 
 def seen_after(place: Place, event_id: int) -> list[int]:

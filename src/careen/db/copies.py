@@ -26,6 +26,7 @@ import msgspec
 from careen.db import bulk, rules, schema
 from careen.db.bulk import Bulk, Row
 from careen.db.engine import Connection, Database, Place, is_url, name_of
+from careen.db.words import CAME_FROM_ELSEWHERE, SHIFT
 from careen.faults import Point, reach
 
 if TYPE_CHECKING:
@@ -119,6 +120,20 @@ def refusal(database: Database) -> str | None:
     if _MOVED in found:
         return f"this registry was moved to {found[_MOVED]}: set `database` to that"
     return None
+
+
+def settle(database: Database) -> None:
+    """Let events go on after the last one where the rows came from another server by other means, as with ``pg_dump``."""
+    if not database.is_shared:
+        return
+    with database.read() as rows:
+        [(came,)] = rows.execute(CAME_FROM_ELSEWHERE).fetchall()
+    if came:
+        database.write(_shift).result()
+
+
+def _shift(rows: Connection) -> None:
+    rows.execute(SHIFT)
 
 
 def awaits(target: Place, copy: str) -> bool:

@@ -42,10 +42,17 @@ CREATE INDEX ix_access_keys_principal_id ON access_keys (principal_id);
 """
 """What the description of the tables has no words for."""
 
+_LAST = "(SELECT greatest((SELECT max(id) FROM events), (SELECT max(cursor) FROM webhooks)) AS last) AS known"
+
 SHIFT = (
     "INSERT INTO registry_documents (kind, content)"
-    " SELECT 'event-shift', (event_shift() + (last - next_event()) / 1048576 + 1)::text FROM"
-    " (SELECT greatest((SELECT max(id) FROM events), (SELECT max(cursor) FROM webhooks)) AS last) AS known"
+    f" SELECT 'event-shift', (event_shift() + (last - next_event()) / 1048576 + 1)::text FROM {_LAST}"
     " WHERE last >= next_event() ON CONFLICT (kind) DO UPDATE SET content = excluded.content"
 )
-"""Said when rows have come from elsewhere."""
+"""Said when rows have come from elsewhere. Nothing happens where events go on after the last one anyway."""
+
+CAME_FROM_ELSEWHERE = (
+    "SELECT coalesce(last >= (pg_snapshot_xmax(pg_current_snapshot())::text::bigint + event_shift()) * 1048576, false)"
+    f" FROM {_LAST}"
+)
+"""Whether an event has an id that no transaction of this server can have given: the rows are another's, from a dump."""
