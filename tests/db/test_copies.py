@@ -165,8 +165,8 @@ def read(place: Place, work: Callable[[Connection], Any]) -> Any:
 
 def test_no_id_is_given_again(path: Path, postgres: Postgres) -> None:
     """Not even one of a row that was deleted, wherever the rows go."""
-    server = postgres.database()
-    places: list[Place] = [path, server, postgres.database(), path, server, path]
+    server, another, file = postgres.database(), postgres.database(), path.with_name("another.db")
+    places: list[Place] = [path, server, path, server, another, file, another, file]
     given: list[dict[str, int]] = []
     for source, target in itertools.pairwise([path, *places]):
         if source != target:
@@ -370,6 +370,25 @@ def test_a_target_that_has_rows_is_refused(ends: tuple[Place, Place]) -> None:
     assert refusal(source) is refusal(target) is None
     with contextlib.closing(opened(target)) as database:
         assert names(database) == {"team/other"}
+
+
+def test_what_was_moved_away_is_replaced_by_nothing_else(
+    ends: tuple[Place, Place], postgres: Postgres
+) -> None:
+    """It is what is left of a registry: only its own rows come back there, neither another registry's nor a restore's."""
+    left, here = ends
+    move(left, here)
+    another = postgres.database()
+    write(another, lambda rows: add(rows, "team/other"))
+    says = "is not empty: there are rows in principals, of a registry that was moved to"
+    with pytest.raises(copies.CopyFailed, match=says):
+        move(another, left)
+    with pytest.raises(copies.CopyFailed, match=says):
+        copies.reserve(left, "restore into /somewhere")
+    assert refusal(another) is None
+    assert read(left, lambda rows: rows.execute("SELECT name FROM principals").fetchall()) == [("team/app",)]
+    move(here, left)
+    assert refusal(left) is None
 
 
 def test_a_target_is_reserved_for_one_copy(ends: tuple[Place, Place], path: Path) -> None:

@@ -5,7 +5,8 @@
 **From one database into another** goes a registry that moves, or is restored into a server. The steps can be killed anywhere and
 done again, and at every moment at most one of the two can be served (docs/adr/0034):
 
-1. *Reserve*: the target is empty, and a document in it says which copy it awaits. Nobody serves it.
+1. *Reserve*: the target is empty, or its rows went to where they come from now, and a document in it says which copy it awaits.
+   Nobody serves it.
 2. *Fill*: one transaction replaces what is there by the rows of the source, then reads all of them again and compares.
 3. *Leave*: a document in the source says where they went. Nobody serves it from now on. A restore's source is its own, and has no
    such document.
@@ -144,12 +145,13 @@ def awaits(target: Place, copy: str) -> bool:
         return rules.registry_document(rows, _AWAITED) == copy
 
 
-def reserve(target: Place, copy: str) -> None:
+def reserve(target: Place, copy: str, source: str | None = None) -> None:
     """Make a database, or bring it up to date, and keep it for a copy.
 
     Args:
-        target: the database: empty, reserved for the same copy before, or one whose rows were moved away.
+        target: the database: empty, reserved for the same copy before, or one whose rows were moved to ``source``.
         copy: which: what it is and whence. People read it.
+        source: the name of the database whose rows come back if they were here before; None: they were not.
 
     Raises:
         CopyFailed: it is neither.
@@ -161,8 +163,13 @@ def reserve(target: Place, copy: str) -> None:
         if awaited not in {None, copy}:
             raise CopyFailed(f"{name_of(target)} awaits another copy: the {awaited} has not ended")
         if awaited is None:
-            if rules.registry_document(rows, _MOVED) is None and (holding := _not_empty(rows)):
-                raise CopyFailed(f"{name_of(target)} is not empty: there are rows in {holding}")
+            moved = rules.registry_document(rows, _MOVED)
+            is_back = moved is not None and moved == source
+            if not is_back and (holding := _not_empty(rows)):
+                raise CopyFailed(
+                    f"{name_of(target)} is not empty: there are rows in {holding}"
+                    + ("" if moved is None else f", of a registry that was moved to {moved}")
+                )
             rules.put_registry_document(rows, _AWAITED, copy)
     reach(Point.COPY_RESERVED)
 
@@ -222,7 +229,7 @@ def move(source: Place, target: Place, told: Told, arrived: Arrived = _as_it_was
         if (awaited := rules.registry_document(rows, _AWAITED)) is not None:
             raise CopyFailed(f"there is no whole registry in {name_of(source)}: the {awaited} has not ended")
         if moved is None:
-            reserve(target, copy)
+            reserve(target, copy, name_of(source))
             _fill(rows, target, copy, told, arrived)
             rules.put_registry_document(rows, _MOVED, where)
     reach(Point.COPY_LEFT)
