@@ -29,7 +29,7 @@ from careen.blobs.s3 import CannotUse, S3BlobStore, parse_place
 from careen.blobs.store import BlobStore
 from careen.clock import DAY, SECOND, Clock
 from careen.db import bulk, copies, engine, founding, layers, schema
-from careen.db.engine import Database, Place, is_url
+from careen.db.engine import Connection, Database, Place, is_url
 from careen.db.failures import failure
 from careen.distribution.again import Again
 from careen.distribution.allowance import Allowance
@@ -238,8 +238,11 @@ def _check_archive(settings: Settings) -> None:
         )
 
 
-def _claim_archive(settings: Settings) -> None:
+def _claim_archive(settings: Settings) -> str:
     """Make sure that the archive's home is this data folder's alone. A restored one is another: its sweep knows other blobs.
+
+    Returns:
+        What the home says of itself: whose it is, and after a colon which, if the rows were on a server when it was claimed.
 
     Raises:
         CannotStart: it is another's.
@@ -249,11 +252,37 @@ def _claim_archive(settings: Settings) -> None:
         owner = _blob_store(settings, settings.archive_blobs, clock.system_now).claim(ours)
     except OSError as error:
         raise CannotStart(f"the folder {settings.archive_blobs} cannot be used: {error.strerror}") from None
-    if owner != ours:
+    if owner.partition(":")[0] != ours.partition(":")[0]:
         raise CannotStart(
             f"{settings.archive_blobs} is the archive of another registry, and each would delete the other's blobs:"
             " give this one a place of its own, or remove `owner` there if the other is no more"
         )
+    return owner
+
+
+def _homes_of_folder(settings: Settings) -> dict[str, str]:
+    """Who the registry of a data folder is, and what the homes of its blobs say of themselves. Most say nothing.
+
+    Raises:
+        CannotStart: the archive's home is another's.
+    """
+    said = {founding.ARCHIVE: _claim_archive(settings)} if settings.archive_blobs else {}
+    with contextlib.suppress(FileNotFoundError):
+        owner = (Path(settings.data) / "owner").read_text()
+        said[founding.OWNER] = owner.partition(":")[0]
+        if not settings.blobs:
+            said[founding.HOME] = owner
+    return said
+
+
+def _bring_owner(data: Path, owner: str | None) -> None:
+    """Let a data folder say who the registry is that comes to it.
+
+    Raises:
+        CannotMove: it has another's blobs.
+    """
+    if owner is not None and DiskBlobStore(data).claim(owner).partition(":")[0] != owner:
+        raise CannotMove(f"{data} has the blobs of another registry: the folder is not this one's")
 
 
 def _keeps_key(settings: Settings, database: str) -> bool:
@@ -604,14 +633,23 @@ def move_database(settings: Settings, target: str, told: copies.Told) -> str:
         given = _given_master_key(settings)
         with _right_key(settings), _database(settings) as database, database.read() as rows:
             key, is_kept = founding.known_key(rows, given) or given, founding.keeps_key(rows)
+            owner = founding.known(rows, founding.OWNER)
         if key is None:
             raise CannotMove(f"the registry in {engine.name_of(source)} was never started")
         if not target:
             _bring_master_key(data, key)
+            _bring_owner(data, owner)
         # Whoever kept it out of one server's database does not want it in another's.
         keep = _keeps_key(settings, target) and (is_kept or not is_url(source))
+        homes = None if is_url(source) else _homes_of_folder(settings)
+
+        def arrived(rows: Connection) -> None:
+            founding.bring_key(rows, key=key, keep=keep)
+            if homes is not None:
+                founding.bring_homes(rows, homes)
+
         try:
-            copies.move(source, place, told, partial(founding.bring_key, key=key, keep=keep))
+            copies.move(source, place, told, arrived)
         except bulk.InUse as error:
             raise CannotMove(
                 f"{error}; stop the registry on every machine, and start the move again"

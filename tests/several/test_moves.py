@@ -1,13 +1,11 @@
-"""Moves of a registry's rows, as they are between its starts: its key and the homes of its blobs go along, and nobody serves it twice."""
+"""Moves of a registry's rows between its starts: its key and the homes of its blobs go along, and nobody serves it twice."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from careen import server
-from careen.db import founding, rules
 from careen.iam import keys
 from careen.registry.nodes import Company
 from careen.settings import Settings
@@ -102,3 +100,39 @@ def test_a_registry_that_is_open_and_has_not_asked_yet_is_seen(postgres: Postgre
     with pytest.raises(server.CannotStart, match="was moved to"):
         server.open_registry(source)
     server.prepare(target)
+
+
+@pytest.mark.parametrize("blobs", ["", "elsewhere"], ids=["blobs in the folder", "blobs elsewhere"])
+@pytest.mark.parametrize("begins", ["in a folder", "on a server"])
+def test_the_homes_of_blobs_stay_the_registrys(
+    postgres: Postgres, tmp_path: Path, begins: str, blobs: str
+) -> None:
+    """With an archive, there and back and there: every start finds them its own, and another node with other folders is refused."""
+    url = postgres.database()
+    here = Settings(
+        data=str(tmp_path / "data"),
+        blobs=blobs and str(tmp_path / blobs),
+        archive_blobs=str(tmp_path / "archive"),
+        database="" if begins == "in a folder" else url,
+    )
+    server.prepare(here)
+    for _ in range(3):
+        here = move(here, "" if here.database else url)
+        server.prepare(here)
+    there = here if here.database else move(here, url)
+    server.prepare(there)
+    for other in ({"blobs": str(tmp_path / "other")}, {"archive_blobs": str(tmp_path / "other")}):
+        with pytest.raises(server.CannotStart, match="is not where the other nodes of this registry have"):
+            server.prepare(msgspec.structs.replace(there, **other))
+
+
+def test_a_folder_with_another_registrys_blobs_is_not_moved_to(
+    settings_of: MakeSettings, tmp_path: Path
+) -> None:
+    """Its sweep would delete them."""
+    source = settings_of("first", blobs=str(tmp_path / "blobs"))
+    server.prepare(source)
+    (tmp_path / "data" / "owner").write_text("another:1")
+    with pytest.raises(server.CannotMove, match="has the blobs of another registry"):
+        move(source, "")
+    server.prepare(source)

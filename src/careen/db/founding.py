@@ -5,6 +5,8 @@ settings that lead to rows and blobs are all they need; whoever would rather not
 file.
 """
 
+from collections.abc import Mapping
+
 from careen.db import rules
 from careen.db.engine import Connection
 from careen.faults import Point, reach
@@ -99,6 +101,17 @@ def bring_key(rows: Connection, *, key: bytes, keep: bool) -> None:
     """
     rules.put_registry_document(rows, _KEY, key.hex() if keep else None)
     rules.put_registry_document(rows, _FINGERPRINT, _fingerprint(key))
+
+
+def bring_homes(rows: Connection, said: Mapping[str, str]) -> None:
+    """Let rows that came from a data folder have who the registry is and where its blobs are, of which nothing said there holds.
+
+    Args:
+        rows: of the database that they came to.
+        said: what :data:`OWNER`, :data:`HOME` and :data:`ARCHIVE` are, as far as somebody has said it.
+    """
+    for kind in (OWNER, HOME, ARCHIVE):
+        rules.put_registry_document(rows, kind, said.get(kind))
 
 
 def leave_homes(rows: Connection) -> None:
