@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from careen.db.engine import Connection, Database, Place, opened
+from careen.db.engine import Connection, Database, Place, name_of, opened
 from tests.db.steps import INSERT, add, adding, names
 
 Open = Callable[[], Database]
@@ -163,3 +163,25 @@ def test_a_database_knows_its_size(database: Database) -> None:
 def test_nothing_is_wrong_with_a_new_database(database: Database) -> None:
     """The check finds nothing."""
     assert database.check() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://user:secret@db:5432/careen?sslmode=require", "postgresql://db:5432/careen"),
+        ("postgres://user@db/careen?application_name=x", "postgresql://db/careen"),
+        ("postgresql://user:secret@/careen?host=/run/a&port=5433", "postgresql://%2Frun%2Fa:5433/careen"),
+        ("postgresql://%2Frun%2Fa:5433/careen", "postgresql://%2Frun%2Fa:5433/careen"),
+        ("postgresql:///careen?host=/run/b", "postgresql://%2Frun%2Fb/careen"),
+        ("postgresql://user@one:1,two:2/careen", "postgresql://one:1,two:2/careen"),
+        ("postgresql://user@one,two/careen", "postgresql://one,two/careen"),
+        ("postgresql://[::1]:5432/careen", "postgresql://[::1]:5432/careen"),
+        ("postgresql:///careen?hostaddr=10.0.0.1&port=1", "postgresql://:1/careen?hostaddr=10.0.0.1"),
+        ("postgresql://db/?dbname=careen", "postgresql://db/careen"),
+        ("postgresql://user@db", "postgresql://db/user"),
+    ],
+)
+def test_a_database_on_a_server_is_known_by_where_it_is(url: str, name: str) -> None:
+    """However the URL says it; user and password are left out."""
+    pytest.importorskip("psycopg")
+    assert name_of(url) == name

@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 T = TypeVar("T")
 
@@ -123,11 +123,23 @@ def is_url(place: Place) -> bool:
 
 
 def name_of(place: Place) -> str:
-    """A place in words for people and for comparison: without user, password and parameters of the connection."""
+    """A place in words for people and for comparison: without user, password and what else does not say where it is.
+
+    Hosts and ports may be named in a URL's query, too; there it is the folder of a server's socket as a rule (PostgreSQL,
+    "Connection URIs").
+    """
     if not is_url(place):
         return str(Path(place).absolute())
-    url = urlsplit(str(place))
-    return f"postgresql://{url.netloc.rpartition('@')[2]}{url.path}"
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 an extra
+
+    parts = conninfo_to_dict(str(place))
+    host, port, addresses = (str(parts.get(name) or "") for name in ("host", "port", "hostaddr"))
+    database = str(parts.get("dbname") or parts.get("user") or "")
+    hosts = [f"[{each}]" if ":" in each else quote(each, safe="") for each in host.split(",")]
+    ports = port.split(",") if "," in port else [port] * len(hosts)
+    named = (f"{each}:{its}" if its else each for each, its in zip(hosts, ports, strict=False))
+    query = f"?hostaddr={quote(addresses)}" if addresses else ""
+    return f"postgresql://{','.join(named)}/{quote(database, safe='')}{query}"
 
 
 def opened(place: Place) -> Database:
