@@ -637,8 +637,12 @@ def move_database(settings: Settings, target: str, told: copies.Told) -> str:
         if key is None:
             raise CannotMove(f"the registry in {engine.name_of(source)} was never started")
         if not target:
-            _bring_master_key(data, key)
-            _bring_owner(data, owner)
+            try:
+                data.mkdir(parents=True, exist_ok=True)
+                _bring_master_key(data, key)
+                _bring_owner(data, owner)
+            except OSError as error:
+                raise CannotMove(f"the data folder {data} cannot be used: {error.strerror}") from None
         # Whoever kept it out of one server's database does not want it in another's.
         keep = _keeps_key(settings, target) and (is_kept or not is_url(source))
         homes = None if is_url(source) else _homes_of_folder(settings)

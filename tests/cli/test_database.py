@@ -63,6 +63,9 @@ def test_from_the_folder_to_a_server_and_back(tmp_path: Path, postgres: Postgres
     try:
         assert names(there.boto()) == ["team/app", "team/lib"]
         there.boto().create_repository(repositoryName="team/new")
+        again = careen(here, "database", "move", url)
+        assert again.returncode == 0, again.stderr
+        assert "the move has ended before: the registry is in postgresql://127.0.0.1" in again.stdout
         refused = careen(there, "database", "move", "sqlite")
         assert refused.returncode == 1
         assert "others are connected to the database as our user" in refused.stderr

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +226,8 @@ def settle(place: Place) -> None:
 
 def shift(place: Place) -> str | None:
     """What is added to the numbers of transactions."""
-    return read(place, lambda rows: rules.registry_document(rows, "event-shift"))
+    with contextlib.closing(opened(place)) as database:
+        return rules.registry_document(database.reader(), "event-shift")
 
 
 def seen_after(place: Place, event_id: int) -> list[int]:
@@ -265,11 +267,12 @@ def test_at_most_one_of_the_two_can_be_served(path: Path, postgres: Postgres) ->
 
 
 def test_a_move_that_has_ended_may_be_asked_for_again(path: Path, postgres: Postgres) -> None:
-    """Nothing happens: what was written since is there."""
+    """Nothing happens: what was written since is there, and whoever has the registry open there goes on."""
     server = postgres.database()
     move(path, server)
     write(server, lambda rows: add(rows, "team/app"))
-    move(path, server)
+    with contextlib.closing(open_it(server)):
+        move(path, server)
     assert read(server, lambda rows: rows.execute("SELECT name FROM principals").fetchall()) == [
         ("team/app",)
     ]
@@ -349,11 +352,8 @@ def test_who_opens_a_file_before_it_is_locked_is_seen(
                 came.append(open_it(path))
             return super().execute(statement, *parameters)
 
-    real = sqlite3.connect
     with monkeypatch.context() as patched:
-        patched.setattr(
-            sqlite_bulk.sqlite3, "connect", lambda *given, **named: real(*given, factory=Slow, **named)
-        )
+        patched.setattr("sqlite3.connect", partial(sqlite3.connect, factory=Slow))
         with pytest.raises(bulk.InUse, match=r"another process has just opened .*careen\.db"):
             move(path, postgres.database())
     with contextlib.closing(came[0]):

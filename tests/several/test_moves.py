@@ -136,3 +136,13 @@ def test_a_folder_with_another_registrys_blobs_is_not_moved_to(
     with pytest.raises(server.CannotMove, match="has the blobs of another registry"):
         move(source, "")
     server.prepare(source)
+
+
+def test_a_folder_that_is_not_there_yet_is_made(settings_of: MakeSettings, tmp_path: Path) -> None:
+    """Where it cannot be, that is said, and nothing has moved."""
+    source = settings_of("first", blobs=str(tmp_path / "blobs"))
+    server.prepare(source)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(server.CannotMove, match=r"the data folder .*/link cannot be used: File exists"):
+        move(settings_of("first", data=str(tmp_path / "link"), blobs=source.blobs), "")
+    server.prepare(move(settings_of("first", data=str(tmp_path / "a" / "b"), blobs=source.blobs), ""))

@@ -44,7 +44,10 @@ def move(
         place = server.move_database(loaded, wanted, told)
     except (server.CannotMove, server.CannotStart) as error:
         fail(str(error))
-    print(f"{plural(sum(copied), 'row')} arrived and were compared: the registry is in {place}")
+    what = (
+        f"{plural(sum(copied), 'row')} arrived and were compared" if copied else "the move has ended before"
+    )
+    print(f"{what}: the registry is in {place}")
     if wanted:
         print(
             "set CAREEN_DATABASE, or `database` in careen.toml, to the URL you gave, and start the registry"

@@ -232,6 +232,8 @@ def move(source: Place, target: Place, told: Told, arrived: Arrived = _as_it_was
             reserve(target, copy, name_of(source))
             _fill(rows, target, copy, told, arrived)
             rules.put_registry_document(rows, _MOVED, where)
+        elif not awaits(target, copy):
+            return  # it has ended before, and the registry may be served from there by now
     reach(Point.COPY_LEFT)
     release(target, copy)
 
