@@ -424,8 +424,8 @@ def open_registry(
     blobs = _blobs(settings, system)
     database = engine.opened(database_place(settings))
     if not settings.database:
-        # A move may have begun since this start was prepared. From here on this process has the file open, which none gets past.
-        # One from a server sees our sessions, and gives up.
+        # A move may have begun since this start was prepared. None begins from here on: this process has the file open. One from a
+        # server sees our sessions, and gives up.
         _check_served(database)
     root_key = RootKey(settings.access_key_id, settings.secret_access_key) if settings.access_key_id else None
     return Registry(
