@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pytest
 
 from careen import server
@@ -146,3 +147,17 @@ def test_a_folder_that_is_not_there_yet_is_made(settings_of: MakeSettings, tmp_p
     with pytest.raises(server.CannotMove, match=r"the data folder .*/link cannot be used: File exists"):
         move(settings_of("first", data=str(tmp_path / "link"), blobs=source.blobs), "")
     server.prepare(move(settings_of("first", data=str(tmp_path / "a" / "b"), blobs=source.blobs), ""))
+
+
+def test_a_start_sees_to_the_events_of_a_dump(settings_of: MakeSettings) -> None:
+    """Events that no transaction of this server can have told: it goes on after them."""
+    settings = settings_of("first")
+    server.prepare(settings)
+    assert kept(settings, "event-shift") is None
+    with psycopg.connect(settings.database) as connection:
+        connection.execute(
+            "INSERT INTO events (id, recorded_at, detail_type, action, repository, detail) VALUES (%s, 1, 'T', '', NULL, '{}')",
+            (2**45,),
+        )
+    server.prepare(settings)
+    assert int(kept(settings, "event-shift") or 0) > 0
