@@ -1,12 +1,14 @@
 """What a node knows of the others, and of its own clock."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 
 import pytest
 
 from careen.cli import nodes as command
-from careen.clock import SECOND, Clock, system_now
+from careen.clock import HOUR, SECOND, Cautious, Clock, system_now
+from careen.db import nodes as rows
 from careen.db.nodes import SEEN
 from careen.registry import nodes
 from careen.registry.nodes import ClockAstray, Company
@@ -106,6 +108,42 @@ def test_a_clock_that_is_set_right(
     company.look()
     assert not company.is_clock_astray
     assert capsys.readouterr().out.count("is right again") == 1
+
+
+def test_a_cautious_clock_that_is_set_right_is_believed_at_once(opened: Callable[..., Registry]) -> None:
+    """The database's clock confirms it. A whole day of judging by the wrong one would break the leases of others."""
+    seconds = [-3 * 3600.0]
+
+    def system() -> int:
+        return system_now() + round(seconds[0] * SECOND)
+
+    judging = Cautious(system)
+    company = Company(dataclasses.replace(opened("one"), clock=judging), system)
+    company.note()
+    assert company.is_clock_astray
+    seconds[0] = 20.0  # not yet right enough to be believed
+    company.note()
+    assert (company.is_clock_astray, judging.leap > 0) == (True, True)
+    seconds[0] = 0.0
+    company.note()
+    assert (company.is_clock_astray, judging.leap) == (False, 0)
+    assert abs(judging() - system_now()) < SECOND
+
+
+def test_a_server_that_leaps_along_confirms_nothing(
+    opened: Callable[..., Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on our machine, say. Work goes on by the time before the leap."""
+    leap = [0]
+    present = rows.present
+    monkeypatch.setattr(rows, "present", lambda on, ours: present(on, ours) + leap[0])
+    judging = Cautious(lambda: system_now() + leap[0])
+    company = Company(dataclasses.replace(opened("one"), clock=judging), lambda: system_now() + leap[0])
+    company.note()
+    leap[0] = HOUR
+    company.note()
+    assert abs(judging() - system_now()) < SECOND
+    assert not company.is_clock_astray
 
 
 def test_nodes_are_listed(

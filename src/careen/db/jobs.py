@@ -140,7 +140,7 @@ def finish(rows: Connection, job: Job, worker: str) -> None:
 
 
 def reschedule(rows: Connection, job: Job, run_at: Instant) -> None:
-    """Let a claimed job wait for ``run_at`` when it is finished, instead of being gone. If another has it by now, that is theirs."""
+    """Let a claimed job wait for ``run_at`` when it is finished, instead of being gone; unless another has it by now."""
     rows.execute(
         "UPDATE jobs SET run_at = :run_at, leased_until = :run_at + 1 WHERE id = :id AND leased_by = :worker",
         {"id": job.id, "worker": job.leased_by, "run_at": run_at},

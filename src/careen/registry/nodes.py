@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import structlog
 
-from careen.clock import SECOND, Clock, Instant, system_now
+from careen.clock import SECOND, Cautious, Clock, Instant, system_now
 from careen.db import nodes, schema
 from careen.db.nodes import NodeRow as NodeRow
 from careen.registry.registry import Node, Registry, Transaction
@@ -38,7 +38,8 @@ class Company:
 
     Args:
         registry: the registry.
-        system: the clock of this node.
+        system: the clock of this node. Where the registry's is a cautious reading of it, that believes at once what the database's
+            clock confirms.
     """
 
     def __init__(self, registry: Registry, system: Clock = system_now) -> None:
@@ -52,6 +53,11 @@ class Company:
         """Whether no node is older than ours: what one node at a time does is that one's. Known once ours was noted."""
         self.clock_offset: Instant = 0
         """How far our clock is ahead of the database's."""
+        self._theirs: Instant = 0
+        self._steady: Cautious | None = None
+        """The database's clock, but for its own leaps: a server on our machine leaps along with us, and confirms nothing."""
+        self._judging_offset: Instant = 0
+        """How far the registry's clock is ahead of that, which may not have followed ours yet."""
 
     def look(self) -> None:
         """Look who is there, and at the clocks."""
@@ -72,8 +78,8 @@ class Company:
 
     @property
     def is_clock_astray(self) -> bool:
-        """Whether our clock is so wrong that nothing may be judged by it."""
-        return abs(self.clock_offset) > ASTRAY
+        """Whether our clock, or the one that judges in its place, is so wrong that nothing may be judged."""
+        return max(abs(self.clock_offset), abs(self._judging_offset)) > ASTRAY
 
     def check_clock(self) -> None:
         """See that it is not.
@@ -97,6 +103,7 @@ class Company:
         if after - before > SLOW:
             return
         self.clock_offset = (before + after) // 2 - theirs
+        self._judge(theirs, after)
         is_wrong = abs(self.clock_offset) > SUSPECT
         if is_wrong and not self._told:
             log.warning(
@@ -107,6 +114,18 @@ class Company:
         elif self._told and not is_wrong:
             log.warning("the clock of this node is right again")
         self._told = is_wrong
+
+    def _judge(self, theirs: Instant, ours: Instant) -> None:
+        """Let the registry's clock believe ours where the database's says the same, and see how far it is off."""
+        judging = self._registry.clock
+        if not isinstance(judging, Cautious):
+            return
+        self._theirs = theirs
+        self._steady = self._steady or Cautious(lambda: self._theirs)
+        steady = self._steady()
+        if abs(ours - steady) <= SUSPECT:
+            judging.believe(ours)
+        self._judging_offset = judging() - steady
 
 
 def note(tx: Transaction, node: Node, clock_offset: Instant) -> list[NodeRow]:
