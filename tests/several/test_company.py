@@ -86,6 +86,7 @@ def test_a_wrong_clock(
     company.look()
     assert capsys.readouterr().out.count("is not the database's") == is_told
     assert company.is_clock_astray == is_astray
+    assert company.clock_offset is not None
     assert abs(company.clock_offset - seconds * SECOND) < SECOND
     if is_astray:
         with pytest.raises(ClockAstray, match=f"the clock is [+-]{abs(seconds)} s off"):
@@ -108,6 +109,28 @@ def test_a_clock_that_is_set_right(
     company.look()
     assert not company.is_clock_astray
     assert capsys.readouterr().out.count("is right again") == 1
+
+
+def test_a_clock_that_nobody_could_measure(
+    opened: Callable[..., Registry], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """May be wrong: nothing is judged by it, and the others do not see the node before it knows."""
+    company = Company(opened("one"))
+    assert company.is_clock_astray
+    monkeypatch.setattr(nodes, "SLOW", -1)
+    company.note()
+    company.look()
+    assert capsys.readouterr().out.count("too slow to say what time it is") == 2
+    assert (company.is_clock_astray, company.is_first, names(opened("two"))) == (True, False, [])
+    with pytest.raises(ClockAstray, match="not measured yet"):
+        company.check_clock()
+    monkeypatch.undo()
+    company.note()
+    company.check_clock()
+    assert (company.is_clock_astray, company.is_first, names(opened("two"))) == (False, True, ["one"])
+    monkeypatch.setattr(nodes, "SLOW", -1)
+    company.note()  # what it was is what is known
+    assert not company.is_clock_astray
 
 
 def test_a_cautious_clock_that_is_set_right_is_believed_at_once(opened: Callable[..., Registry]) -> None:

@@ -20,6 +20,9 @@ NOTE_SECONDS = 10.0
 SLOW = SECOND
 """What a question to the database may take for its answer to say what time it is there."""
 
+ASKED = 3
+"""How often in a row it is asked before that is put off: the first time connects, and the machine may be busy with our start."""
+
 SUSPECT = 2 * SECOND
 """From so far on somebody is told that a node's clock is wrong."""
 
@@ -30,7 +33,7 @@ log = structlog.get_logger()
 
 
 class ClockAstray(Exception):
-    """This node's clock is wrong by more than :data:`ASTRAY`. The message says how far."""
+    """This node's clock is wrong by more than :data:`ASTRAY`, or not measured yet. The message says so, and how far."""
 
 
 class Company:
@@ -51,8 +54,8 @@ class Company:
         """Of all nodes together, those that answer requests."""
         self.is_first = not self._is_shared
         """Whether no node is older than ours: what one node at a time does is that one's. Known once ours was noted."""
-        self.clock_offset: Instant = 0
-        """How far our clock is ahead of the database's."""
+        self.clock_offset: Instant | None = None if self._is_shared else 0
+        """How far our clock is ahead of the database's; None: nobody knows yet."""
         self._theirs: Instant = 0
         self._steady: Cautious | None = None
         """The database's clock, but for its own leaps: a server on our machine leaps along with us, and confirms nothing."""
@@ -66,10 +69,13 @@ class Company:
             self._learn(self._registry.read(every))
 
     def note(self) -> None:
-        """Say that our node is there, and look."""
+        """Say that our node is there, and look. One that does not know how wrong its clock is only looks: it does nothing yet."""
         if self._is_shared:
             self._measure()
-            self._learn(self._registry.write_now(note, self._registry.node, self.clock_offset))
+            if self.clock_offset is None:
+                self._learn(self._registry.read(every))
+            else:
+                self._learn(self._registry.write_now(note, self._registry.node, self.clock_offset))
 
     def leave(self) -> None:
         """Our node stops: the others need not wait until it was not seen for long."""
@@ -78,8 +84,8 @@ class Company:
 
     @property
     def is_clock_astray(self) -> bool:
-        """Whether our clock, or the one that judges in its place, is so wrong that nothing may be judged."""
-        return max(abs(self.clock_offset), abs(self._judging_offset)) > ASTRAY
+        """Whether our clock, or the one that judges in its place, may be so wrong that nothing may be judged."""
+        return self.clock_offset is None or max(abs(self.clock_offset), abs(self._judging_offset)) > ASTRAY
 
     def check_clock(self) -> None:
         """See that it is not.
@@ -87,6 +93,8 @@ class Company:
         Raises:
             ClockAstray: it is.
         """
+        if self.clock_offset is None:
+            raise ClockAstray("the clock is not measured yet against the database's")
         if self.is_clock_astray:
             raise ClockAstray(f"the clock is {self.clock_offset / SECOND:+.0f} s off the database's")
 
@@ -97,10 +105,18 @@ class Company:
         self.is_first = bool(found) and found[0].id == node.id
 
     def _measure(self) -> None:
-        before = self._system()
-        theirs = nodes.present(self._registry.single_read().rows, before)
-        after = self._system()
-        if after - before > SLOW:
+        for _ in range(ASKED):
+            before = self._system()
+            theirs = nodes.present(self._registry.single_read().rows, before)
+            after = self._system()
+            if after - before <= SLOW:
+                break
+        else:
+            if self.clock_offset is None:
+                log.warning(
+                    "the database is too slow to say what time it is there; trying again",
+                    seconds=NOTE_SECONDS,
+                )
             return
         self.clock_offset = (before + after) // 2 - theirs
         self._judge(theirs, after)
