@@ -2,7 +2,7 @@
 
 A task for each webhook takes its events in order and one at a time, so that a receiver that is slow or gone holds up itself alone.
 What was taken is taken at least once: after a crash an event goes out again, with the same ``webhook-id``. Of several nodes the
-oldest delivers, and when it stops or is not seen any more the next.
+oldest whose clock is right delivers, and when it stops or is not seen any more the next.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ log = structlog.get_logger()
 
 
 def run(registry: Registry, company: Company, stop: threading.Event, first_wait: float = FIRST_WAIT) -> None:
-    """Deliver until ``stop`` is set, while it is this node's turn.
+    """Deliver until ``stop`` is set, while it is this node's turn and its clock is right: receivers refuse what is signed too late.
 
     An attempt that is under way at the end is given up, and made again after the next start, or by the node whose turn it is then.
     """
@@ -71,7 +71,8 @@ class _Deliveries:
         version: Version = -1
         while not stop.is_set():
             try:
-                version = self._look(version) if self._company.is_first else self._rest()
+                is_ours = self._company.is_first and not self._company.is_clock_astray
+                version = self._look(version) if is_ours else self._rest()
             except Exception as error:  # noqa: BLE001 they are looked at again
                 tell(error, "webhooks could not be read; trying again")
                 await asyncio.sleep(TROUBLE_SECONDS)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from careen import deliveries
+from careen.clock import HOUR, system_now
 from careen.registry import webhooks
 from careen.registry.events import Filter
 from careen.registry.nodes import Company
@@ -19,7 +20,13 @@ ONE = image("one")
 
 
 def test_the_oldest_node_delivers_and_then_the_next(opened: Callable[..., Registry]) -> None:
-    """Each event comes once, though both look for it; the one that waits goes on where the other was."""
+    """Each event comes once, though both look for it; the one that waits goes on where the other was.
+
+    An older one whose clock is wrong has no turn, until that is mended.
+    """
+    leap = [HOUR]
+    zero = Company(opened("zero"), lambda: system_now() + leap[0])
+    zero.note()
     registries = [opened(name, create_on_push=True) for name in ("one", "two")]
     one, two = companies = [Company(registry) for registry in registries]
     for company in companies:
@@ -38,6 +45,7 @@ def test_the_oldest_node_delivers_and_then_the_next(opened: Callable[..., Regist
             receiver.wait_for(1)
             while registries[1].read(webhooks.states)[0].pending:
                 assert threads[0].is_alive()
+            assert (zero.is_first, one.is_first) == (False, True)
             one.leave()
             two.note()
             one.look()
@@ -47,5 +55,8 @@ def test_the_oldest_node_delivers_and_then_the_next(opened: Callable[..., Regist
             stop.set()
             for thread in threads:
                 thread.join()
-    assert (one.is_first, two.is_first) == (False, True)
+    leap[0] = 0
+    zero.note()
+    two.note()
+    assert (zero.is_first, one.is_first, two.is_first) == (True, False, False)
     assert [each.action for each in receiver.deliveries] == [("PUSH", "1"), ("PUSH", "2")]

@@ -53,7 +53,8 @@ class Company:
         self.processes = registry.node.processes
         """Of all nodes together, those that answer requests."""
         self.is_first = not self._is_shared
-        """Whether no node is older than ours: what one node at a time does is that one's. Known once ours was noted."""
+        """Whether no node whose clock is right is older than ours: what one node at a time does is that one's. Known once ours was
+        noted."""
         self.clock_offset: Instant | None = None if self._is_shared else 0
         """How far our clock is ahead of the database's; None: nobody knows yet."""
         self._theirs: Instant = 0
@@ -102,7 +103,8 @@ class Company:
         node = self._registry.node
         others = sum(each.processes for each in found if each.id != node.id)
         self.processes = others + node.processes
-        self.is_first = bool(found) and found[0].id == node.id
+        first = next((each.id for each in found if abs(each.clock_offset) <= ASTRAY), None)
+        self.is_first = first == node.id
 
     def _measure(self) -> None:
         for _ in range(ASKED):
