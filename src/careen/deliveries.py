@@ -105,27 +105,30 @@ class _Deliveries:
     async def _serve(self, webhook_id: int) -> None:
         """Go on with one webhook until it is gone."""
         position, is_there = 0, True
+        cursor, passed = 0, 0  # as it was read last, and how many were passed over since it moved
         while is_there:
             news = self._news  # before the rows are read: what is committed after that is not missed
             try:
                 due = self._registry.read(webhooks.due, webhook_id, position)
                 is_there = due is not None
                 if due is not None:
-                    position = await self._step(due, position, news)
+                    passed = due.passed + (passed if due.webhook.cursor == cursor else 0)
+                    cursor = due.webhook.cursor
+                    await self._step(due, position, passed, news)
+                    position = due.position
             except Exception as error:  # noqa: BLE001 the disk is full, say: the others go on, and so will this one
                 tell(error, "a webhook rests", webhook=webhook_id, seconds=TROUBLE_SECONDS)
                 await asyncio.sleep(TROUBLE_SECONDS)
 
-    async def _step(self, due: Due, position: int, news: asyncio.Event) -> int:
-        """Send what is due, or wait for news. Returns up to where nothing is to be sent any more."""
+    async def _step(self, due: Due, position: int, passed: int, news: asyncio.Event) -> None:
+        """Send what is due, or wait for news; or write down that so many events were passed over."""
         if due.event is not None:
             await self._deliver(due, due.event)
         elif due.position > position:
-            if due.position - due.webhook.cursor >= SKIPPED:
+            if passed >= SKIPPED:
                 await self._registry.write(webhooks.skip, due)
         else:
             await news.wait()
-        return due.position
 
     async def _deliver(self, due: Due, event: Stamped) -> None:
         error = await self._attempt(due.webhook, event)
