@@ -8,20 +8,24 @@
         ...
         bucket.heal()
         assert bucket.keys(prefix) == ...            # looks past the proxy
+        bucket.date_like_amazon(7200)                # what is put together of parts is two hours old
 
 Amazon asks every client to expect 500 and 503 and to try again (S3 User Guide, "Best practices design patterns").
 """
 
 import contextlib
 import random
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from tests.seaweed import BUCKET, S3
-from tests.upstream.proxy import Fault, Proxy, Seen
+from tests.upstream.proxy import Fault, Headers, Proxy, Seen
 
 
 def _error(status: int, code: str, message: str) -> Fault:
@@ -66,6 +70,7 @@ class FaultyS3(S3):
         self._proxy = Proxy(f"http://localhost:{s3.port}")
         self.port = self._proxy.port
         self._lock = threading.Lock()
+        self._of_parts = set[str]()
         self._stuck = threading.Event()
 
     @property
@@ -127,6 +132,35 @@ class FaultyS3(S3):
         self._proxy.heal()
         self._stuck.set()
 
+    def date_like_amazon(self, ago: float) -> None:
+        """From now on an object that is put together of parts is as old as its multipart upload, and each was begun long ago.
+
+        "For multipart uploads, the object creation date is the date of initiation of the multipart upload" (S3 User Guide, "Working
+        with object metadata", Last-Modified). SeaweedFS has the date of the completion.
+
+        Args:
+            ago: how many seconds.
+        """
+        began = datetime.now(UTC) - timedelta(seconds=ago)
+
+        def in_a_list(entry: "re.Match[str]") -> str:
+            return f"{entry[1]}{began:%Y-%m-%dT%H:%M:%S}" if entry[2] in self._of_parts else entry[0]
+
+        def rewrite(seen: Seen, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+            operation, key = _asked(seen)
+            if operation == "CreateMultipartUpload":
+                self._of_parts.add(key)
+            elif operation == "ListObjectsV2":
+                body = _DATED.sub(in_a_list, body.decode()).encode()
+            elif operation in {"GetObject", "HeadObject"} and key in self._of_parts:
+                headers = [
+                    (name, format_datetime(began, usegmt=True) if name.lower() == "last-modified" else value)
+                    for name, value in headers
+                ]
+            return headers, body
+
+        self._proxy.rewrite = rewrite
+
     def client(self) -> Any:
         """A client that goes past the proxy."""
         return self._real.client()
@@ -139,6 +173,10 @@ class FaultyS3(S3):
                 yield self
             finally:
                 self.heal()
+
+
+_DATED = re.compile(r"(<Key>([^<]*)</Key>(?:(?!<Key>).)*?<LastModified>)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+"""An object in a listing."""
 
 
 def _asked(seen: Seen) -> Asked:
