@@ -188,6 +188,34 @@ def test_a_sweep_takes_what_was_put_together_for_nobody(
     assert (left.generation, left.age > ORPHAN_AGE) == (waiting.generation, True)
 
 
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("there_too", [b"the same", b"another."], ids=["the same", "other bytes"])
+def test_a_digest_names_nobody_elses_bytes(
+    opened: Callable[[], S3BlobStore], monkeypatch: pytest.MonkeyPatch, there_too: bytes, algorithm: str
+) -> None:
+    """Two holders share a multipart upload, and the one who was taken for dead ends it: its bytes are ours if they are the same."""
+    here, there = opened(), opened()
+    ours, theirs = LARGE[:PART_BYTES] + b"the same", LARGE[:PART_BYTES] + there_too
+    upload_id = begin(here)
+    slow = here.hold_upload(REPOSITORY, upload_id)
+    slow.write([theirs])
+    with monkeypatch.context() as patch:
+        patch.setattr(states, "LEASE_SECONDS", 0.0)
+        quick = there.hold_upload(REPOSITORY, upload_id)
+    quick.write([ours])
+    quick._await_parts(0)
+    digest = digest_of(ours, algorithm)
+    with pytest.raises(UploadBusy):
+        slow.commit(digest_of(theirs, algorithm))
+    if ours == theirs:
+        assert read(there, digest, quick.commit(digest), len(ours)) == ours
+    else:
+        with pytest.raises(UploadUnknown):
+            quick.commit(digest)
+    with pytest.raises(UploadUnknown):
+        here.hold_upload(REPOSITORY, upload_id)
+
+
 def test_an_end_that_is_not_heard_of_is_one(
     bucket: FaultyS3, opened: Callable[[], S3BlobStore], prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

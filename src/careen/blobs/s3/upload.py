@@ -115,12 +115,7 @@ class S3Upload:
         """The digest of all bytes so far. If another process took in a part of them, they are read once."""
         if algorithm == "sha256" and (known := self._known_sha256()):
             return known
-        hasher = digests.hasher(algorithm)
-        for piece in self._all():
-            hasher.update(piece)
-        if algorithm == "sha256":
-            self._hasher = hasher
-        return f"{algorithm}:{hasher.hexdigest()}"
+        return self._read_digest(algorithm)
 
     def content(self) -> bytes:
         """All bytes so far."""
@@ -130,13 +125,15 @@ class S3Upload:
         """Make the bytes durable under ``digest`` and end the upload. Returns the generation.
 
         Raises:
-            UploadUnknown: they are gone.
+            UploadUnknown: they are gone, or another holder's.
             UploadBusy: another request took the upload over.
         """
         if self._saved.sealed is not None and not self._is_whole():
             self.abort()
             raise UploadUnknown
-        self._seal(digest)
+        if not self._seal(digest) and self._read_digest(digests.algorithm(digest)) != digest:
+            self.abort()
+            raise UploadUnknown
         generation = self._generation
         # Whoever writes this has the object alone: nobody took the upload over, and from here on nobody can.
         holder = self._saved.holder
@@ -247,6 +244,14 @@ class S3Upload:
             sha256=sha256,
         )
 
+    def _read_digest(self, algorithm: str) -> str:
+        hasher = digests.hasher(algorithm)
+        for piece in self._all():
+            hasher.update(piece)
+        if algorithm == "sha256":
+            self._hasher = hasher
+        return f"{algorithm}:{hasher.hexdigest()}"
+
     def _known_sha256(self) -> str:
         if self._hasher is not None:
             return f"sha256:{self._hasher.hexdigest()}"
@@ -306,20 +311,23 @@ class S3Upload:
             raise
         self._said_at = time.monotonic()
 
-    def _seal(self, digest: str = "") -> None:
+    def _seal(self, digest: str = "") -> bool:
         """Put all bytes together into one object. No key is ever written to twice, so nobody else's object is touched.
 
         Args:
             digest: the name that the object gets; empty: none yet.
+
+        Returns:
+            Whether the bytes are known to be ours: not, if they were together already.
         """
         if self._sealed is None and not self._parts and not self._abroad:
-            self._generation = self._draw()
+            self._generation, self._multipart = self._draw(), ""
         if digest:
             # First: the sweep goes by its age, for what is put together of parts is as old as the upload from its first moment.
             self._bucket.put_name(digest, self._generation)
         if self._sealed is not None:
-            return
-        tail = self._load_tail()
+            return True
+        tail, is_ours = self._load_tail(), True
         self._await_parts(0)
         if self._parts:
             try:
@@ -329,12 +337,15 @@ class S3Upload:
                     parts.append(last.result())
                 self._bucket.complete_multipart(self._generation, self._multipart, parts)
             except UploadUnknown:
-                # An earlier try may have done it, ours whose answer was lost, or that of a holder who is dead.
+                # An earlier try may have done it, ours whose answer was lost, or that of a holder who was taken for dead. That one
+                # may have had other bytes after the last part that we share: what was hashed here says nothing of the object.
                 if self._idle >= SEALED_SECONDS or not self._is_whole():
                     raise
+                self._hasher, is_ours = None, False
         else:
             self._bucket.put_blob(self._generation, bytes(tail))
         self._sealed, self._multipart, self._parts, self._tail = self._offset, "", [], bytearray()
+        return is_ours
 
     def _draw(self) -> str:
         """A name for the object to be. Whoever sees the upload's id in it knows where it came from."""
