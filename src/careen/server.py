@@ -545,12 +545,12 @@ def restore(source: Path, settings: Settings) -> Restored:
         CannotStart: a place cannot be used.
     """
     data, place = Path(settings.data), database_place(settings)
-    elsewhere = place if is_url(place) else None
     backup.read(source)
     _check_place(settings, settings.blobs)
     bucket = _blob_store(settings, settings.blobs, clock.system_now) if settings.blobs else None
     with _answering(place):
-        backup.begin_restore(data, bucket, elsewhere)
+        goal = backup.Goal(data, place if is_url(place) else None, settings.blobs)
+        backup.begin_restore(goal, bucket)
         restored = backup.restore(source, data, bucket or DiskBlobStore(data))
         folder = msgspec.structs.replace(settings, database="", master_key="")
         start = begin(folder)
@@ -560,7 +560,7 @@ def restore(source: Path, settings: Settings) -> Restored:
         finally:
             registry.close()
         key = partial(founding.bring_key, key=start.master_key, keep=_keeps_key(settings, settings.database))
-        backup.end_restore(data, elsewhere, key)
+        backup.end_restore(goal, key)
     return restored
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from careen import server
+from careen.db import copies
 from careen.registry import backup, events, gc, lifecycle, scrub, storage
 from careen.registry.backup import BackupFailed
 from careen.registry.registry import Registry
@@ -160,10 +161,12 @@ def test_until_it_has_ended_no_node_serves_it(places: Places, a_backup: Path) ->
     another, third = (
         Settings(data=places("").data, database=settings.database, blobs=settings.blobs) for _ in range(2)
     )
-    backup.begin_restore(Path(settings.data), None, settings.database)
+    backup.begin_restore(backup.Goal(Path(settings.data), settings.database, settings.blobs), None)
     with pytest.raises(server.CannotStart, match="has not ended: start it again"):
         server.prepare(settings)
-    with pytest.raises(server.CannotStart, match=rf"the restore into {settings.data} has not ended"):
+    with pytest.raises(
+        server.CannotStart, match=rf"the restore into {settings.data} and s3://\S+ has not ended"
+    ):
         server.prepare(another)
     with pytest.raises(BackupFailed, match=rf"awaits another copy: the restore into {settings.data}"):
         server.restore(a_backup, third)
@@ -173,3 +176,49 @@ def test_until_it_has_ended_no_node_serves_it(places: Places, a_backup: Path) ->
     with opened(another) as registry:  # whose folder has no key: the database has it
         assert everything(registry) == found != {}
         assert registry.master_key == key
+
+
+@pytest.mark.parametrize("begun", ["folder", "rows, blobs"])
+@pytest.mark.parametrize("now", ["rows", "blobs", "rows, blobs", "folder"])
+def test_a_restore_goes_on_only_where_it_began(
+    places: Places, a_backup: Path, monkeypatch: pytest.MonkeyPatch, begun: str, now: str
+) -> None:
+    """Another database or bucket may be another registry's: it is not looked at again whether that is empty."""
+    settings, other = places(begun), places(now)
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "restore", lambda *_: (_ for _ in ()).throw(BackupFailed("stopped")))
+        with pytest.raises(BackupFailed, match="stopped"):
+            server.restore(a_backup, settings)
+    wrong = Settings(data=settings.data, database=other.database, blobs=other.blobs)
+    if begun != now or now != "folder":
+        with pytest.raises(BackupFailed, match="has not ended whose rows or blobs go elsewhere"):
+            server.restore(a_backup, wrong)
+    assert server.restore(a_backup, settings).lost == []
+    with opened(settings) as registry:
+        assert damage(registry) == []
+
+
+def test_a_restore_that_has_only_to_be_released_takes_no_other_bucket(
+    places: Places, a_backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder says nothing any more, but the database does."""
+    settings, other = places("rows, blobs"), places("blobs")
+    with monkeypatch.context() as patch:
+        patch.setattr(copies, "release", lambda *_: (_ for _ in ()).throw(copies.CopyFailed("stopped")))
+        with pytest.raises(BackupFailed, match="stopped"):
+            server.restore(a_backup, settings)
+    assert not (Path(settings.data) / backup.RESTORING).exists()
+    with pytest.raises(BackupFailed, match="is not empty: a restore needs a folder of its own"):
+        server.restore(a_backup, Settings(data=settings.data, database=settings.database, blobs=other.blobs))
+    assert server.restore(a_backup, settings).lost == []
+
+
+@pytest.mark.parametrize("text", ["", "careen restore has not ended\n"], ids=["empty", "of an older version"])
+def test_what_says_nothing_of_places_is_of_the_folder(places: Places, a_backup: Path, text: str) -> None:
+    """A restore that an older version began goes on in the folder, and nowhere else."""
+    settings = places("folder")
+    Path(settings.data).mkdir()
+    (Path(settings.data) / backup.RESTORING).write_text(text)
+    with pytest.raises(BackupFailed, match="go elsewhere"):
+        server.restore(a_backup, Settings(data=settings.data, blobs=places("blobs").blobs))
+    assert server.restore(a_backup, settings).lost == []
