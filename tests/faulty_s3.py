@@ -28,14 +28,15 @@ from tests.seaweed import BUCKET, S3
 from tests.upstream.proxy import Fault, Headers, Proxy, Seen
 
 
-def _error(status: int, code: str, message: str) -> Fault:
+def error(status: int, code: str, message: str) -> Fault:
+    """An answer of S3's that says what is wrong."""
     body = f"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>{code}</Code><Message>{message}</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>"""
     return Fault(status=status, headers={"Content-Type": "application/xml"}, body=body.encode())
 
 
-SLOW_DOWN = _error(503, "SlowDown", "Please reduce your request rate.")
-INTERNAL_ERROR = _error(500, "InternalError", "We encountered an internal error. Please try again.")
+SLOW_DOWN = error(503, "SlowDown", "Please reduce your request rate.")
+INTERNAL_ERROR = error(500, "InternalError", "We encountered an internal error. Please try again.")
 
 FAULTS: Mapping[str, Fault] = {
     "slow down": SLOW_DOWN,

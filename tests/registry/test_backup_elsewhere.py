@@ -1,6 +1,7 @@
 """Backups of registries whose rows and blobs are on servers, and restores into such places."""
 
 import contextlib
+import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,16 +9,19 @@ from pathlib import Path
 import pytest
 
 from careen import server
+from careen.blobs.s3 import client
 from careen.db import copies
 from careen.registry import backup, events, gc, lifecycle, scrub, storage
 from careen.registry.backup import BackupFailed
 from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests.ecrapi.samples import KEEP_ONE
+from tests.faulty_s3 import SLOW_DOWN, FaultyS3, error
 from tests.images import artifact, image, index
 from tests.postgres import Postgres, needs_postgres
 from tests.registry.steps import damage, delete, everything, push, put, upload
 from tests.seaweed import S3, needs_seaweed
+from tests.upstream.proxy import Fault
 
 pytestmark = [needs_postgres, needs_seaweed]
 
@@ -222,3 +226,64 @@ def test_what_says_nothing_of_places_is_of_the_folder(places: Places, a_backup: 
     with pytest.raises(BackupFailed, match="go elsewhere"):
         server.restore(a_backup, Settings(data=settings.data, blobs=places("blobs").blobs))
     assert server.restore(a_backup, settings).lost == []
+
+
+BROKEN = {
+    "the listing": ("ListObjectsV2", "", SLOW_DOWN, "SlowDown"),
+    "bytes": ("PutObject", "/blobs/", SLOW_DOWN, "SlowDown"),
+    "a part": (
+        "UploadPart",
+        "/blobs/",
+        error(404, "NoSuchUpload", "No such upload."),
+        "does not know the upload",
+    ),
+}
+
+
+@pytest.mark.parametrize(("operation", "key", "fault", "says"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_restore_into_a_bucket_that_fails_is_started_again(
+    places: Places,
+    a_backup: Path,
+    s3: S3,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    key: str,
+    fault: Fault,
+    says: str,
+) -> None:
+    """It says so, and what to do; then it goes on."""
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    if operation == "UploadPart":
+        monkeypatch.setattr("careen.blobs.s3.store.PART_BYTES", LARGE // 2)
+    with FaultyS3(s3).running() as bucket:
+        settings = Settings(data=places("").data, blobs=bucket.url(uuid.uuid4().hex))
+        bucket.fail(1, [fault], only=lambda asked: asked.operation == operation and key in asked.key)
+        with pytest.raises(BackupFailed, match=f"{says}.*; start it again: it goes on where it was"):
+            server.restore(a_backup, settings)
+        bucket.heal()
+        monkeypatch.undo()
+        for name, value in s3.environment.items():
+            monkeypatch.setenv(name, value)
+        assert server.restore(a_backup, settings).lost == []
+        with opened(settings) as registry:
+            assert damage(registry) == []
+
+
+def test_a_backup_of_a_bucket_that_fails_is_started_again(
+    places: Places, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was copied stays, and the rest is copied then."""
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    with FaultyS3(s3).running() as bucket:
+        settings = Settings(
+            data=places("").data, blobs=bucket.url(uuid.uuid4().hex), create_on_push=True, blob_grace=0
+        )
+        with opened(settings) as registry:
+            fill(registry)
+            left = itertools.count()
+            bucket.fail(1, [SLOW_DOWN], only=lambda asked: asked.operation == "GetObject" and next(left) > 1)
+            with pytest.raises(BackupFailed, match=r"SlowDown.*; start it again: what is copied stays"):
+                backup.make(registry, registry.scratch_folder, tmp_path / "backup")
+            bucket.heal()
+            made = backup.make(registry, registry.scratch_folder, tmp_path / "backup")
+    assert (made.copied > 0, made.kept > 0, made.backup.lost) == (True, True, ())

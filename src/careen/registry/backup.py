@@ -30,13 +30,14 @@ from typing import NamedTuple
 import msgspec
 
 from careen.blobs.archive import at_home
-from careen.blobs.store import BlobStore
+from careen.blobs.store import BlobStore, UploadUnknown
 from careen.clock import SECOND, isoformat, system_now
 from careen.db import bulk, copies, founding, holds, layers, schema, scrubs, sqlite
 from careen.db.engine import Connection, Place, name_of
 from careen.iam import keys
 from careen.registry import scrub
 from careen.registry.registry import Registry, Transaction
+from careen.registry.trouble import trouble
 
 MANIFEST = "careen-backup.json"
 LOCK = "careen-backup.lock"
@@ -120,9 +121,10 @@ def make(registry: Registry, folder: Path, target: Path, *, verify: bool = False
         verify: read all that the backup has and compare it with its digests.
 
     Raises:
-        BackupFailed: the folder has something else in it, another backup is being made there, or the hold was lost.
+        BackupFailed: the folder has something else in it, another backup is being made there, the hold was lost, or the
+            registry's database or bucket does not answer.
     """
-    with _locked(folder, target), _held(registry) as hold:
+    with broken_off("backup", "what is copied stays"), _locked(folder, target), _held(registry) as hold:
         created = system_now()
         database = target / f"careen-{secrets.token_hex(4)}.db"
         with _copying():
@@ -263,6 +265,25 @@ def begin_restore(goal: Goal, blobs: BlobStore | None) -> None:
 
 
 @contextlib.contextmanager
+def broken_off(what: str, then: str) -> Iterator[None]:
+    """Let it be a failure of the backup or restore if a database or a bucket does not answer; files' own errors go on.
+
+    Args:
+        what: is being done.
+        then: is so when it is started again.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if trouble(error) is None and not isinstance(error, UploadUnknown):
+            raise
+        why = str(error) or "the bucket does not know the upload any more"
+        raise BackupFailed(f"the {what} was broken off: {why}; start it again: {then}") from error
+
+
+@contextlib.contextmanager
 def _copying() -> Iterator[None]:
     """Let what goes wrong with a copy be a failure of the backup or restore."""
     try:
@@ -364,23 +385,24 @@ class _Hold:
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS) and not self._lost:
-            self._renew_once()
+            # It lasts for ten of these: one that fails is no loss, and whether any was is what :meth:`check` finds out.
+            with contextlib.suppress(Exception):
+                self._renew_once()
 
     def _renew_once(self) -> None:
-        try:
-            self._lost |= not self._registry.write_now(_renew, self._name)
-        except Exception:  # noqa: BLE001 whatever it was, the hold may end, and then the backup must not count
-            self._lost = True
+        self._lost |= not self._registry.write_now(_renew, self._name)
 
     def check(self) -> bool:
-        """Whether it has lasted until now."""
+        """Whether it has lasted until now. Raises what the database does, if it cannot say."""
         self._renew_once()
         return not self._lost
 
     def close(self) -> None:
+        """Let the collector go on. A hold that cannot be ended now ends by itself, and is no reason for a backup to fail."""
         self._ended.set()
         self._renewing.join()
-        self._registry.write_now(_release, self._name)
+        with contextlib.suppress(Exception):
+            self._registry.write_now(_release, self._name)
 
 
 @contextlib.contextmanager
