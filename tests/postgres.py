@@ -69,6 +69,12 @@ class Postgres:
         self._configuration = configuration
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The server's first process."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, database: str) -> str:
         """The setting ``database``."""
         return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/{database}"

@@ -435,7 +435,7 @@ def test_a_bucket_that_cannot_be_used_is_told(
         monkeypatch.setenv(name, value)
     with pytest.raises(CannotUse, match=words):
         S3BlobStore(change(place), redirect=False).check()
-    with pytest.raises(ClientError):
+    with pytest.raises(BlobsUnavailable, match=words.replace("no-such-bucket", "NoSuchBucket")):
         S3BlobStore(change(place), redirect=False).knock()
 
 

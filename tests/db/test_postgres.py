@@ -1,12 +1,14 @@
 """What is PostgreSQL's own: statements in its words, conflicts, a server that goes away and comes back."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -280,3 +282,59 @@ def _terminate(server: Postgres, backend: int) -> None:
         connection.execute("SELECT pg_terminate_backend(%s)", (backend,))
         gone = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
         until(lambda: connection.execute(gone, (backend,)).fetchone() == (0,))
+
+
+def test_a_node_that_was_held_up_in_a_transaction_does_it_again(
+    database: PostgresDatabase, postgres: Postgres
+) -> None:
+    """The server has ended what stood still for so long, and nothing of it counts."""
+    runs: list[int] = []
+
+    def work(rows: Connection) -> str:
+        [(backend,)] = rows.execute("SELECT pg_backend_pid()").fetchall()
+        if not runs:
+            rows.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
+            runs.append(backend)
+            with postgres.connected("postgres") as connection:
+                gone = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+                until(lambda: connection.execute(gone, (backend,)).fetchone() == (0,))
+        return add(rows, "alice")
+
+    assert database.write(work).result() == "alice"
+    assert names(database) == {"alice"}
+
+
+def test_a_connection_more_that_cannot_be_had_does_not_make_the_server_away(
+    database: PostgresDatabase, postgres: Postgres
+) -> None:
+    """What is there goes on; whoever needs another is told why there is none."""
+    database.version()
+    with postgres.connected("postgres") as connection:
+        connection.execute(f"ALTER DATABASE {database.url.rpartition('/')[2]} ALLOW_CONNECTIONS false")
+    with database.read(), ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(names, database)
+        with pytest.raises(Away, match="not currently accepting connections"):
+            asking.result()
+    assert not database.is_away()
+    assert names(database) == set()
+
+
+@pytest.mark.slow
+def test_a_server_that_hangs_is_away_after_a_while(unsteady: PostgresDatabase, lone: Postgres) -> None:
+    """Its machine is there and takes requests, so only the clock can tell; it is found again when it goes on."""
+    unsteady.version()
+    with lone.connected("postgres") as connection:
+        mine = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+        found = connection.execute(mine, (unsteady.url.rpartition("/")[2],)).fetchall()
+    stopped = [lone.pid, *(pid for (pid,) in found)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Away, match="silent"):
+            unsteady.version()
+        assert unsteady.is_away()
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    until(lambda: not unsteady.is_away())
+    assert names(unsteady) == set()

@@ -18,6 +18,10 @@ _NAMES = st.lists(
 """Repository names and prefixes; drawing them from their pattern takes ten times as long as all the rest."""
 
 
+TEXT = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+"""What texts are made of: a NUL is refused, because no database keeps it."""
+
+
 def input_of(name: str) -> StructureShape:
     """The input of an operation of ECR, which they all have."""
     shape = operation(name).input_shape
@@ -86,4 +90,4 @@ def _strings(shape: Shape, least: int, most: int | None) -> st.SearchStrategy[st
     if pattern := shape.metadata.get("pattern"):
         drawn = st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True)
         return drawn.filter(lambda text: least <= len(text) <= (most or 1000))
-    return st.text(min_size=least, max_size=max(least, min(most or 20, 20)))
+    return st.text(TEXT, min_size=least, max_size=max(least, min(most or 20, 20)))

@@ -18,7 +18,7 @@ from careen.ecr.constraints import Refused
 from careen.ecr.errors import EcrError
 from careen.ecr.parser import parser
 from careen.iamapi.app import OPERATIONS
-from tests.ecr.shapes import as_client, values
+from tests.ecr.shapes import TEXT, as_client, values
 
 SERVED = [model.iam().operation(name) for name in sorted(OPERATIONS["iam"])] + [
     model.sts().operation(name) for name in sorted(OPERATIONS["sts"])
@@ -72,7 +72,7 @@ def strings(shape: Shape, least: int, _: int | None) -> st.SearchStrategy[str]:
     if allowed := getattr(shape, "enum", None):
         return st.sampled_from(allowed)
     if "pattern" not in shape.metadata:
-        return st.text(min_size=least, max_size=max(least, 20))
+        return st.text(TEXT, min_size=least, max_size=max(least, 20))
     return st.sampled_from([text for text in TEXTS if _admits(shape, text)])
 
 

@@ -32,8 +32,8 @@ Version = int | str
 class Away(Exception):
     """The database's server cannot be reached. Nothing was read or written; it may work again in a moment."""
 
-    def __init__(self) -> None:
-        super().__init__("the database does not answer")
+    def __init__(self, why: str = "") -> None:
+        super().__init__(f"the database does not answer: {why}" if why else "the database does not answer")
 
 
 class OutcomeUnknown(Exception):

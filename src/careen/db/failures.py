@@ -39,6 +39,8 @@ _BY_SQLSTATE = {
     "40001": Failure.BUSY,  # serialization_failure, again and again
     "40P01": Failure.BUSY,  # deadlock_detected, again and again
     "55P03": Failure.BUSY,  # lock_not_available
+    "25P03": Failure.AWAY,  # idle_in_transaction_session_timeout: it was this node that was away
+    "25P04": Failure.AWAY,  # transaction_timeout
     "57014": Failure.BUSY,  # query_canceled: statement_timeout
 }
 

@@ -11,9 +11,11 @@
 
 import contextlib
 import logging
+import os
 import queue
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
+import structlog
 from psycopg import errors
 from psycopg.adapt import AdaptersMap, Buffer, Dumper, Loader
 from psycopg.pq import Format, TransactionStatus
@@ -33,11 +36,13 @@ from careen.faults import Point, reach
 
 T = TypeVar("T")
 
+log = structlog.get_logger()
+
 WRITERS = 4
 """Transactions that a process writes at the same time. Each waits for the server most of the time, and its commits overlap."""
 
 READERS = 8
-"""Snapshots that a process has open at the same time; who wants another waits."""
+"""Connections that a process keeps for reading. Threads that read at the same time have more for as long as they do."""
 
 AWAY_SECONDS = 10.0
 """How long a write waits for a server that is away: it is started again, or another takes its place."""
@@ -46,6 +51,9 @@ LOOK_SECONDS = 0.2
 """How often somebody looks whether it is back."""
 
 CONNECT_SECONDS = 3
+
+SILENT_SECONDS = 3.0
+"""A server that takes longer to say which transactions have ended is taken for away: it hangs, and event loops wait for it."""
 
 ALONE_AFTER = 4
 """After so many failures a write is run with all others waiting."""
@@ -68,6 +76,7 @@ _KEEPALIVES: dict[str, Any] = {
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "tcp_user_timeout": 5_000,
+    "target_session_attrs": "read-write",  # a standby gives old answers
 }
 
 # The first statement of a serializable transaction takes its snapshot, but LOCK takes none (PostgreSQL, LOCK): who waits for the
@@ -75,7 +84,8 @@ _KEEPALIVES: dict[str, Any] = {
 _BEGIN = "BEGIN; LOCK TABLE alembic_version IN ROW SHARE MODE"
 _BEGIN_IN_TURN = "BEGIN; LOCK TABLE alembic_version IN SHARE UPDATE EXCLUSIVE MODE"  # which excludes itself, and those alone
 _BEGIN_ALONE = "BEGIN; LOCK TABLE alembic_version IN EXCLUSIVE MODE"
-_SNAPSHOT = b"SELECT pg_current_snapshot()::text"
+# Another server in its place may have lost the last transactions and give their numbers to others.
+_SNAPSHOT = b"SELECT pg_current_snapshot()::text || ' ' || pg_postmaster_start_time()::text"
 
 _TOKEN = re.compile(
     r"/\*postgresql: (?P<ours>.*?) ?\*/|(?P<text>'(?:[^']|'')*')|(?P<cast>::)|(?<!\w):(?P<name>[a-z_]\w*)"
@@ -223,6 +233,7 @@ class _Server:
         self._there = threading.Event()
         self._there.set()
         self._closed = False
+        self._why = ""
 
     @property
     def is_away(self) -> bool:
@@ -235,19 +246,22 @@ class _Server:
             Away: it cannot be had; also at once, while it is known that it cannot.
         """
         if self.is_away:
-            raise Away
+            raise Away(self._why)
         try:
             return connect(self._url, settings)
         except psycopg.OperationalError as error:
-            self.lost()
-            raise Away from error
+            why = str(error).strip()
+            self.lost(why)
+            raise Away(why) from error
 
-    def lost(self) -> None:
+    def lost(self, why: str) -> None:
         """Somebody could not reach it: look out for it."""
         with self._lock:
             if self.is_away or self._closed:
                 return
+            self._why = why
             self._there.clear()
+        log.warning("the database does not answer", error=why)
         threading.Thread(target=self._look_out, name="careen-database", daemon=True).start()
 
     def wait(self, seconds: float) -> None:
@@ -263,10 +277,12 @@ class _Server:
         while not self._closed:
             try:
                 connect(self._url, _READING).close()
-            except psycopg.Error:
+            except psycopg.Error as error:
+                self._why = str(error).strip()
                 time.sleep(LOOK_SECONDS)
             else:
                 self._there.set()
+                log.info("the database answers again")
                 return
 
 
@@ -276,6 +292,11 @@ class _Readers:
     def __init__(self, server: _Server) -> None:
         self._server = server
         self._free: list[Driver] = []
+
+    @property
+    def has_some(self) -> bool:
+        """Whether there is one that was good when it was put away."""
+        return bool(self._free)
 
     def take(self) -> Driver:
         """A connection, which was good when it was put away."""
@@ -327,6 +348,57 @@ class _Readers:
             self._free.pop().close()
 
 
+class _Watch:
+    """Ends the wait for a server that takes requests and answers none.
+
+    Every request of a client's begins with the question for the version, on an event loop, and its network says nothing as long as
+    the server's machine is there.
+    """
+
+    def __init__(self, server: _Server) -> None:
+        self._server = server
+        self._asked: dict[int, tuple[float, Driver]] = {}
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._is_watching = False
+
+    def version(self, driver: Driver) -> str:
+        """Ask for it; within :data:`SILENT_SECONDS` and a moment there is an answer or an error."""
+        if not self._is_watching:
+            self._begin()
+        me = threading.get_ident()
+        self._asked[me] = time.monotonic(), driver
+        try:
+            [(snapshot,)] = driver.execute(_SNAPSHOT).fetchall()
+        finally:
+            del self._asked[me]
+        return str(snapshot)
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._ended.set()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if not self._is_watching:
+                self._is_watching = True
+                threading.Thread(target=self._run, name="careen-watch", daemon=True).start()
+
+    def _run(self) -> None:
+        while not self._ended.wait(SILENT_SECONDS / 3):
+            now = time.monotonic()
+            for asked_at, driver in list(self._asked.values()):
+                if now - asked_at > SILENT_SECONDS:
+                    self._server.lost(f"silent for {SILENT_SECONDS:.0f} seconds")
+                    _hang_up(driver)
+
+
+def _hang_up(driver: Driver) -> None:
+    """Let whoever waits for an answer see the connection's end."""
+    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
+
+
 class _Task(NamedTuple):
     work: Callable[[Connection], Any]
     future: "Future[Any]"
@@ -357,7 +429,7 @@ class PostgresDatabase:
         self._server = _Server(self.url)
         self._readers = _Readers(self._server)
         self._single = _Single(self._readers)
-        self._snapshots = threading.BoundedSemaphore(READERS)
+        self._watch = _Watch(self._server)
 
     @property
     def place(self) -> str:
@@ -375,24 +447,22 @@ class PostgresDatabase:
         if within is not None:
             yield within
             return
-        with self._snapshots:
-            driver, _ = self._readers.begin(_begin_to_read)
-            self._local.snapshot = rows = _Rows(driver)
-            try:
-                yield rows
-            except psycopg.OperationalError:
-                if driver.broken:
-                    self._readers.close()
-                raise
-            finally:
-                self._local.snapshot = None
-                _roll_back(driver)
-                self._readers.put(driver)
+        driver, _ = self._readers.begin(_begin_to_read)
+        self._local.snapshot = rows = _Rows(driver)
+        try:
+            yield rows
+        except psycopg.OperationalError:
+            if driver.broken:
+                self._readers.close()
+            raise
+        finally:
+            self._local.snapshot = None
+            _roll_back(driver)
+            self._readers.put(driver)
 
     def version(self) -> str:
         """Which transactions have ended, as the server's snapshots say it: one statement that reads no table."""
-        [(snapshot,)] = self._readers.run(lambda driver: driver.execute(_SNAPSHOT).fetchall())
-        return str(snapshot)
+        return self._readers.run(self._watch.version)
 
     def size(self) -> int:
         """Bytes of the database's files on the server."""
@@ -413,7 +483,8 @@ class PostgresDatabase:
 
     def is_away(self) -> bool:
         """Whether the server was not to be reached when somebody last tried."""
-        return self._server.is_away
+        # A server that is full takes no further connection, and goes on with those that there are.
+        return self._server.is_away and not self._readers.has_some
 
     def close(self) -> None:
         """Finish the writes that wait, then close every connection."""
@@ -424,6 +495,7 @@ class PostgresDatabase:
                 writer.join()
             self._writers.clear()
             self._server.close()
+            self._watch.close()
             self._readers.close()
             self._begin()
 
@@ -464,7 +536,7 @@ class PostgresDatabase:
                     task.future.set_exception(error)
                     return driver
                 is_refused = True
-            except (Away, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            except (psycopg.OperationalError, psycopg.InterfaceError, *_GONE) as error:
                 if driver is not None and not driver.broken and not isinstance(error, _GONE):
                     task.future.set_exception(error)
                     return driver
@@ -474,6 +546,8 @@ class PostgresDatabase:
                 if time.monotonic() >= task.until:
                     task.future.set_exception(error)
                     return None
+                if not self._server.is_away:
+                    time.sleep(LOOK_SECONDS)  # it takes connections, and ends them
                 self._server.wait(max(0.0, task.until - time.monotonic()))
             except BaseException as error:  # noqa: BLE001 the caller's, whatever it is
                 task.future.set_exception(error)
@@ -489,6 +563,7 @@ _GONE = (
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
     errors.ReadOnlySqlTransaction,  # another server is the first now
 )
 """What says that this connection is of no use any more, and that nothing was committed."""
