@@ -71,6 +71,10 @@ class Cautious:
             self._offset, self._leapt = offset, None
         return min(now, elapsed + self._offset)
 
+    def believe(self, now: Instant) -> None:
+        """Follow the system's clock, which said ``now`` just now, wherever it leapt: a clock that did not leap says the same."""
+        self._offset, self._leapt = now - self._elapsed(), None
+
     @property
     def leap(self) -> Instant:
         """How far the system's clock has been set ahead (or back: negative) and is not believed yet; else 0."""

@@ -2,7 +2,7 @@
 
 A task for each webhook takes its events in order and one at a time, so that a receiver that is slow or gone holds up itself alone.
 What was taken is taken at least once: after a crash an event goes out again, with the same ``webhook-id``. Of several nodes the
-oldest delivers, and when it stops or is not seen any more the next.
+oldest whose clock is right delivers, and when it stops or is not seen any more the next.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ log = structlog.get_logger()
 
 
 def run(registry: Registry, company: Company, stop: threading.Event, first_wait: float = FIRST_WAIT) -> None:
-    """Deliver until ``stop`` is set, while it is this node's turn.
+    """Deliver until ``stop`` is set, while it is this node's turn and its clock is right: receivers refuse what is signed too late.
 
     An attempt that is under way at the end is given up, and made again after the next start, or by the node whose turn it is then.
     """
@@ -71,7 +71,8 @@ class _Deliveries:
         version: Version = -1
         while not stop.is_set():
             try:
-                version = self._look(version) if self._company.is_first else self._rest()
+                is_ours = self._company.is_first and not self._company.is_clock_astray
+                version = self._look(version) if is_ours else self._rest()
             except Exception as error:  # noqa: BLE001 they are looked at again
                 tell(error, "webhooks could not be read; trying again")
                 await asyncio.sleep(TROUBLE_SECONDS)
@@ -104,27 +105,30 @@ class _Deliveries:
     async def _serve(self, webhook_id: int) -> None:
         """Go on with one webhook until it is gone."""
         position, is_there = 0, True
+        cursor, passed = 0, 0  # as it was read last, and how many were passed over since it moved
         while is_there:
             news = self._news  # before the rows are read: what is committed after that is not missed
             try:
                 due = self._registry.read(webhooks.due, webhook_id, position)
                 is_there = due is not None
                 if due is not None:
-                    position = await self._step(due, position, news)
+                    passed = due.passed + (passed if due.webhook.cursor == cursor else 0)
+                    cursor = due.webhook.cursor
+                    await self._step(due, position, passed, news)
+                    position = due.position
             except Exception as error:  # noqa: BLE001 the disk is full, say: the others go on, and so will this one
                 tell(error, "a webhook rests", webhook=webhook_id, seconds=TROUBLE_SECONDS)
                 await asyncio.sleep(TROUBLE_SECONDS)
 
-    async def _step(self, due: Due, position: int, news: asyncio.Event) -> int:
-        """Send what is due, or wait for news. Returns up to where nothing is to be sent any more."""
+    async def _step(self, due: Due, position: int, passed: int, news: asyncio.Event) -> None:
+        """Send what is due, or wait for news; or write down that so many events were passed over."""
         if due.event is not None:
             await self._deliver(due, due.event)
         elif due.position > position:
-            if due.position - due.webhook.cursor >= SKIPPED:
+            if passed >= SKIPPED:
                 await self._registry.write(webhooks.skip, due)
         else:
             await news.wait()
-        return due.position
 
     async def _deliver(self, due: Due, event: Stamped) -> None:
         error = await self._attempt(due.webhook, event)

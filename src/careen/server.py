@@ -79,6 +79,10 @@ class CannotStart(Exception):
     """The data folder, its database or the address cannot be used. The message says why, and what to try where that helps."""
 
 
+class NoRegistry(CannotStart):
+    """Where the rows are to be, nobody has begun a registry. The message names the place."""
+
+
 class CannotMove(Exception):
     """The rows of a registry cannot be brought to another database. The message says why; they are where they were."""
 
@@ -115,6 +119,22 @@ def prepare(settings: Settings) -> None:
         _claim_archive(settings)
     for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
         draft.unlink(missing_ok=True)
+
+
+def check_begun(settings: Settings) -> None:
+    """See that there is a registry, for whoever must not be the one that begins it.
+
+    Raises:
+        NoRegistry: there is none.
+        CannotStart: the database cannot be used.
+    """
+    place = database_place(settings)
+    with _answering(place):
+        is_begun = schema.current(place) is not None if is_url(place) else Path(place).exists()
+    if not is_begun:
+        raise NoRegistry(
+            f"there is no registry in {engine.name_of(place) if is_url(place) else settings.data}"
+        )
 
 
 def begin(settings: Settings) -> Start:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from careen.db import schema
 from tests.postgres import Postgres, needs_postgres
 from tests.server import Server
 
@@ -78,6 +79,17 @@ def test_from_the_folder_to_a_server_and_back(tmp_path: Path, postgres: Postgres
         assert names(here.boto()) == ["team/app", "team/lib", "team/new"]
     finally:
         here.stop()
+
+
+def test_no_command_but_serve_begins_a_registry(tmp_path: Path, postgres: Postgres) -> None:
+    """It would agree with itself on where the blobs are, and the nodes would not start then."""
+    url = postgres.empty_database()
+    node = served(tmp_path / "here", url)
+    refused = careen(node, "storage")
+    assert refused.returncode == 1
+    assert f"there is no registry in postgresql://127.0.0.1:{postgres.port}/" in refused.stderr
+    assert "careen serve" in refused.stderr
+    assert schema.current(url) is None
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:

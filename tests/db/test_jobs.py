@@ -171,6 +171,18 @@ def test_a_failed_job_waits_for_its_next_try(database: Database) -> None:
         assert rows.execute("SELECT length(error) FROM jobs").fetchone() == (2000,)
 
 
+def test_a_job_that_is_anothers_by_now_stays_theirs(database: Database) -> None:
+    """Whatever the worker that lost it asks for, and says."""
+    ask(database)
+    lost = claimed(database)
+    taken = claimed(database, NOW + LEASE, "two")
+    do(database, jobs.reschedule, lost, NOW)
+    do(database, jobs.finish, lost, "one")
+    assert claim(database, NOW + LEASE + 1, "three") is None
+    do(database, jobs.finish, taken, "two")
+    assert claim(database, NOW + 2 * LEASE) is None
+
+
 def test_a_recurring_job_comes_back(database: Database) -> None:
     """It asked for itself before it was finished; its attempts begin anew."""
     ask(database)

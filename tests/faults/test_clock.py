@@ -84,6 +84,18 @@ def test_a_leap_that_lasts_is_believed(clocks: Clocks, judging: Cautious, leap: 
     assert judging.leap == 0
 
 
+@pytest.mark.parametrize("leap", LEAPS.values(), ids=LEAPS.keys())
+def test_a_leap_that_somebody_confirms_is_believed(clocks: Clocks, judging: Cautious, leap: Instant) -> None:
+    """At once; the next one is a leap again."""
+    clocks.set_to += leap
+    judging()
+    judging.believe(clocks.system())
+    assert (judging(), judging.leap) == (clocks.system(), 0)
+    clocks.set_to += YEAR
+    assert judging() == clocks.system() - YEAR
+    assert judging.leap == YEAR
+
+
 def test_two_leaps_are_two(clocks: Clocks, judging: Cautious) -> None:
     """The day begins anew."""
     for _ in range(3):

@@ -1,12 +1,14 @@
 """What a node knows of the others, and of its own clock."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 
 import pytest
 
 from careen.cli import nodes as command
-from careen.clock import SECOND, Clock, system_now
+from careen.clock import HOUR, SECOND, Cautious, Clock, system_now
+from careen.db import nodes as rows
 from careen.db.nodes import SEEN
 from careen.registry import nodes
 from careen.registry.nodes import ClockAstray, Company
@@ -84,13 +86,15 @@ def test_a_wrong_clock(
     company.look()
     assert capsys.readouterr().out.count("is not the database's") == is_told
     assert company.is_clock_astray == is_astray
+    assert company.clock_offset is not None
     assert abs(company.clock_offset - seconds * SECOND) < SECOND
     if is_astray:
         with pytest.raises(ClockAstray, match=f"the clock is [+-]{abs(seconds)} s off"):
             company.check_clock()
     else:
         company.check_clock()
-    assert company.is_first  # who is there is judged by the database's clock
+    assert company.is_first != is_astray
+    assert names(opened("two")) == ["one"]  # who is there is judged by the database's clock
 
 
 def test_a_clock_that_is_set_right(
@@ -106,6 +110,64 @@ def test_a_clock_that_is_set_right(
     company.look()
     assert not company.is_clock_astray
     assert capsys.readouterr().out.count("is right again") == 1
+
+
+def test_a_clock_that_nobody_could_measure(
+    opened: Callable[..., Registry], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """May be wrong: nothing is judged by it, and the others do not see the node before it knows."""
+    company = Company(opened("one"))
+    assert company.is_clock_astray
+    monkeypatch.setattr(nodes, "SLOW", -1)
+    company.note()
+    company.look()
+    assert capsys.readouterr().out.count("too slow to say what time it is") == 2
+    assert (company.is_clock_astray, company.is_first, names(opened("two"))) == (True, False, [])
+    with pytest.raises(ClockAstray, match="not measured yet"):
+        company.check_clock()
+    monkeypatch.undo()
+    company.note()
+    company.check_clock()
+    assert (company.is_clock_astray, company.is_first, names(opened("two"))) == (False, True, ["one"])
+    monkeypatch.setattr(nodes, "SLOW", -1)
+    company.note()  # what it was is what is known
+    assert not company.is_clock_astray
+
+
+def test_a_cautious_clock_that_is_set_right_is_believed_at_once(opened: Callable[..., Registry]) -> None:
+    """The database's clock confirms it. A whole day of judging by the wrong one would break the leases of others."""
+    seconds = [-3 * 3600.0]
+
+    def system() -> int:
+        return system_now() + round(seconds[0] * SECOND)
+
+    judging = Cautious(system)
+    company = Company(dataclasses.replace(opened("one"), clock=judging), system)
+    company.note()
+    assert company.is_clock_astray
+    seconds[0] = 20.0  # not yet right enough to be believed
+    company.note()
+    assert (company.is_clock_astray, judging.leap > 0) == (True, True)
+    seconds[0] = 0.0
+    company.note()
+    assert (company.is_clock_astray, judging.leap) == (False, 0)
+    assert abs(judging() - system_now()) < SECOND
+
+
+def test_a_server_that_leaps_along_confirms_nothing(
+    opened: Callable[..., Registry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on our machine, say. Work goes on by the time before the leap."""
+    leap = [0]
+    present = rows.present
+    monkeypatch.setattr(rows, "present", lambda on, ours: present(on, ours) + leap[0])
+    judging = Cautious(lambda: system_now() + leap[0])
+    company = Company(dataclasses.replace(opened("one"), clock=judging), lambda: system_now() + leap[0])
+    company.note()
+    leap[0] = HOUR
+    company.note()
+    assert abs(judging() - system_now()) < SECOND
+    assert not company.is_clock_astray
 
 
 def test_nodes_are_listed(

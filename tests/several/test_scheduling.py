@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from careen import worker
-from careen.clock import HOUR, SECOND
+from careen.clock import DAY, HOUR, SECOND
 from careen.db.jobs import LEASE
 from careen.registry import jobs, nodes
 from careen.registry.jobs import RECURRING, Job
 from careen.registry.registry import Registry, Transaction
 from tests.postgres import needs_postgres
-from tests.registry.steps import Hands
+from tests.registry.steps import Hands, noted
 
 pytestmark = needs_postgres
 
@@ -97,7 +97,9 @@ def test_a_dead_workers_job_is_anothers_when_its_lease_ends(three: list[Registry
     assert taken is not None
     assert (taken.id, taken.attempts) == (dead.id, 2)
     assert not one.write_now(jobs.keep, dead, one.node.bears("worker"))
+    one.write_now(jobs.again, dead, 0)
     one.write_now(jobs.finish, dead, one.node.bears("worker"))
+    assert one.write_now(jobs.claim, kinds, one.node.bears("worker")) is None
     assert two.write_now(jobs.keep, taken, two.node.bears("worker"))
 
 
@@ -120,6 +122,27 @@ def test_a_job_that_takes_longer_than_a_lease_stays_its_workers(
 
     assert worker.run_one(one, one.node.bears("worker"), {"collect": long})
     assert tries == [None, None, None]
+
+
+def test_a_job_that_is_worked_on_does_not_go_astray(three: list[Registry], clock: Hands) -> None:
+    """Whoever's clock is behind leaves it alone, as long as the node is there whose it is; a dead one's is anyone's."""
+    one, two, _ = three
+    company = noted(one)
+    one.write_now(jobs.schedule)
+    taken = one.write_now(jobs.claim, ("collect",), one.node.bears("worker"))
+    assert taken is not None
+    clock.forward(-DAY)
+    two.write_now(jobs.recall)
+    assert not two.read(jobs.astray)
+    assert one.write_now(jobs.keep, taken, one.node.bears("worker"))
+    clock.forward(DAY)
+    assert one.write_now(jobs.keep, taken, one.node.bears("worker"))
+    clock.forward(-DAY)
+    company.leave()
+    assert two.read(jobs.astray)
+    two.write_now(jobs.recall)
+    assert two.write_now(jobs.claim, ("collect",), two.node.bears("worker")) is not None
+    assert not one.write_now(jobs.keep, taken, one.node.bears("worker"))
 
 
 def lease_of(tx: Transaction, job: Job) -> int:

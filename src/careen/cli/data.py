@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from careen import settings
 from careen.cli.output import fail
@@ -11,17 +10,21 @@ from careen.registry.registry import Registry
 
 @contextlib.contextmanager
 def opened(data: str | None, **options: str | None) -> Iterator[Registry]:
-    """The registry of a data folder, for the length of one command; options go before the settings of their names."""
+    """The registry of a data folder or a database, for the length of one command; options go before the settings of their names.
+
+    It is there already: a command knows neither where the nodes will have their blobs nor which key they will bring.
+    """
     from careen import server
 
     loaded = load_settings({"data": data, **options})
-    if not loaded.database and not (Path(loaded.data) / "careen.db").exists():
-        fail(
-            f"there is no registry in {loaded.data}",
-            "name its data folder with --data, or start one with `careen serve`",
-        )
     try:
+        server.check_begun(loaded)
         server.prepare(loaded)
+    except server.NoRegistry as error:
+        hint = (
+            "set `database` as its nodes have it" if loaded.database else "name its data folder with --data"
+        )
+        fail(str(error), f"{hint}, or start one with `careen serve`")
     except server.CannotStart as error:
         fail(str(error))
     registry = server.open_registry(loaded)

@@ -19,6 +19,8 @@ class Job(NamedTuple):
     key: str
     attempts: int
     """How often it was claimed, this time included."""
+    leased_by: str
+    """The worker that claimed it."""
 
 
 def enqueue(rows: Connection, kind: str, key: str, run_at: Instant) -> None:
@@ -39,12 +41,18 @@ def enqueue_if_absent(rows: Connection, kind: str, key: str, run_at: Instant) ->
     )
 
 
+_NOT_AT_WORK = (
+    "(leased_by IS NULL OR NOT EXISTS (SELECT 1 FROM nodes"
+    " WHERE substr(leased_by, length(leased_by) - length(nodes.id) + 1) = nodes.id))"
+)
+"""Whose lease is none of a node's that is noted: its worker is dead, whenever its clock made the lease end."""
+
 _DUE = "run_at <= :now AND leased_until <= :now AND kind IN (SELECT value FROM json_each(:kinds))"
 
 
 def latest(rows: Connection) -> list[tuple[str, Instant]]:
-    """Each kind of job that waits, with the latest instant that one waits for."""
-    return rows.execute("SELECT kind, max(run_at) FROM jobs GROUP BY kind").fetchall()
+    """Each kind of job that waits, with the latest instant that one waits for. What a node that is there works on does not wait."""
+    return rows.execute(f"SELECT kind, max(run_at) FROM jobs WHERE {_NOT_AT_WORK} GROUP BY kind").fetchall()
 
 
 def waiting(rows: Connection, now: Instant) -> list[tuple[str, int, Instant]]:
@@ -57,9 +65,10 @@ def waiting(rows: Connection, now: Instant) -> list[tuple[str, int, Instant]]:
 
 
 def bring_forward(rows: Connection, kind: str, beyond: Instant, now: Instant) -> None:
-    """Let the jobs of a kind that wait for later than ``beyond`` be anyone's now."""
+    """Let the jobs of a kind that wait for later than ``beyond`` be anyone's now, but for what a node that is there works on."""
     rows.execute(
-        "UPDATE jobs SET run_at = :now, leased_until = 0 WHERE kind = :kind AND run_at > :beyond",
+        "UPDATE jobs SET run_at = :now, leased_until = 0"
+        f" WHERE kind = :kind AND run_at > :beyond AND {_NOT_AT_WORK}",
         {"kind": kind, "beyond": beyond, "now": now},
     )
 
@@ -98,7 +107,7 @@ def claim(rows: Connection, kinds: Iterable[str], worker: str, now: Instant) -> 
     row = rows.execute(
         "UPDATE jobs SET leased_by = :worker, leased_until = :until, run_at = :until, attempts = attempts + 1 WHERE id ="
         f" (SELECT id FROM jobs WHERE {_DUE} ORDER BY run_at, id LIMIT 1 /*postgresql: FOR UPDATE SKIP LOCKED */)"
-        " RETURNING id, kind, key, attempts",
+        " RETURNING id, kind, key, attempts, leased_by",
         {"worker": worker, "now": now, "until": now + LEASE, "kinds": json.dumps(list(kinds))},
     ).fetchone()
     return None if row is None else Job._make(row)
@@ -131,9 +140,11 @@ def finish(rows: Connection, job: Job, worker: str) -> None:
 
 
 def reschedule(rows: Connection, job: Job, run_at: Instant) -> None:
-    """Let a claimed job wait for ``run_at`` when it is finished, instead of being gone."""
-    statement = "UPDATE jobs SET run_at = :run_at, leased_until = :run_at + 1 WHERE id = :id"
-    rows.execute(statement, {"id": job.id, "run_at": run_at})
+    """Let a claimed job wait for ``run_at`` when it is finished, instead of being gone; unless another has it by now."""
+    rows.execute(
+        "UPDATE jobs SET run_at = :run_at, leased_until = :run_at + 1 WHERE id = :id AND leased_by = :worker",
+        {"id": job.id, "worker": job.leased_by, "run_at": run_at},
+    )
 
 
 def retry(rows: Connection, job: Job, worker: str, error: str, run_at: Instant) -> None:

@@ -76,7 +76,7 @@ def finish(tx: Transaction, job: Job, worker: str) -> None:
 
 
 def again(tx: Transaction, job: Job, after: Instant) -> None:
-    """A recurring job asks for itself again, ``after`` microseconds from now."""
+    """A recurring job asks for itself again, ``after`` microseconds from now. If another worker has it by now, that one will."""
     jobs.reschedule(tx.rows, job, tx.now + after)
     reach(Point.JOB_AGAIN)
 

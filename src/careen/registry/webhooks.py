@@ -51,6 +51,8 @@ class Due(NamedTuple):
     """Nothing up to here is to be sent any more."""
     letter: DeadLetter | None = None
     """The dead letter that the event was, if it is sent because somebody asked."""
+    passed: int = 0
+    """Events that it does not ask for, on the way to ``position``."""
 
 
 class State(NamedTuple):
@@ -207,11 +209,12 @@ def due(tx: Transaction, webhook_id: int, position: int) -> Due | None:
     letter = webhooks.next_wanted(tx.rows, webhook_id)
     if letter is not None:
         return Due(row, events.one(tx, letter.event_id), position, letter)
+    passed = 0
     for each in events.following(tx, position, LOOK_AHEAD):
         if selects(row, each.event):
-            return Due(row, each, position)
-        position = each.sequence
-    return Due(row, None, position)
+            return Due(row, each, position, passed=passed)
+        position, passed = each.sequence, passed + 1
+    return Due(row, None, position, passed=passed)
 
 
 def skip(tx: Transaction, due: Due) -> None:
