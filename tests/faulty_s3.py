@@ -8,30 +8,35 @@
         ...
         bucket.heal()
         assert bucket.keys(prefix) == ...            # looks past the proxy
+        bucket.date_like_amazon(7200)                # what is put together of parts is two hours old
 
 Amazon asks every client to expect 500 and 503 and to try again (S3 User Guide, "Best practices design patterns").
 """
 
 import contextlib
 import random
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from tests.seaweed import BUCKET, S3
-from tests.upstream.proxy import Fault, Proxy, Seen
+from tests.upstream.proxy import Fault, Headers, Proxy, Seen
 
 
-def _error(status: int, code: str, message: str) -> Fault:
+def error(status: int, code: str, message: str) -> Fault:
+    """An answer of S3's that says what is wrong."""
     body = f"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>{code}</Code><Message>{message}</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>"""
     return Fault(status=status, headers={"Content-Type": "application/xml"}, body=body.encode())
 
 
-SLOW_DOWN = _error(503, "SlowDown", "Please reduce your request rate.")
-INTERNAL_ERROR = _error(500, "InternalError", "We encountered an internal error. Please try again.")
+SLOW_DOWN = error(503, "SlowDown", "Please reduce your request rate.")
+INTERNAL_ERROR = error(500, "InternalError", "We encountered an internal error. Please try again.")
 
 FAULTS: Mapping[str, Fault] = {
     "slow down": SLOW_DOWN,
@@ -66,6 +71,7 @@ class FaultyS3(S3):
         self._proxy = Proxy(f"http://localhost:{s3.port}")
         self.port = self._proxy.port
         self._lock = threading.Lock()
+        self._of_parts = set[str]()
         self._stuck = threading.Event()
 
     @property
@@ -127,6 +133,35 @@ class FaultyS3(S3):
         self._proxy.heal()
         self._stuck.set()
 
+    def date_like_amazon(self, ago: float) -> None:
+        """From now on an object that is put together of parts is as old as its multipart upload, and each was begun long ago.
+
+        "For multipart uploads, the object creation date is the date of initiation of the multipart upload" (S3 User Guide, "Working
+        with object metadata", Last-Modified). SeaweedFS has the date of the completion.
+
+        Args:
+            ago: how many seconds.
+        """
+        began = datetime.now(UTC) - timedelta(seconds=ago)
+
+        def in_a_list(entry: "re.Match[str]") -> str:
+            return f"{entry[1]}{began:%Y-%m-%dT%H:%M:%S}" if entry[2] in self._of_parts else entry[0]
+
+        def rewrite(seen: Seen, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+            operation, key = _asked(seen)
+            if operation == "CreateMultipartUpload":
+                self._of_parts.add(key)
+            elif operation == "ListObjectsV2":
+                body = _DATED.sub(in_a_list, body.decode()).encode()
+            elif operation in {"GetObject", "HeadObject"} and key in self._of_parts:
+                headers = [
+                    (name, format_datetime(began, usegmt=True) if name.lower() == "last-modified" else value)
+                    for name, value in headers
+                ]
+            return headers, body
+
+        self._proxy.rewrite = rewrite
+
     def client(self) -> Any:
         """A client that goes past the proxy."""
         return self._real.client()
@@ -139,6 +174,10 @@ class FaultyS3(S3):
                 yield self
             finally:
                 self.heal()
+
+
+_DATED = re.compile(r"(<Key>([^<]*)</Key>(?:(?!<Key>).)*?<LastModified>)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+"""An object in a listing."""
 
 
 def _asked(seen: Seen) -> Asked:

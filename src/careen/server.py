@@ -605,16 +605,16 @@ def restore(source: Path, settings: Settings) -> Restored:
     """Make a registry from a backup, where the settings say; when it returns, it may be served.
 
     Raises:
-        careen.registry.backup.BackupFailed: a place is not empty, or the backup not whole or too new.
+        careen.registry.backup.BackupFailed: a place is not empty or does not answer, or the backup not whole or too new.
         CannotStart: a place cannot be used.
     """
     data, place = Path(settings.data), database_place(settings)
-    elsewhere = place if is_url(place) else None
     backup.read(source)
     _check_place(settings, settings.blobs)
     bucket = _blob_store(settings, settings.blobs, clock.system_now) if settings.blobs else None
-    with _answering(place):
-        backup.begin_restore(data, bucket, elsewhere)
+    with backup.broken_off("restore", "it goes on where it was"), _answering(place):
+        goal = backup.Goal(data, place if is_url(place) else None, settings.blobs)
+        backup.begin_restore(goal, bucket)
         restored = backup.restore(source, data, bucket or DiskBlobStore(data))
         folder = msgspec.structs.replace(settings, database="", master_key="")
         start = begin(folder)
@@ -624,7 +624,7 @@ def restore(source: Path, settings: Settings) -> Restored:
         finally:
             registry.close()
         key = partial(founding.bring_key, key=start.master_key, keep=_keeps_key(settings, settings.database))
-        backup.end_restore(data, elsewhere, key)
+        backup.end_restore(goal, key)
     return restored
 
 

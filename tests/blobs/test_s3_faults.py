@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from careen.blobs.s3 import state as states
 from careen.blobs.s3.state import PART_BYTES
 from careen.blobs.store import BlobsUnavailable, UploadBusy, UploadUnknown
 from careen.oci.digest import digest_of
+from careen.registry.gc import ORPHAN_AGE
 from tests.blobs.contract import DATA, DIGEST, REPOSITORY, begin, commit, read
 from tests.faulty_s3 import FAULTS, INTERNAL_ERROR, SLOW_DOWN, Asked, FaultyS3
 from tests.seaweed import S3, needs_seaweed
@@ -126,6 +128,90 @@ def test_one_of_two_holders_ends_an_upload(
         slow.commit(digest_of(data))
     slow.abort()
     assert read(there, digest_of(data), generation, len(data)) == data
+    with pytest.raises(UploadUnknown):
+        here.hold_upload(REPOSITORY, upload_id)
+
+
+COURSES: dict[str, tuple[int, list[Fault]]] = {
+    "one process": (1, []),
+    "two processes, so that it is read": (2, []),
+    "no answer to the completion": (1, [LOST]),
+    "two processes, and no answer": (2, [LOST]),
+}
+
+
+@pytest.mark.parametrize(("processes", "faults"), COURSES.values(), ids=COURSES.keys())
+def test_no_sweep_takes_an_upload_that_took_hours(
+    bucket: FaultyS3, opened: Callable[[], S3BlobStore], processes: int, faults: list[Fault]
+) -> None:
+    """On Amazon S3 its object is hours old when it appears. Whenever a sweep comes, it is not yet anybody's, and stays."""
+    bucket.date_like_amazon(2 * ORPHAN_AGE)
+    upload_id, sweeper, data = begin(opened()), opened(), LARGE + LARGE[:PART_BYTES]
+    pieces = [data] if processes == 1 else [data[: len(LARGE)], data[len(LARGE) :]]
+    for piece in pieces:
+        store = opened()
+        upload = store.hold_upload(REPOSITORY, upload_id)
+        upload.write([piece])
+        if piece is not pieces[-1]:
+            upload.release()
+    upload._await_parts(0)
+
+    def sweep(**_: Any) -> None:
+        for each in list(sweeper.stored()):
+            if each.age > ORPHAN_AGE:
+                sweeper.delete(each.digest, each.generation)
+
+    store._bucket.client.meta.events.register("before-call.s3", sweep)
+    bucket.fail_next(*faults, only=asked_for("CompleteMultipartUpload"))
+    digest = upload.digest("sha256")
+    assert digest == digest_of(data)
+    generation = upload.commit(digest)
+    sweep()
+    assert read(sweeper, digest, generation, len(data)) == data
+    assert all(each.age < ORPHAN_AGE for each in sweeper.stored())
+
+
+def test_a_sweep_takes_what_was_put_together_for_nobody(
+    bucket: FaultyS3, opened: Callable[[], S3BlobStore]
+) -> None:
+    """As young as its upload's last word; when the upload is no more, as old as it says."""
+    bucket.date_like_amazon(2 * ORPHAN_AGE)
+    store = opened()
+    upload_id = begin(store, LARGE)
+    upload = opened().hold_upload(REPOSITORY, upload_id)
+    upload.digest("sha512")
+    upload.release()
+    (waiting,) = store.stored()
+    assert (waiting.digest, waiting.size, waiting.age < ORPHAN_AGE) == ("", len(LARGE), True)
+    store.hold_upload(REPOSITORY, upload_id).abort()
+    (left,) = store.stored()
+    assert (left.generation, left.age > ORPHAN_AGE) == (waiting.generation, True)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("there_too", [b"the same", b"another."], ids=["the same", "other bytes"])
+def test_a_digest_names_nobody_elses_bytes(
+    opened: Callable[[], S3BlobStore], monkeypatch: pytest.MonkeyPatch, there_too: bytes, algorithm: str
+) -> None:
+    """Two holders share a multipart upload, and the one who was taken for dead ends it: its bytes are ours if they are the same."""
+    here, there = opened(), opened()
+    ours, theirs = LARGE[:PART_BYTES] + b"the same", LARGE[:PART_BYTES] + there_too
+    upload_id = begin(here)
+    slow = here.hold_upload(REPOSITORY, upload_id)
+    slow.write([theirs])
+    with monkeypatch.context() as patch:
+        patch.setattr(states, "LEASE_SECONDS", 0.0)
+        quick = there.hold_upload(REPOSITORY, upload_id)
+    quick.write([ours])
+    quick._await_parts(0)
+    digest = digest_of(ours, algorithm)
+    with pytest.raises(UploadBusy):
+        slow.commit(digest_of(theirs, algorithm))
+    if ours == theirs:
+        assert read(there, digest, quick.commit(digest), len(ours)) == ours
+    else:
+        with pytest.raises(UploadUnknown):
+            quick.commit(digest)
     with pytest.raises(UploadUnknown):
         here.hold_upload(REPOSITORY, upload_id)
 

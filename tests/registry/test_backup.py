@@ -12,12 +12,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
 
+import psycopg
 import pytest
 
 from careen import server
+from careen.blobs.store import BlobsUnavailable
 from careen.clock import SECOND, system_now
-from careen.db import holds, schema
+from careen.db import copies, holds, schema
+from careen.db.engine import Away, OutcomeUnknown
 from careen.db.sqlite import SqliteDatabase
 from careen.ecr import errors
 from careen.registry import backup, gc, images, lifecycle, repositories, scrub, storage
@@ -292,6 +297,57 @@ def test_a_backup_that_lost_its_hold_does_not_count(
         backup.read(target)
     monkeypatch.undo()
     assert make(registry, target).kept == 4
+
+
+def test_a_renewal_that_fails_is_no_lost_hold(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is started again is away for some seconds, and the hold lasts for minutes."""
+    monkeypatch.setattr(backup, "RENEW_SECONDS", 0.01)
+    renew, tries, came_back = holds.renew, itertools.count(1), threading.Event()
+
+    def renew_at_last(*arguments: Any) -> bool:
+        if next(tries) <= 3:
+            raise Away
+        came_back.set()
+        return renew(*arguments)
+
+    monkeypatch.setattr(holds, "renew", renew_at_last)
+    with backup._held(registry) as hold:
+        assert came_back.wait(20)
+        assert hold.check()
+
+
+TROUBLES: dict[str, tuple[Exception, str]] = {
+    "the database is away": (Away(), "the database does not answer"),
+    "a commit is lost": (OutcomeUnknown(), "lost on a commit"),
+    "the driver": (psycopg.OperationalError("server closed the connection"), "closed the connection"),
+    "the bucket": (BlobsUnavailable("503 SlowDown"), "503 SlowDown"),
+}
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(("error", "says"), TROUBLES.values(), ids=TROUBLES.keys())
+@pytest.mark.parametrize(
+    "step", [(holds, "hold"), (holds, "renew"), (copies, "make")], ids=["first", "last", "rows"]
+)
+def test_a_backup_that_meets_trouble_says_so(
+    registry: Registry,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    says: str,
+    step: tuple[ModuleType, str],
+) -> None:
+    """And what to do. Not even the hold can be ended then: it ends by itself."""
+
+    def fail(*_: Any) -> NoReturn:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*step, fail)
+        patch.setattr(holds, "release", fail)
+        with pytest.raises(BackupFailed, match=f"{says}.*start it again: what is copied stays"):
+            make(registry, target)
+    assert make(registry, target).backup.lost == ()
 
 
 KILLED = """

@@ -1,6 +1,7 @@
 """Backups of registries whose rows and blobs are on servers, and restores into such places."""
 
 import contextlib
+import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,15 +9,19 @@ from pathlib import Path
 import pytest
 
 from careen import server
+from careen.blobs.s3 import client
+from careen.db import copies
 from careen.registry import backup, events, gc, lifecycle, scrub, storage
 from careen.registry.backup import BackupFailed
 from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests.ecrapi.samples import KEEP_ONE
+from tests.faulty_s3 import SLOW_DOWN, FaultyS3, error
 from tests.images import artifact, image, index
 from tests.postgres import Postgres, needs_postgres
 from tests.registry.steps import damage, delete, everything, push, put, upload
 from tests.seaweed import S3, needs_seaweed
+from tests.upstream.proxy import Fault
 
 pytestmark = [needs_postgres, needs_seaweed]
 
@@ -160,10 +165,12 @@ def test_until_it_has_ended_no_node_serves_it(places: Places, a_backup: Path) ->
     another, third = (
         Settings(data=places("").data, database=settings.database, blobs=settings.blobs) for _ in range(2)
     )
-    backup.begin_restore(Path(settings.data), None, settings.database)
+    backup.begin_restore(backup.Goal(Path(settings.data), settings.database, settings.blobs), None)
     with pytest.raises(server.CannotStart, match="has not ended: start it again"):
         server.prepare(settings)
-    with pytest.raises(server.CannotStart, match=rf"the restore into {settings.data} has not ended"):
+    with pytest.raises(
+        server.CannotStart, match=rf"the restore into {settings.data} and s3://\S+ has not ended"
+    ):
         server.prepare(another)
     with pytest.raises(BackupFailed, match=rf"awaits another copy: the restore into {settings.data}"):
         server.restore(a_backup, third)
@@ -173,3 +180,110 @@ def test_until_it_has_ended_no_node_serves_it(places: Places, a_backup: Path) ->
     with opened(another) as registry:  # whose folder has no key: the database has it
         assert everything(registry) == found != {}
         assert registry.master_key == key
+
+
+@pytest.mark.parametrize("begun", ["folder", "rows, blobs"])
+@pytest.mark.parametrize("now", ["rows", "blobs", "rows, blobs", "folder"])
+def test_a_restore_goes_on_only_where_it_began(
+    places: Places, a_backup: Path, monkeypatch: pytest.MonkeyPatch, begun: str, now: str
+) -> None:
+    """Another database or bucket may be another registry's: it is not looked at again whether that is empty."""
+    settings, other = places(begun), places(now)
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "restore", lambda *_: (_ for _ in ()).throw(BackupFailed("stopped")))
+        with pytest.raises(BackupFailed, match="stopped"):
+            server.restore(a_backup, settings)
+    wrong = Settings(data=settings.data, database=other.database, blobs=other.blobs)
+    if begun != now or now != "folder":
+        with pytest.raises(BackupFailed, match="has not ended whose rows or blobs go elsewhere"):
+            server.restore(a_backup, wrong)
+    assert server.restore(a_backup, settings).lost == []
+    with opened(settings) as registry:
+        assert damage(registry) == []
+
+
+def test_a_restore_that_has_only_to_be_released_takes_no_other_bucket(
+    places: Places, a_backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder says nothing any more, but the database does."""
+    settings, other = places("rows, blobs"), places("blobs")
+    with monkeypatch.context() as patch:
+        patch.setattr(copies, "release", lambda *_: (_ for _ in ()).throw(copies.CopyFailed("stopped")))
+        with pytest.raises(BackupFailed, match="stopped"):
+            server.restore(a_backup, settings)
+    assert not (Path(settings.data) / backup.RESTORING).exists()
+    with pytest.raises(BackupFailed, match="is not empty: a restore needs a folder of its own"):
+        server.restore(a_backup, Settings(data=settings.data, database=settings.database, blobs=other.blobs))
+    assert server.restore(a_backup, settings).lost == []
+
+
+@pytest.mark.parametrize("text", ["", "careen restore has not ended\n"], ids=["empty", "of an older version"])
+def test_what_says_nothing_of_places_is_of_the_folder(places: Places, a_backup: Path, text: str) -> None:
+    """A restore that an older version began goes on in the folder, and nowhere else."""
+    settings = places("folder")
+    Path(settings.data).mkdir()
+    (Path(settings.data) / backup.RESTORING).write_text(text)
+    with pytest.raises(BackupFailed, match="go elsewhere"):
+        server.restore(a_backup, Settings(data=settings.data, blobs=places("blobs").blobs))
+    assert server.restore(a_backup, settings).lost == []
+
+
+BROKEN = {
+    "the listing": ("ListObjectsV2", "", SLOW_DOWN, "SlowDown"),
+    "bytes": ("PutObject", "/blobs/", SLOW_DOWN, "SlowDown"),
+    "a part": (
+        "UploadPart",
+        "/blobs/",
+        error(404, "NoSuchUpload", "No such upload."),
+        "does not know the upload",
+    ),
+}
+
+
+@pytest.mark.parametrize(("operation", "key", "fault", "says"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_restore_into_a_bucket_that_fails_is_started_again(
+    places: Places,
+    a_backup: Path,
+    s3: S3,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    key: str,
+    fault: Fault,
+    says: str,
+) -> None:
+    """It says so, and what to do; then it goes on."""
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    if operation == "UploadPart":
+        monkeypatch.setattr("careen.blobs.s3.store.PART_BYTES", LARGE // 2)
+    with FaultyS3(s3).running() as bucket:
+        settings = Settings(data=places("").data, blobs=bucket.url(uuid.uuid4().hex))
+        bucket.fail(1, [fault], only=lambda asked: asked.operation == operation and key in asked.key)
+        with pytest.raises(BackupFailed, match=f"{says}.*; start it again: it goes on where it was"):
+            server.restore(a_backup, settings)
+        bucket.heal()
+        monkeypatch.undo()
+        for name, value in s3.environment.items():
+            monkeypatch.setenv(name, value)
+        assert server.restore(a_backup, settings).lost == []
+        with opened(settings) as registry:
+            assert damage(registry) == []
+
+
+def test_a_backup_of_a_bucket_that_fails_is_started_again(
+    places: Places, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was copied stays, and the rest is copied then."""
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    with FaultyS3(s3).running() as bucket:
+        settings = Settings(
+            data=places("").data, blobs=bucket.url(uuid.uuid4().hex), create_on_push=True, blob_grace=0
+        )
+        with opened(settings) as registry:
+            fill(registry)
+            left = itertools.count()
+            bucket.fail(1, [SLOW_DOWN], only=lambda asked: asked.operation == "GetObject" and next(left) > 1)
+            with pytest.raises(BackupFailed, match=r"SlowDown.*; start it again: what is copied stays"):
+                backup.make(registry, registry.scratch_folder, tmp_path / "backup")
+            bucket.heal()
+            made = backup.make(registry, registry.scratch_folder, tmp_path / "backup")
+    assert (made.copied > 0, made.kept > 0, made.backup.lost) == (True, True, ())

@@ -318,7 +318,7 @@ def test_waiting_is_not_forever(registry: Registry, clock: Hands) -> None:
 
 @needs_seaweed
 def test_the_sweep_of_a_bucket_asks_the_rows(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What no row names goes, also if nothing says its digest; what a row names stays, even if its name was lost."""
+    """What no row names goes, also if nothing says its digest; what a row names stays, also if its name was lost or has company."""
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     settings = Settings(data=str(tmp_path), blobs=s3.url("swept"), s3_redirect=False, create_on_push=True)
@@ -329,13 +329,22 @@ def test_the_sweep_of_a_bucket_asks_the_rows(s3: S3, tmp_path: Path, monkeypatch
         (kept,) = opened.blobs.stored()
         s3.remove("swept", f"blobs/{kept.generation}.{digest.replace(':', '-')}")
         s3.client().put_object(Bucket=BUCKET, Key=f"swept/blobs/{uuid.uuid4()}", Body=b"never named")
+        twice = upload(opened, APP, LARGE + b"two names")
+        (named,) = (each for each in opened.blobs.stored() if each.digest == twice)
+        for algorithm in ("sha256", "sha512"):  # of holders that lost the upload
+            wrong = digest_of(b"another's", algorithm).replace(":", "-")
+            s3.client().put_object(Bucket=BUCKET, Key=f"swept/blobs/{named.generation}.{wrong}")
         assert gc.sweep(opened) == Collected()
         monkeypatch.setattr(gc, "ORPHAN_AGE", -10.0)
         assert gc.sweep(opened) == Collected(orphans=1, freed=11)
-        assert [stored.generation for stored in opened.blobs.stored()] == [kept.generation]
-        source = opened.blobs.open(digest, kept.generation)
-        assert isinstance(source, layers.Pieces)
-        assert b"".join(source.read(0, len(LARGE))) == LARGE
+        assert {stored.generation for stored in opened.blobs.stored()} == {kept.generation, named.generation}
+        for name, generation, data in (
+            (digest, kept.generation, LARGE),
+            (twice, named.generation, LARGE + b"two names"),
+        ):
+            source = opened.blobs.open(name, generation)
+            assert isinstance(source, layers.Pieces)
+            assert b"".join(source.read(0, len(data))) == data
     finally:
         opened.close()
 

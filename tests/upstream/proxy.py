@@ -56,6 +56,9 @@ class Seen(NamedTuple):
         return self.method == "GET" and part in self.path
 
 
+Headers = list[tuple[str, str]]
+
+
 class Proxy:
     """Forwards to ``target``; speaks HTTPS if it is given a certificate.
 
@@ -63,6 +66,7 @@ class Proxy:
         seen: every request, in the order of arrival.
         faults: asked in turn for each request; the first that answers a :class:`Fault` has its way.
         drops: headers, in small letters, that are not passed on.
+        rewrite: is handed each answer's headers and body, and says what they are instead; the body keeps its length.
     """
 
     def __init__(self, target: str, certificate: Certificate | None = None) -> None:
@@ -71,6 +75,7 @@ class Proxy:
         self.seen: list[Seen] = []
         self.faults: list[Callable[[Seen], Fault | None]] = []
         self.drops: frozenset[str] = frozenset()
+        self.rewrite: Callable[[Seen, Headers, bytes], tuple[Headers, bytes]] = lambda _, *answer: answer
         self._target = urlsplit(target).netloc
 
     @property
@@ -156,7 +161,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"" if self.command == "HEAD" else fault.body)
             return
-        self._forward(sent, fault)
+        self._forward(seen, sent, fault)
 
     def do_GET(self) -> None:
         self._handle()
@@ -176,7 +181,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self._handle()
 
-    def _forward(self, sent: bytes, fault: Fault) -> None:
+    def _forward(self, seen: Seen, sent: bytes, fault: Fault) -> None:
         upstream = http.client.HTTPConnection(self.owner._target, timeout=60)
         left_out = self.owner.drops | ({"range"} if fault.drop_range else set())
         try:
@@ -194,8 +199,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault.is_lost:
             self._reset()
             return
+        headers, body = self.owner.rewrite(seen, answer.getheaders(), body)
         self.send_response(answer.status)
-        for name, value in answer.getheaders():
+        for name, value in headers:
             if name.lower() not in {"connection", "transfer-encoding", "date", "server"}:
                 self.send_header(name, value)
         if answer.getheader("Transfer-Encoding") is not None:

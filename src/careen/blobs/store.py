@@ -65,12 +65,12 @@ class Stored(NamedTuple):
     """One generation of a blob's bytes, as found in the store."""
 
     digest: str
-    """Empty if nothing says it yet, or any more: then the generation alone names the bytes."""
+    """Empty if nothing says it yet, or any more, or several names do: then the generation alone names the bytes."""
     generation: str
     size: int
     """Bytes."""
     age: float
-    """Seconds since it was written, by the store's own clock."""
+    """Seconds since it was written or its upload was last heard of, by the store's own clock."""
 
 
 class Upload(Protocol):

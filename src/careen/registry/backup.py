@@ -30,13 +30,14 @@ from typing import NamedTuple
 import msgspec
 
 from careen.blobs.archive import at_home
-from careen.blobs.store import BlobStore
+from careen.blobs.store import BlobStore, UploadUnknown
 from careen.clock import SECOND, isoformat, system_now
 from careen.db import bulk, copies, founding, holds, layers, schema, scrubs, sqlite
-from careen.db.engine import Connection, Place
+from careen.db.engine import Connection, Place, name_of
 from careen.iam import keys
 from careen.registry import scrub
 from careen.registry.registry import Registry, Transaction
+from careen.registry.trouble import trouble
 
 MANIFEST = "careen-backup.json"
 LOCK = "careen-backup.lock"
@@ -120,9 +121,10 @@ def make(registry: Registry, folder: Path, target: Path, *, verify: bool = False
         verify: read all that the backup has and compare it with its digests.
 
     Raises:
-        BackupFailed: the folder has something else in it, another backup is being made there, or the hold was lost.
+        BackupFailed: the folder has something else in it, another backup is being made there, the hold was lost, or the
+            registry's database or bucket does not answer.
     """
-    with _locked(folder, target), _held(registry) as hold:
+    with broken_off("backup", "what is copied stays"), _locked(folder, target), _held(registry) as hold:
         created = system_now()
         database = target / f"careen-{secrets.token_hex(4)}.db"
         with _copying():
@@ -201,33 +203,84 @@ def read(source: Path) -> Backup:
     return backup
 
 
-def begin_restore(data: Path, blobs: BlobStore | None, place: Place | None) -> None:
+class Goal(NamedTuple):
+    """Where a restore goes."""
+
+    data: Path
+    """The data folder."""
+    place: Place | None = None
+    """A server's database for the rows; None: they stay in the folder."""
+    blobs: str = ""
+    """Where the blobs go, as the setting says it; empty: into the folder."""
+
+    @property
+    def copy(self) -> str:
+        """How a server's database names the copy that it awaits."""
+        return f"restore into {self.data.absolute()}" + (f" and {self.blobs}" if self.blobs else "")
+
+    @property
+    def note(self) -> str:
+        """What the folder says until all is there. Older versions say the first line only."""
+        rows = "" if self.place is None else f"the rows go to {name_of(self.place)}\n"
+        return f"careen restore has not ended\n{rows}" + (
+            f"the blobs go to {self.blobs}\n" if self.blobs else ""
+        )
+
+
+def begin_restore(goal: Goal, blobs: BlobStore | None) -> None:
     """Make all places ready for a restore. Until :func:`end_restore` they are not to be served.
 
     Args:
-        data: the data folder, made if it is not there.
-        blobs: where blobs go; None: into the folder.
-        place: a server's database for the rows; None: they stay in the folder.
+        goal: the places; the folder is made if it is not there.
+        blobs: the home that :attr:`Goal.blobs` names.
 
     Raises:
-        BackupFailed: there is something in one of them that no restore into this folder has put there.
+        BackupFailed: there is something in one of them that no restore into just these has put there.
     """
+    data, place = goal.data, goal.place
     data.mkdir(parents=True, exist_ok=True)
     # An empty file system of its own is an empty folder, too; and a restore may have died as it began.
     found = {entry.name for entry in data.iterdir()} - {"lost+found", f"{RESTORING}.part"}
     # The last step is the server's, and a restore may have died before it.
     has_only_to_be_released = (
-        place is not None and found == {"master.key"} and copies.awaits(place, _into(data))
+        place is not None and found == {"master.key"} and copies.awaits(place, goal.copy)
     )
-    if RESTORING not in found and not has_only_to_be_released:
+    if RESTORING in found:
+        # An empty file is that of a machine that lost its power.
+        noted = (data / RESTORING).read_text() or Goal(data).note
+        if noted != goal.note:
+            raise BackupFailed(
+                f"a restore into {data} has not ended whose rows or blobs go elsewhere: give it the database and blobs that"
+                f" {data / RESTORING} names, or begin anew with an empty folder"
+            )
+    elif not has_only_to_be_released:
         if found:
             raise BackupFailed(f"{data} is not empty: a restore needs a folder of its own")
         if blobs is not None and next(iter(blobs.stored()), None) is not None:
             raise BackupFailed("where the blobs are to go there are some: a restore needs a place of its own")
     if place is not None:
         with _copying():
-            copies.reserve(place, _into(data))
-    _write(data / RESTORING, b"careen restore has not ended\n", 0o644)
+            copies.reserve(place, goal.copy)
+    _write(data / RESTORING, goal.note.encode(), 0o644)
+
+
+@contextlib.contextmanager
+def broken_off(what: str, then: str) -> Iterator[None]:
+    """Let it be a failure of the backup or restore if a database or a bucket does not answer; files' own errors go on.
+
+    Args:
+        what: is being done.
+        then: is so when it is started again.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if trouble(error) is None and not isinstance(error, UploadUnknown):
+            raise
+        why = str(error) or "the bucket does not know the upload any more"
+        raise BackupFailed(f"the {what} was broken off: {why}; start it again: {then}") from error
 
 
 @contextlib.contextmanager
@@ -237,11 +290,6 @@ def _copying() -> Iterator[None]:
         yield
     except (copies.CopyFailed, bulk.InUse, bulk.Unfit) as error:
         raise BackupFailed(str(error)) from None
-
-
-def _into(data: Path) -> str:
-    """How a server's database names the copy that it awaits."""
-    return f"restore into {data.absolute()}"
 
 
 def restore(source: Path, data: Path, blobs: BlobStore) -> Restored:
@@ -288,27 +336,27 @@ def mark_lost(registry: Registry, restored: Restored) -> None:
         registry.write_now(scrub.mark, one.digest, at_home(one.generation), one.what)
 
 
-def end_restore(data: Path, place: Place | None, arrived: copies.Arrived) -> None:
+def end_restore(goal: Goal, arrived: copies.Arrived) -> None:
     """Bring the rows to where they belong; then the registry may be served.
 
     Args:
-        data: the folder, which nobody has open any more.
-        place: as for :func:`begin_restore`.
+        goal: as for :func:`begin_restore`; nobody has the folder open any more.
         arrived: has the last word on the rows that came to a server.
 
     Raises:
         BackupFailed: the server's database does not await this restore any more, or has something that it cannot keep.
     """
+    data, place = goal.data, goal.place
     if place is not None:
         with _copying():
-            copies.fill(data / "careen.db", place, _into(data), lambda *_: None, arrived)
+            copies.fill(data / "careen.db", place, goal.copy, lambda *_: None, arrived)
         _remove_logs(data)
         (data / "careen.db").unlink()
     (data / RESTORING).unlink()
     _sync_directory(data)
     if place is not None:
         with _copying():
-            copies.release(place, _into(data))
+            copies.release(place, goal.copy)
 
 
 def _remove_logs(data: Path) -> None:
@@ -337,23 +385,24 @@ class _Hold:
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS) and not self._lost:
-            self._renew_once()
+            # It lasts for ten of these: one that fails is no loss, and whether any was is what :meth:`check` finds out.
+            with contextlib.suppress(Exception):
+                self._renew_once()
 
     def _renew_once(self) -> None:
-        try:
-            self._lost |= not self._registry.write_now(_renew, self._name)
-        except Exception:  # noqa: BLE001 whatever it was, the hold may end, and then the backup must not count
-            self._lost = True
+        self._lost |= not self._registry.write_now(_renew, self._name)
 
     def check(self) -> bool:
-        """Whether it has lasted until now."""
+        """Whether it has lasted until now. Raises what the database does, if it cannot say."""
         self._renew_once()
         return not self._lost
 
     def close(self) -> None:
+        """Let the collector go on. A hold that cannot be ended now ends by itself, and is no reason for a backup to fail."""
         self._ended.set()
         self._renewing.join()
-        self._registry.write_now(_release, self._name)
+        with contextlib.suppress(Exception):
+            self._registry.write_now(_release, self._name)
 
 
 @contextlib.contextmanager

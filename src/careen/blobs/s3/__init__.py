@@ -3,7 +3,7 @@
 ::
 
     <prefix>/blobs/<generation>                              committed bytes, or those of an upload about to be
-    <prefix>/blobs/<generation>.<algorithm>-<hex>            their name: an empty object, written before the row
+    <prefix>/blobs/<generation>.<algorithm>-<hex>            their name: an empty object, written before them
     <prefix>/uploads/<repository id>/<upload id>             an upload: what is there, and who holds it
     <prefix>/uploads/<repository id>/<upload id>.<random>    its last bytes, fewer than make a part
 

@@ -120,14 +120,13 @@ class Bucket:
         """Delete an object, if it is there."""
         self.ask("delete_object", Key=key)
 
-    def look(self, generation: str) -> tuple[int, float]:
-        """The size of a blob's bytes, and the seconds since they were written, by the server's clock.
+    def look(self, generation: str) -> int:
+        """The size of a blob's bytes.
 
         Raises:
             FileNotFoundError: they are not there.
         """
-        found = self.ask("head_object", Key=self.data_key(generation))
-        return int(found["ContentLength"]), age(found["LastModified"], found)
+        return int(self.ask("head_object", Key=self.data_key(generation))["ContentLength"])
 
     def read(self, key: str, start: int, count: int) -> Generator[bytes, None, None]:
         """``count`` bytes of an object, beginning at ``start``. A connection that breaks is taken up where it broke.
@@ -234,7 +233,11 @@ class Bucket:
             self.ask("abort_multipart_upload", Key=self.data_key(generation), UploadId=multipart)
 
     def listed(self, below: str) -> Iterator[tuple[str, int, float]]:
-        """Every object with that beginning, in the order of the keys: key, bytes, seconds since it was written."""
+        """Every object with that beginning, in the order of the keys: key, bytes, seconds since it was written.
+
+        On Amazon S3 one that was put together of parts is as old as its multipart upload is, from its first moment (S3 User Guide,
+        "Working with object metadata", Last-Modified).
+        """
         for page in self._pages("list_objects_v2", below):
             now = present(page)
             for entry in page.get("Contents", []):

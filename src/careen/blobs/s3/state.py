@@ -52,8 +52,8 @@ def create(bucket: Bucket, upload: UploadKey) -> None:
     bucket.put(bucket.state_key(upload), msgspec.json.encode(State()))
 
 
-def find_free(bucket: Bucket, upload: UploadKey) -> tuple[State, str]:
-    """The state of an upload that nobody holds, and its entity tag.
+def find_free(bucket: Bucket, upload: UploadKey) -> tuple[State, str, float]:
+    """The state of an upload that nobody holds, its entity tag, and the seconds since it was last heard of.
 
     Raises:
         UploadUnknown: there is no such upload.
@@ -68,7 +68,7 @@ def find_free(bucket: Bucket, upload: UploadKey) -> tuple[State, str]:
         raise UploadUnknown
     if state.holder and found.age < LEASE_SECONDS:
         raise UploadBusy
-    return state, found.etag
+    return state, found.etag, found.age
 
 
 def replace(bucket: Bucket, upload: UploadKey, state: State, etag: str) -> str:
@@ -86,6 +86,12 @@ def replace(bucket: Bucket, upload: UploadKey, state: State, etag: str) -> str:
         if found.data == data:
             return found.etag
     raise UploadBusy
+
+
+def ages(bucket: Bucket) -> dict[str, float]:
+    """The seconds since each upload was last heard of, by its id."""
+    found = ((key.rpartition("/")[2], old) for key, _, old in bucket.listed("uploads/"))
+    return {upload_id: old for upload_id, old in found if "." not in upload_id}
 
 
 def each(bucket: Bucket) -> Iterator[tuple[UploadKey, State, float]]:

@@ -1,6 +1,7 @@
 """The bucket as a home for blobs."""
 
 import contextlib
+import itertools
 import os
 import secrets
 from collections.abc import Generator, Iterator
@@ -15,7 +16,7 @@ from careen.blobs.s3.place import Place
 from careen.blobs.s3.state import PART_BYTES
 from careen.blobs.s3.upload import S3Upload
 from careen.blobs.s3.warm import WarmHashes
-from careen.blobs.store import BlobsUnavailable, Elsewhere, Pieces, Source, Stored
+from careen.blobs.store import BlobsUnavailable, Elsewhere, Pieces, Source, Stored, UploadUnknown
 
 URL_SECONDS = 300
 """How long a client may take to follow a redirect."""
@@ -87,11 +88,15 @@ class S3BlobStore:
     def hold_upload(self, repository_id: int, upload_id: str) -> S3Upload:
         """Take an upload for this request; see :class:`careen.blobs.store.BlobStore`."""
         key = (repository_id, upload_id)
-        state, etag = states.find_free(self._bucket, key)
+        state, etag, idle = states.find_free(self._bucket, key)
         hasher = self._warm.take(key, etag)
         held = msgspec.structs.replace(state, holder=secrets.token_hex(8))
         etag = states.replace(self._bucket, key, held, etag)
-        return S3Upload(self._bucket, self._warm, key, held, etag, hasher)
+        upload = S3Upload(self._bucket, self._warm, key, held, etag, hasher, idle)
+        if upload.is_stale:
+            upload.abort()
+            raise UploadUnknown
+        return upload
 
     def open(self, digest: str, generation: str, *, by_front: bool = False) -> Source:  # noqa: ARG002 nginx does not speak S3
         """Where to read the bytes from; see :class:`careen.blobs.store.BlobStore`."""
@@ -115,7 +120,7 @@ class S3BlobStore:
     ) -> Generator[bytes, None, None]:
         """One generation, piece by piece; see :class:`careen.blobs.store.BlobStore`."""
         return self._bucket.read(
-            self._bucket.data_key(generation), offset, min(size, self._bucket.look(generation)[0] - offset)
+            self._bucket.data_key(generation), offset, min(size, self._bucket.look(generation) - offset)
         )
 
     def quarantine(self, digest: str, generation: str) -> None:
@@ -129,7 +134,7 @@ class S3BlobStore:
         """Put a durable copy at ``target``."""
         draft = target.with_name(f"{target.name}.part")
         with draft.open("wb") as file:
-            file.writelines(self.pieces(digest, generation, self._bucket.look(generation)[0]))
+            file.writelines(self.pieces(digest, generation, self._bucket.look(generation)))
             file.flush()
             os.fsync(file.fileno())
         draft.rename(target)
@@ -138,7 +143,7 @@ class S3BlobStore:
         """Take in what :meth:`copy_out` made."""
         size = source.stat().st_size
         with contextlib.suppress(FileNotFoundError):
-            if self._bucket.look(generation)[0] == size:
+            if self._bucket.look(generation) == size:
                 return
         with source.open("rb") as file:
             if size <= PART_BYTES:
@@ -155,28 +160,46 @@ class S3BlobStore:
     def size(self, digest: str, generation: str) -> int | None:  # noqa: ARG002 the key is the generation
         """The size of one generation, or None if it is gone."""
         try:
-            return self._bucket.look(generation)[0]
+            return self._bucket.look(generation)
         except FileNotFoundError:
             return None
 
     def stored(self) -> Iterator[Stored]:
-        """Every generation there is. One that nobody has named yet has no digest, a name without bytes no size."""
-        unnamed: Stored | None = None
-        for key, size, age in self._bucket.listed("blobs/"):
-            generation, _, name = key.rpartition("/")[2].partition(".")
-            if unnamed is not None and unnamed.generation != generation:
-                yield unnamed
-                unnamed = None
-            if not name:
-                unnamed = Stored("", generation, size, age)
+        """Every generation there is. One that has no name yet, or several, has no digest; a name without bytes no size."""
+        unnamed: list[Stored] = []
+        # Names follow their bytes in the list.
+        for _, listed in itertools.groupby(self._listed(), key=lambda one: one.generation):
+            there, *named = listed
+            if there.digest:
+                yield from (there, *named)
+            elif not named:
+                unnamed.append(there)
+            else:
+                # A name is written before the bytes, also by a holder that then lost the upload: the rows know which is right.
+                digest = named[0].digest if len(named) == 1 else ""
+                yield there._replace(digest=digest, age=min(each.age for each in (there, *named)))
+        if unnamed:
+            yield from self._waiting(unnamed)
+
+    def _listed(self, generation: str = "") -> Iterator[Stored]:
+        """Bytes, without a digest, and names, without a size, of the generations that begin so."""
+        for key, size, age in self._bucket.listed(f"blobs/{generation}"):
+            found, _, name = key.rpartition("/")[2].partition(".")
+            yield Stored(name.replace("-", ":", 1), found, size, age)
+
+    def _waiting(self, unnamed: list[Stored]) -> Iterator[Stored]:
+        """Bytes that had no name when they were listed: as young as the last word of the upload that may yet name them."""
+        heard = states.ages(self._bucket)
+        for one in unnamed:
+            upload_id = one.generation if one.generation in heard else one.generation.rpartition("-")[0]
+            if upload_id in heard:
+                yield one._replace(age=min(one.age, heard[upload_id]))
                 continue
-            # A name follows its bytes in the list.
-            digest = name.replace("-", ":", 1)
-            there = unnamed or Stored(digest, generation, 0, age)
-            unnamed = None
-            yield there._replace(digest=digest, age=min(there.age, age))
-        if unnamed is not None:
-            yield unnamed
+            # It may have ended since the listing. Then it wrote the name first.
+            digest, age = "", one.age
+            for name in self._listed(f"{one.generation}."):
+                digest, age = name.digest, min(age, name.age)
+            yield one._replace(digest=digest, age=age)
 
     def uploads(self) -> Iterator[tuple[int, str, int, float]]:
         """Every open upload: repository id, upload id, bytes, seconds since it was last heard of."""

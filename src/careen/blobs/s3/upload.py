@@ -17,7 +17,7 @@ from careen.blobs.store import BlobsUnavailable, UploadBusy, UploadUnknown
 from careen.oci import digest as digests
 
 SEALED_SECONDS = 1800.0
-"""How long bytes may lie put together without a name; the sweep deletes them after an hour."""
+"""How long an upload may be silent whose bytes lie put together without a name; the sweep deletes them after an hour of silence."""
 
 PARTS_ABROAD = 3
 """Parts of one upload that are on their way at once; the client waits before there are more."""
@@ -34,6 +34,7 @@ class S3Upload:
         state: State,
         etag: str,
         hasher: digests.Hasher | None,
+        idle: float,
     ) -> None:
         self._bucket = bucket
         self._warm = warm
@@ -48,6 +49,8 @@ class S3Upload:
         self._tail: bytearray | None = None
         """None: as the saved state has it, and not read yet."""
         self._sealed = state.sealed
+        self._idle = idle
+        """Seconds from its last word to this request. The age of the bytes says nothing: see ``Bucket.listed``."""
         # An upload that was begun by an older version writes to its own id.
         self._generation = state.generation or (key[1] if state.multipart or state.sealed is not None else "")
         self._offset = state.offset
@@ -66,6 +69,11 @@ class S3Upload:
     def told(self) -> int:
         """Bytes that the client was told of when an earlier request ended."""
         return self._told
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether its bytes were put together so long ago that the sweep may be deleting them."""
+        return self._sealed is not None and self._idle >= SEALED_SECONDS
 
     @property
     def is_behind(self) -> bool:
@@ -107,12 +115,7 @@ class S3Upload:
         """The digest of all bytes so far. If another process took in a part of them, they are read once."""
         if algorithm == "sha256" and (known := self._known_sha256()):
             return known
-        hasher = digests.hasher(algorithm)
-        for piece in self._all():
-            hasher.update(piece)
-        if algorithm == "sha256":
-            self._hasher = hasher
-        return f"{algorithm}:{hasher.hexdigest()}"
+        return self._read_digest(algorithm)
 
     def content(self) -> bytes:
         """All bytes so far."""
@@ -122,15 +125,16 @@ class S3Upload:
         """Make the bytes durable under ``digest`` and end the upload. Returns the generation.
 
         Raises:
-            UploadUnknown: they were put together so long ago that the sweep may be deleting them.
+            UploadUnknown: they are gone, or another holder's.
             UploadBusy: another request took the upload over.
         """
         if self._saved.sealed is not None and not self._is_whole():
             self.abort()
             raise UploadUnknown
-        self._seal()
+        if not self._seal(digest) and self._read_digest(digests.algorithm(digest)) != digest:
+            self.abort()
+            raise UploadUnknown
         generation = self._generation
-        self._bucket.put_name(digest, generation)
         # Whoever writes this has the object alone: nobody took the upload over, and from here on nobody can.
         holder = self._saved.holder
         end = State(generation=generation, sealed=self._offset, is_committed=True, holder=holder)
@@ -240,6 +244,14 @@ class S3Upload:
             sha256=sha256,
         )
 
+    def _read_digest(self, algorithm: str) -> str:
+        hasher = digests.hasher(algorithm)
+        for piece in self._all():
+            hasher.update(piece)
+        if algorithm == "sha256":
+            self._hasher = hasher
+        return f"{algorithm}:{hasher.hexdigest()}"
+
     def _known_sha256(self) -> str:
         if self._hasher is not None:
             return f"sha256:{self._hasher.hexdigest()}"
@@ -299,11 +311,23 @@ class S3Upload:
             raise
         self._said_at = time.monotonic()
 
-    def _seal(self) -> None:
-        """Put all bytes together into one object. No key is ever written to twice, so nobody else's object is touched."""
+    def _seal(self, digest: str = "") -> bool:
+        """Put all bytes together into one object. No key is ever written to twice, so nobody else's object is touched.
+
+        Args:
+            digest: the name that the object gets; empty: none yet.
+
+        Returns:
+            Whether the bytes are known to be ours: not, if they were together already.
+        """
+        if self._sealed is None and not self._parts and not self._abroad:
+            self._generation, self._multipart = self._draw(), ""
+        if digest:
+            # First: the sweep goes by its age, for what is put together of parts is as old as the upload from its first moment.
+            self._bucket.put_name(digest, self._generation)
         if self._sealed is not None:
-            return
-        tail = self._load_tail()
+            return True
+        tail, is_ours = self._load_tail(), True
         self._await_parts(0)
         if self._parts:
             try:
@@ -313,25 +337,26 @@ class S3Upload:
                     parts.append(last.result())
                 self._bucket.complete_multipart(self._generation, self._multipart, parts)
             except UploadUnknown:
-                # An earlier try may have done it, ours whose answer was lost, or that of a holder who is dead.
-                if not self._is_whole():
+                # An earlier try may have done it, ours whose answer was lost, or that of a holder who was taken for dead. That one
+                # may have had other bytes after the last part that we share: what was hashed here says nothing of the object.
+                if self._idle >= SEALED_SECONDS or not self._is_whole():
                     raise
+                self._hasher, is_ours = None, False
         else:
-            self._generation = self._draw()
             self._bucket.put_blob(self._generation, bytes(tail))
         self._sealed, self._multipart, self._parts, self._tail = self._offset, "", [], bytearray()
+        return is_ours
 
     def _draw(self) -> str:
         """A name for the object to be. Whoever sees the upload's id in it knows where it came from."""
         return f"{self._key[1]}-{secrets.token_hex(4)}"
 
     def _is_whole(self) -> bool:
-        """Whether the object has all bytes, and is so new that the sweep leaves it alone for a good while."""
+        """Whether the object has as many bytes as were taken in."""
         try:
-            size, age = self._bucket.look(self._generation)
+            return self._bucket.look(self._generation) == self._offset
         except FileNotFoundError:
             return False
-        return size == self._offset and age < SEALED_SECONDS
 
     def _reopen(self, size: int) -> None:
         """Make a multipart upload of an object again: a digest did not match, and the client goes on."""
