@@ -171,6 +171,7 @@ bounds are what may be held and not what was seen.
 """
 
 
+@pytest.mark.disk  # what passes from a bucket is held in pieces
 @pytest.mark.parametrize(
     ("load", "tls", "kilobytes"),
     [
@@ -339,6 +340,8 @@ ANSWERS = {
 }
 
 
+@pytest.mark.disk  # connections to other servers would be counted, too
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("method", "path"), ANSWERS.values(), ids=ANSWERS.keys())
 @pytest.mark.parametrize("how", ["hasty", pytest.param("hasty_tls", marks=needs_openssl)])
 @pytest.mark.parametrize("last", ["close", "keep-alive"])

@@ -18,7 +18,8 @@ from tests.images import image, write_layout
 from tests.server import ACCESS_KEY_ID, REGION, REGISTRY_ID, SECRET_ACCESS_KEY, serving
 from tests.tls import TlsServer, needs_openssl
 
-pytestmark = [needs_openssl, needs("nsenter", "ip")]
+pytestmark = [needs_openssl, needs("nsenter", "ip"), pytest.mark.sqlite, pytest.mark.disk]
+# From their network no other server can be reached.
 
 API = f"api.ecr.{REGION}.amazonaws.com"
 REGISTRY = f"{REGISTRY_ID}.dkr.ecr.{REGION}.amazonaws.com"

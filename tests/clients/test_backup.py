@@ -74,6 +74,7 @@ def test_a_drill(make_server: Callable[..., Server], tmp_path: Path) -> None:
         shell.run("crane", "--insecure", "push", tmp_path / "3", f"{again.host}/team/app:3")
 
 
+@pytest.mark.sqlite
 def test_what_goes_wrong_is_said(make_server: Callable[..., Server], tmp_path: Path) -> None:
     """Each with what to do, and with a status that a script sees."""
     server = make_server()

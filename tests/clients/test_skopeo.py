@@ -90,6 +90,7 @@ def test_tags_are_listed_and_images_deleted(shell: Shell, name: str) -> None:
     assert "manifest unknown" in gone.stderr
 
 
+@pytest.mark.disk
 def test_a_copy_between_repositories_mounts_the_layers(shell: Shell, name: str, server: Server) -> None:
     """Both repositories answer the same image, and its bytes are stored once."""
     source = write_layout(shell.folder / "in", built := image(f"app {name}", size=200_000), "1")
