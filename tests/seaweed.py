@@ -87,8 +87,8 @@ class S3:
         return f"s3://{BUCKET}/{prefix}?endpoint={self.endpoint}&region={S3_REGION}"
 
     def keys(self, prefix: str) -> list[str]:
-        """Every key below a place, without the place itself."""
-        return list(self.sizes(prefix))
+        """Every key below a place, without the place itself and what says whose it is."""
+        return [key for key in self.sizes(prefix) if key != "owner"]
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """The same, with the bytes of each object."""

@@ -80,6 +80,7 @@ def pull(client: Client, name: str, digest: str) -> bytes:
     raise AssertionError("never given")
 
 
+@pytest.mark.sqlite  # opens the folder that it was served from
 def test_a_bad_hour(bucket: FaultyS3, passing: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fifth of all requests fail, in every way: what is acknowledged is whole, what is refused is 503, and nothing is left."""
     name = "s3/bad"

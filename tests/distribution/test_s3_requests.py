@@ -178,6 +178,7 @@ def documented() -> dict[str, Cost]:
     return {what: Cost(*map(int, counts)) for what, *counts in rows}
 
 
+@pytest.mark.sqlite  # opens the folder that it was served from
 @pytest.mark.parametrize("what", ACTS)
 def test_it_costs_what_the_page_says(bucket: FaultyS3, scenes: Callable[[bool], Scene], what: str) -> None:
     """So many requests, and no listing among them."""

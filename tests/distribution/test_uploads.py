@@ -211,6 +211,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.disk  # a bucket lets the second wait
 def test_an_upload_serves_one_request_at_a_time(client: Client, name: str) -> None:
     """While a chunk comes in, every other request on the upload is 409; then they are served."""
     location = client.begin(name)

@@ -98,6 +98,7 @@ def push_until_it_fails(client: Client, name: str, worker: int, acknowledged: di
             acknowledged[f"manifests/{worker}-{number}"] = built.manifest
 
 
+@pytest.mark.sqlite  # where the program has a second for fifty pushes; tests/nodes has the other
 def test_what_was_acknowledged_survives_a_crash(make_server: Callable[..., Server], name: str) -> None:
     """Killed in the middle of many pushes: every blob and every tag that was answered 201 is there, and whole."""
     server = make_server(workers=2)

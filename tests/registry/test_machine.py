@@ -126,6 +126,8 @@ class RegistryMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="careen-machine-"))
         shutil.copytree(prepared(), self.folder, dirs_exist_ok=True)
         self.backend = backend.current().emptied(self.folder, prepared())
+        if self.backend:  # the key and the home of blobs went with the rows
+            server.prepare(Settings(data=str(self.folder), **self.backend))
         self.clock = steps.Hands()
         self.registry = self._opened()
         self.dead: list[Registry] = []
