@@ -108,15 +108,15 @@ def prepare(settings: Settings) -> None:
     given = _given_master_key(settings)
     with _answering(place):
         schema.migrate(place)
-        _check_copies(settings)
-        _agree_on_master_key(settings, given)
-        for home in (settings.blobs, settings.archive_blobs):
-            _check_place(settings, home)
-        if is_url(place):
-            _agree_on_homes(settings)
-            with _database(settings) as database:
+        with _database(settings) as database:
+            _check_served(database)
+            _agree_on_master_key(settings, database, given)
+            for home in (settings.blobs, settings.archive_blobs):
+                _check_place(settings, home)
+            if database.is_shared:
+                _agree_on_homes(settings, database)
                 copies.settle(database)
-    _check_archive(settings)
+            _check_archive(settings, database)
     if settings.archive_blobs and not is_url(place):
         _claim_archive(settings)
     for draft in data.glob(f"master.key.{'[0-9a-f]' * 8}"):  # left by a crash: a key that nobody looks after
@@ -161,17 +161,12 @@ def _check_restored(data: Path) -> None:
         raise CannotStart(f"the restore into {data} has not ended: start it again, it goes on where it was")
 
 
-def _check_copies(settings: Settings) -> None:
-    """See that the rows are all there, and not elsewhere by now.
+def _check_served(database: Database) -> None:
+    """See that the rows are all there, and not elsewhere by now; else the database is closed.
 
     Raises:
         CannotStart: a copy into this database has not ended, or they were moved away.
     """
-    with _database(settings) as database:
-        _check_served(database)
-
-
-def _check_served(database: Database) -> None:
     refusal = copies.refusal(database)
     if refusal is not None:
         database.close()
@@ -188,36 +183,33 @@ def _database(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def _agree_on_homes(settings: Settings) -> None:
+def _agree_on_homes(settings: Settings, database: Database) -> None:
     """Make sure that all nodes have their blobs in the same place, and that it is no other registry's.
 
     Raises:
         CannotStart: blobs would be written where the other nodes do not find them, or another registry's sweep would delete them.
     """
-    with _database(settings) as database:
-        ours = _agreed(database, founding.OWNER, secrets.token_hex(16))
-        homes = {founding.HOME: settings.blobs or settings.data, founding.ARCHIVE: settings.archive_blobs}
-        for kind, place in homes.items():
-            if not place:
-                continue
-            try:
-                claimed = _blob_store(settings, place, clock.system_now).claim(
-                    f"{ours}:{secrets.token_hex(8)}"
-                )
-            except OSError as error:
-                raise CannotStart(f"the folder {place} cannot be used: {error.strerror}") from None
-            owner = claimed.partition(":")[0]
-            if owner != ours:
-                raise CannotStart(
-                    f"{place} has the blobs of another registry, and each would delete the other's: give this one a place"
-                    " of its own, or remove `owner` there if the other is no more"
-                )
-            if _agreed(database, kind, claimed) != claimed:
-                raise CannotStart(
-                    f"{place} is not where the other nodes of this registry have their {_BLOBS[kind]}: set"
-                    f" {_SETTING[kind]} as theirs is. If these were moved there, `owner` belongs to them; if it is a folder,"
-                    " is it mounted?"
-                )
+    ours = _agreed(database, founding.OWNER, secrets.token_hex(16))
+    homes = {founding.HOME: settings.blobs or settings.data, founding.ARCHIVE: settings.archive_blobs}
+    for kind, place in homes.items():
+        if not place:
+            continue
+        try:
+            claimed = _blob_store(settings, place, clock.system_now).claim(f"{ours}:{secrets.token_hex(8)}")
+        except OSError as error:
+            raise CannotStart(f"the folder {place} cannot be used: {error.strerror}") from None
+        owner = claimed.partition(":")[0]
+        if owner != ours:
+            raise CannotStart(
+                f"{place} has the blobs of another registry, and each would delete the other's: give this one a place"
+                " of its own, or remove `owner` there if the other is no more"
+            )
+        if _agreed(database, kind, claimed) != claimed:
+            raise CannotStart(
+                f"{place} is not where the other nodes of this registry have their {_BLOBS[kind]}: set"
+                f" {_SETTING[kind]} as theirs is. If these were moved there, `owner` belongs to them; if it is a folder,"
+                " is it mounted?"
+            )
 
 
 def _agreed(database: Database, kind: str, proposed: str) -> str:
@@ -238,13 +230,13 @@ def _check_place(settings: Settings, place: str) -> None:
         raise CannotStart(f"the folder {place} for archived blobs cannot be used: {error.strerror}") from None
 
 
-def _check_archive(settings: Settings) -> None:
+def _check_archive(settings: Settings, database: Database) -> None:
     """See that the blobs of which rows say so are in the archive's home: a disk that is not mounted is an empty folder, too.
 
     Raises:
         CannotStart: none of those that we looked for is.
     """
-    with _database(settings) as database, database.read() as rows:
+    with database.read() as rows:
         archived = layers.some_archived(rows, LOOKED_FOR)
     if not archived:
         return
@@ -367,13 +359,13 @@ def _given_master_key(settings: Settings) -> bytes | None:
     return key
 
 
-def _agree_on_master_key(settings: Settings, given: bytes | None) -> None:
+def _agree_on_master_key(settings: Settings, database: Database, given: bytes | None) -> None:
     """See that the key is the one that the registry began with; let it begin with this one, or one of its own.
 
     Raises:
         CannotStart: it is another, or it is not there.
     """
-    with _right_key(settings), _database(settings) as database:
+    with _right_key(settings):
         with database.read() as rows:
             known = founding.known_key(rows, given)
         if known is None:
