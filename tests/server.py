@@ -82,6 +82,17 @@ class Server:
         """The registry's, wherever it is kept."""
         return composition.begin(settings.load(environ=self.environment())).master_key
 
+    def careen(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a `careen` command where this server is, or would be, started."""
+        return subprocess.run(
+            [sys.executable, "-m", "careen", *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
     def set_time(self, iso: str) -> None:
         """Set the registry's clock; the server must be made with ``clock_file=server.clock_file`` (see ``make_server``)."""
         temporary = self.clock_file.with_suffix(".new")

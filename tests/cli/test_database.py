@@ -1,7 +1,5 @@
 """``careen database move``, as somebody does it whom one machine does not suffice any more."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,6 @@ def served(data: Path, database: str) -> Server:
     return Server(data, database=database, blobs="")
 
 
-def careen(server: Server, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the program where the server would be started."""
-    return subprocess.run(
-        [sys.executable, "-m", "careen", *arguments],
-        env=server.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 def names(ecr: Any) -> list[str]:
     """The repositories."""
     return sorted(each["repositoryName"] for each in ecr.describe_repositories()["repositories"])
@@ -41,7 +27,7 @@ def test_from_the_folder_to_a_server_and_back(tmp_path: Path, postgres: Postgres
     here.start()
     here.boto().create_repository(repositoryName="team/app")
     try:
-        refused = careen(here, "database", "move", url)
+        refused = here.careen("database", "move", url)
         assert refused.returncode == 1
         assert (
             "careen.db open; stop the registry on every machine, and start the move again" in refused.stderr
@@ -50,13 +36,13 @@ def test_from_the_folder_to_a_server_and_back(tmp_path: Path, postgres: Postgres
     finally:
         here.stop()
 
-    moved = careen(here, "database", "move", url)
+    moved = here.careen("database", "move", url)
     assert moved.returncode == 0, moved.stderr
     assert "           2  repositories\n" in moved.stdout
     assert f"the registry is in postgresql://127.0.0.1:{postgres.port}/" in moved.stdout
     assert "set CAREEN_DATABASE" in moved.stdout
     assert "only-for-tests" not in moved.stdout + moved.stderr
-    refused = careen(here, "serve")
+    refused = here.careen("serve")
     assert refused.returncode == 1
     assert "this registry was moved to postgresql://127.0.0.1" in refused.stderr
 
@@ -64,19 +50,19 @@ def test_from_the_folder_to_a_server_and_back(tmp_path: Path, postgres: Postgres
     try:
         assert names(there.boto()) == ["team/app", "team/lib"]
         there.boto().create_repository(repositoryName="team/new")
-        again = careen(here, "database", "move", url)
+        again = here.careen("database", "move", url)
         assert again.returncode == 0, again.stderr
         assert "the move has ended before: the registry is in postgresql://127.0.0.1" in again.stdout
-        refused = careen(there, "database", "move", "sqlite")
+        refused = there.careen("database", "move", "sqlite")
         assert refused.returncode == 1
         assert "others are connected to the database as our user" in refused.stderr
     finally:
         there.stop()
 
-    back = careen(there, "database", "move", "sqlite")
+    back = there.careen("database", "move", "sqlite")
     assert back.returncode == 0, back.stderr
     assert "leave out the setting `database`" in back.stdout
-    assert "this registry was moved to" in careen(there, "serve").stderr
+    assert "this registry was moved to" in there.careen("serve").stderr
     here.start()
     try:
         assert names(here.boto()) == ["team/app", "team/lib", "team/new"]
@@ -88,7 +74,7 @@ def test_no_command_but_serve_begins_a_registry(tmp_path: Path, postgres: Postgr
     """It would agree with itself on where the blobs are, and the nodes would not start then."""
     url = postgres.empty_database()
     node = served(tmp_path / "here", url)
-    refused = careen(node, "storage")
+    refused = node.careen("storage")
     assert refused.returncode == 1
     assert f"there is no registry in postgresql://127.0.0.1:{postgres.port}/" in refused.stderr
     assert "careen serve" in refused.stderr
@@ -98,9 +84,9 @@ def test_no_command_but_serve_begins_a_registry(tmp_path: Path, postgres: Postgr
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     """With the form that it must have, and where there is no registry that is said."""
     server = served(tmp_path / "data", "")
-    refused = careen(server, "database", "move", "mysql://db/careen")
+    refused = server.careen("database", "move", "mysql://db/careen")
     assert refused.returncode == 2
     assert "postgresql://user:password@host:port/database" in refused.stderr
-    refused = careen(server, "database", "move", "postgresql://127.0.0.1:9/careen")
+    refused = server.careen("database", "move", "postgresql://127.0.0.1:9/careen")
     assert refused.returncode == 1
     assert "there is no registry in" in refused.stderr

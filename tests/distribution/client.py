@@ -5,8 +5,6 @@ import http.client
 import json
 import socket
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -149,14 +147,9 @@ class Client:
 
 def careen(server: Server, *command: str) -> str:
     """Run a `careen` command beside the server. Returns what it prints."""
-    return subprocess.run(
-        [sys.executable, "-m", "careen", *command],
-        env=server.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout
+    done = server.careen(*command)
+    done.check_returncode()
+    return done.stdout
 
 
 def new_key(server: Server, name: str, policy: str) -> Client:

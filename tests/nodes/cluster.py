@@ -20,7 +20,6 @@ from typing import Any
 
 import msgspec
 
-from careen import server
 from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests.faults.programs import ForkedServer, Kill
@@ -29,6 +28,7 @@ from tests.nodes.clients import Recorder
 from tests.nodes.history import History
 from tests.nodes.links import Balancer, Link
 from tests.postgres import Postgres
+from tests.registry.steps import prepared
 from tests.seaweed import S3, S3Server
 
 DEADLINE = 100.0
@@ -136,12 +136,8 @@ class Cluster:
         before = os.environ.copy()
         os.environ.update(self._s3.environment)
         try:
-            server.prepare(settings)
-            opened = server.open_registry(settings)
-            try:
+            with prepared(settings) as opened:
                 yield opened
-            finally:
-                opened.close()
         finally:
             os.environ.clear()
             os.environ.update(before)

@@ -1,9 +1,11 @@
 """What the tests of the use cases share: a clock to set, pushes without HTTP, and sums over what is really stored."""
 
 import asyncio
+import contextlib
 import dataclasses
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,17 @@ def reopen(registry: Registry) -> Registry:
         )
     )
     return dataclasses.replace(another, clock=registry.clock, limits=registry.limits)
+
+
+@contextlib.contextmanager
+def prepared(settings: Settings) -> Iterator[Registry]:
+    """The registry of these settings, prepared as a start prepares it."""
+    server.prepare(settings)
+    registry = server.open_registry(settings)
+    try:
+        yield registry
+    finally:
+        registry.close()
 
 
 def dump_of(registry: Registry) -> str:

@@ -31,7 +31,9 @@ from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests import backend
 from tests.ecrapi.samples import KEEP_ONE
-from tests.images import Built, artifact, image, index
+from tests.images import Built, image, index
+from tests.registry import contents
+from tests.registry.contents import APP, LARGE, LIB
 from tests.registry.steps import (
     damage,
     delete,
@@ -47,9 +49,6 @@ from tests.registry.steps import (
 
 # What is copied is the data folder's: its database with SQLite's own backup, its files by links.
 pytestmark = pytest.mark.disk
-
-APP, LIB = "team/app", "team/lib"
-LARGE = 70_000
 
 
 def folder(registry: Registry) -> Path:
@@ -72,16 +71,8 @@ def restore(source: Path, data: Path) -> Registry:
 
 @pytest.fixture
 def filled(registry: Registry) -> dict[str, Built]:
-    """A registry with an index, a referrer, a policy and a blob that no image needs."""
-    made = {name: image("base", name, size=LARGE) for name in ("amd64", "arm64")}
-    for built in made.values():
-        push(registry, APP, built)
-    put(registry, APP, index(*made.values()), "1.0")
-    push(registry, APP, artifact("application/vnd.example.sbom", made["amd64"], b"parts" * 20_000))
-    push(registry, LIB, image("small"), "1")
-    upload(registry, LIB, b"alone")
-    registry.write_now(lifecycle.put_policy, LIB, KEEP_ONE)
-    return made
+    """A registry with something of everything."""
+    return contents.fill(registry)
 
 
 @pytest.fixture

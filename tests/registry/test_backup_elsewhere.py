@@ -1,9 +1,8 @@
 """Backups of registries whose rows and blobs are on servers, and restores into such places."""
 
-import contextlib
 import itertools
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,17 @@ from careen.registry import backup, events, gc, lifecycle, scrub, storage
 from careen.registry.backup import BackupFailed
 from careen.registry.registry import Registry
 from careen.settings import Settings
-from tests.ecrapi.samples import KEEP_ONE
 from tests.faulty_s3 import SLOW_DOWN, FaultyS3, error
-from tests.images import artifact, image, index
+from tests.images import image
 from tests.postgres import Postgres, needs_postgres
-from tests.registry.steps import damage, delete, everything, push, put, upload
+from tests.registry import contents
+from tests.registry.contents import APP, LARGE, LIB
+from tests.registry.steps import damage, delete, everything, prepared, push
 from tests.seaweed import S3, needs_seaweed
 from tests.upstream.proxy import Fault
 
 pytestmark = [needs_postgres, needs_seaweed]
 
-APP, LIB = "team/app", "team/lib"
-LARGE = 70_000
 
 Places = Callable[[str], Settings]
 
@@ -50,30 +48,12 @@ def places(postgres: Postgres, s3: S3, tmp_path: Path, monkeypatch: pytest.Monke
     return settings
 
 
-@contextlib.contextmanager
-def opened(settings: Settings) -> Iterator[Registry]:
-    """The registry, prepared as a start prepares it."""
-    server.prepare(settings)
-    registry = server.open_registry(settings)
-    try:
-        yield registry
-    finally:
-        registry.close()
-
-
 def fill(registry: Registry) -> None:
-    """An index, a referrer, a policy, a blob that no image needs, and an image that was deleted and collected."""
-    made = {name: image("base", name, size=LARGE) for name in ("amd64", "arm64")}
-    for built in made.values():
-        push(registry, APP, built)
-    put(registry, APP, index(*made.values()), "1.0")
-    push(registry, APP, artifact("application/vnd.example.sbom", made["amd64"], b"parts" * 20_000))
-    push(registry, LIB, image("small"), "1")
+    """Something of everything, and before it an image that was deleted and collected."""
     push(registry, LIB, image("gone", size=LARGE), "2")
     delete(registry, LIB, image("gone", size=LARGE))
     gc.collect(registry, grace=0)
-    upload(registry, LIB, b"alone")
-    registry.write_now(lifecycle.put_policy, LIB, KEEP_ONE)
+    contents.fill(registry)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +70,7 @@ def test_wherever_it_was_and_wherever_it_goes_it_is_the_same(
 ) -> None:
     """Images, bytes, policy and key; it works on, and tells events that come after those it told."""
     target, restored_to = tmp_path / "backup", places(here)
-    with opened(places(there)) as registry:
+    with prepared(places(there)) as registry:
         fill(registry)
         before = everything(registry)
         policy = registry.read(lifecycle.get_policy, LIB)
@@ -103,7 +83,7 @@ def test_wherever_it_was_and_wherever_it_goes_it_is_the_same(
     assert (made.copied, again.copied, again.kept) == (4, 0, 4)
     assert (target / "master.key").read_bytes() == key
     assert server.restore(target, restored_to).lost == []
-    with opened(restored_to) as restored:
+    with prepared(restored_to) as restored:
         assert everything(restored) == before
         assert damage(restored) == []
         assert restored.master_key == key
@@ -120,13 +100,13 @@ def test_wherever_it_was_and_wherever_it_goes_it_is_the_same(
 def test_what_is_lost_is_said_on_the_server_too(places: Places, tmp_path: Path) -> None:
     """A blob that the backup does not have is known as damaged there, and a push heals it."""
     target, restored_to = tmp_path / "backup", places("rows, blobs")
-    with opened(places("folder")) as registry:
+    with prepared(places("folder")) as registry:
         fill(registry)
         backup.make(registry, registry.scratch_folder, target)
     lost = next(path for path in (target / "blobs").rglob("*.*") if path.is_file())
     lost.unlink()
     assert [each.what for each in server.restore(target, restored_to).lost] == ["missing"]
-    with opened(restored_to) as restored:
+    with prepared(restored_to) as restored:
         report = restored.read(scrub.report)
         assert [each.digest for each in report.blobs] == [f"sha256:{lost.name.partition('.')[0]}"]
 
@@ -134,7 +114,7 @@ def test_what_is_lost_is_said_on_the_server_too(places: Places, tmp_path: Path) 
 @pytest.fixture
 def a_backup(places: Places, tmp_path: Path) -> Path:
     """Of a registry in a folder."""
-    with opened(places("folder")) as registry:
+    with prepared(places("folder")) as registry:
         fill(registry)
         backup.make(registry, registry.scratch_folder, tmp_path / "backup")
     return tmp_path / "backup"
@@ -143,7 +123,7 @@ def a_backup(places: Places, tmp_path: Path) -> Path:
 def test_a_restore_needs_empty_places(places: Places, a_backup: Path) -> None:
     """A database that has rows is refused, and a bucket that has blobs; what they have stays, and nothing was begun."""
     taken = places("rows, blobs")
-    with opened(taken) as registry:
+    with prepared(taken) as registry:
         fill(registry)
         before = everything(registry)
     for mixed, says in (
@@ -155,7 +135,7 @@ def test_a_restore_needs_empty_places(places: Places, a_backup: Path) -> None:
         assert list(Path(mixed.data).iterdir()) == []
     with pytest.raises(BackupFailed, match=r"postgresql://127.0.0.1:\d+/\w+ is not empty: there are rows in"):
         server.restore(a_backup, Settings(data=places("").data, database=taken.database))
-    with opened(taken) as registry:
+    with prepared(taken) as registry:
         assert everything(registry) == before
 
 
@@ -175,9 +155,9 @@ def test_until_it_has_ended_no_node_serves_it(places: Places, a_backup: Path) ->
     with pytest.raises(BackupFailed, match=rf"awaits another copy: the restore into {settings.data}"):
         server.restore(a_backup, third)
     server.restore(a_backup, settings)
-    with opened(settings) as registry:
+    with prepared(settings) as registry:
         found, key = everything(registry), registry.master_key
-    with opened(another) as registry:  # whose folder has no key: the database has it
+    with prepared(another) as registry:  # whose folder has no key: the database has it
         assert everything(registry) == found != {}
         assert registry.master_key == key
 
@@ -198,7 +178,7 @@ def test_a_restore_goes_on_only_where_it_began(
         with pytest.raises(BackupFailed, match="has not ended whose rows or blobs go elsewhere"):
             server.restore(a_backup, wrong)
     assert server.restore(a_backup, settings).lost == []
-    with opened(settings) as registry:
+    with prepared(settings) as registry:
         assert damage(registry) == []
 
 
@@ -265,7 +245,7 @@ def test_a_restore_into_a_bucket_that_fails_is_started_again(
         for name, value in s3.environment.items():
             monkeypatch.setenv(name, value)
         assert server.restore(a_backup, settings).lost == []
-        with opened(settings) as registry:
+        with prepared(settings) as registry:
             assert damage(registry) == []
 
 
@@ -278,7 +258,7 @@ def test_a_backup_of_a_bucket_that_fails_is_started_again(
         settings = Settings(
             data=places("").data, blobs=bucket.url(uuid.uuid4().hex), create_on_push=True, blob_grace=0
         )
-        with opened(settings) as registry:
+        with prepared(settings) as registry:
             fill(registry)
             left = itertools.count()
             bucket.fail(1, [SLOW_DOWN], only=lambda asked: asked.operation == "GetObject" and next(left) > 1)
