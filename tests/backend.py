@@ -51,6 +51,11 @@ class Backend:
         self._of[data] = made
         return made
 
+    def settle(self) -> None:
+        """Wait until every event that was written is shown."""
+        if self.postgres is not None:
+            self.postgres.settle()
+
     def disconnect(self, data: Path) -> None:
         """Break the connections of a data folder's registry to its server, if it has one."""
         if self.postgres is not None:

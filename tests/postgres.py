@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -111,6 +112,10 @@ class Postgres:
                 server.execute(f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {name}")
         return url.replace("//postgres:", f"//{name}:")
 
+    def settle(self) -> None:
+        """See :func:`settle`."""
+        settle(self.url("postgres"))
+
     def disconnect(self, url: str) -> None:
         """Break every connection to a database, whatever it is used for just now."""
         with self.connected("postgres") as server:
@@ -179,6 +184,22 @@ class Postgres:
     def _command(self, program: str, *arguments: str) -> list[str]:
         assert PROGRAMS is not None
         return [*unprivileged(), str(PROGRAMS / program), *arguments]
+
+
+def settle(url: str) -> None:
+    """Wait until nothing runs that began before now, in any database of the server: every event that was written is shown then."""
+    with psycopg.connect(url, autocommit=True) as server:
+        (now,) = one(server, "SELECT pg_current_xact_id()::text::bigint")
+        deadline = time.monotonic() + 30
+        while one(server, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") <= (now,):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def one(server: psycopg.Connection, statement: LiteralString) -> tuple[Any, ...]:
+    """The only row of an answer."""
+    [row] = server.execute(statement).fetchall()
+    return row
 
 
 def unprivileged() -> list[str]:

@@ -46,6 +46,7 @@ def logged_in(server: Server, folder: Path, key: dict[str, str]) -> Shell:
     return shell
 
 
+@pytest.mark.sqlite
 @needs("crane")
 def test_a_drill(make_server: Callable[..., Server], tmp_path: Path) -> None:
     """Push, back up while the server serves, push on, back up again, restore, serve: keys and images are there."""

@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from careen.iam.managed import ManagedPolicy
 from careen.registry import lifecycle, measurements, summaries
 from careen.registry.registry import Registry
+from tests import backend
 from tests.console.visitor import Visitor, sign_in
 from tests.ecrapi.client import push
 from tests.ecrapi.samples import KEEP_ONE
@@ -160,6 +161,7 @@ def test_events_by_repository_kind_action_and_time(root: Visitor, ecr: Any, name
     """Each filter narrows the log; a time that is none is no filter."""
     push(ecr, name, image(name, "one"), "one")
     ecr.delete_repository(repositoryName=name, force=True)
+    backend.current().settle()
 
     def told(**filters: str) -> list[str]:
         text = root.get("activity", repository=name, **filters).text

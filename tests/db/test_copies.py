@@ -192,9 +192,11 @@ def test_events_go_on_where_they_were(path: Path, postgres: Postgres) -> None:
     last = high
     for target in (postgres.empty_database(), postgres.empty_database()):
         move(source, target)
+        postgres.settle()
         assert read(target, events.latest) == last
         assert seen_after(target, last) == []
         told = [write(target, event) for _ in range(3)]
+        postgres.settle()
         assert seen_after(target, last) == told
         source, last = target, told[-1]
 
@@ -213,6 +215,7 @@ def test_events_of_a_dump_go_on_where_they_were(postgres: Postgres) -> None:
     told = [write(server, event) for _ in range(3)]
     assert told == sorted(told)
     assert told[0] > high
+    postgres.settle()
     assert seen_after(server, first) == [high, *told]
     settle(server)
     assert shift(server) == shifted is not None

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import pytest
 
 from careen.cli import feed
+from tests import backend
 from tests.distribution.client import Client
 from tests.ecrapi.client import push, refusal, strict
 from tests.images import image
@@ -41,6 +42,7 @@ def test_events_are_listed_the_latest_first_page_by_page(careen: Any, ecr: Any, 
         push(ecr, repository, image(repository, tag), tag)
     ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": "2"}])
     ecr.delete_repository(repositoryName=repository, force=True)
+    backend.current().settle()
     whole = careen.list_events(repositoryName=repository)["events"]
     pages = list(
         careen.get_paginator("list_events").paginate(
@@ -325,6 +327,7 @@ def test_careen_events(
     """A line for each, the latest last, without colours where no terminal is; whole events with --json."""
     built = image(repository)
     push(ecr, repository, built, "1")
+    backend.current().settle()
     lines = run("events", "--repository", repository).stdout.splitlines()
     assert [line.split()[1] for line in lines] == ["CREATE", "PUSH"]
     assert lines[1].split()[2:4] == [f"{repository}:1", built.digest[:19]]

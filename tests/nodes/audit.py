@@ -53,6 +53,7 @@ def assert_accounted(registry: Registry) -> None:
 
 def told_of(registry: Registry, repository: str, action: str) -> Counter[str]:
     """How often events of an action tell of each image of a repository."""
+    steps.settle(registry)
     details = [
         stamped.event.detail
         for stamped in registry.read(events.following, 0, 1_000_000)

@@ -4,15 +4,14 @@ import asyncio
 import contextlib
 import dataclasses
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from careen import server
 from careen.clock import DAY, Instant, parse_instant
-from careen.db import events as event_rows
 from careen.db.images import ImageRow
+from careen.db.postgres import PostgresDatabase
 from careen.db.tables import metadata
 from careen.oci import manifest as manifests
 from careen.oci.digest import digest_of
@@ -23,7 +22,7 @@ from careen.registry.nodes import Company
 from careen.registry.registry import Registry, Transaction
 from careen.registry.repositories import Repository
 from careen.settings import Settings
-from tests import backend
+from tests import backend, postgres
 from tests.images import Built
 
 TESTER = "arn:aws:iam::000000000000:user/tester"
@@ -132,12 +131,7 @@ def digests(registry: Registry, repository: str) -> set[str]:
 def told_tags(registry: Registry) -> dict[tuple[str, str], str]:
     """Which digest each tag has by the log of events alone, as long as nothing of it was pruned."""
     tags: dict[tuple[str, str], str] = {}
-    deadline = time.monotonic() + 30
-    while not registry.read(
-        _all_are_shown
-    ):  # as long as an older transaction runs in any database of the server
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    settle(registry)
     for stamped in registry.read(events.following, 0, 1_000_000):
         detail = stamped.event.detail
         name, digest = detail.get("repository-name", ""), detail.get("image-digest", "")
@@ -151,9 +145,10 @@ def told_tags(registry: Registry) -> dict[tuple[str, str], str]:
     return tags
 
 
-def _all_are_shown(tx: Transaction) -> bool:
-    (last,) = tx.rows.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
-    return bool(event_rows.latest(tx.rows) == last)
+def settle(registry: Registry) -> None:
+    """Wait until every event that was written is shown."""
+    if isinstance(registry.database, PostgresDatabase):
+        postgres.settle(registry.database.url)
 
 
 def delete(registry: Registry, repository: str, built: Built) -> list[str]:

@@ -19,7 +19,7 @@ from tests.images import image
 from tests.postgres import Postgres, needs_postgres
 from tests.registry import contents
 from tests.registry.contents import APP, LARGE, LIB
-from tests.registry.steps import damage, delete, everything, prepared, push
+from tests.registry.steps import damage, delete, everything, prepared, push, settle
 from tests.seaweed import S3, needs_seaweed
 from tests.upstream.proxy import Fault
 
@@ -74,6 +74,7 @@ def test_wherever_it_was_and_wherever_it_goes_it_is_the_same(
         fill(registry)
         before = everything(registry)
         policy = registry.read(lifecycle.get_policy, LIB)
+        settle(registry)
         last = registry.read(events.latest)
         key = registry.master_key
         counted = storage.account(registry)
@@ -88,9 +89,11 @@ def test_wherever_it_was_and_wherever_it_goes_it_is_the_same(
         assert damage(restored) == []
         assert restored.master_key == key
         assert restored.read(lifecycle.get_policy, LIB) == policy
+        settle(restored)
         assert restored.read(events.latest) == last
         assert storage.account(restored)._replace(database_bytes=0) == counted._replace(database_bytes=0)
         push(restored, APP, image("new"), "2.0")
+        settle(restored)
         assert restored.read(events.latest) > last
         assert gc.collect(restored, grace=0).freed == len(b"alone")
         assert gc.sweep(restored).orphans == 0

@@ -32,8 +32,9 @@ def client(registry: Registry, number: int, until: float) -> Told:
     acknowledged: list[Built] = []
     refused = 0
     try:
-        turns = itertools.takewhile(lambda _: time.monotonic() < until, itertools.count())
-        for turn in turns:
+        for turn in itertools.count():
+            if turn >= 2 and time.monotonic() >= until:  # one stays and one is deleted, however slow it is
+                break
             built = image("base", "small", f"{number}.{turn}", size=70_000 if turn % 2 else 64)
             while True:
                 with contextlib.suppress(errors.LayersNotFound):

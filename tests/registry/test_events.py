@@ -18,7 +18,7 @@ from careen.registry.events import Filter
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry, Transaction
 from tests.images import artifact, image, index
-from tests.registry.steps import TESTER, Hands, cause, push, put, row, with_limits
+from tests.registry.steps import TESTER, Hands, cause, push, put, row, settle, with_limits
 
 APP = "team/app"
 ONE, TWO = image("one"), image("two")
@@ -31,8 +31,15 @@ EXPIRE_ALL_BUT_ONE = (
 
 def told(registry: Registry, after: int = 0) -> list[tuple[str, ...]]:
     """What was recorded after a sequence number, in short: kind or action, and what tells one from another."""
+    settle(registry)
     found = registry.read(events.following, after, 1000)
     return [_short(each.event) for each in found]
+
+
+def latest(registry: Registry) -> int:
+    """The number of the last that was recorded."""
+    settle(registry)
+    return registry.read(events.latest)
 
 
 def _short(event: Event) -> tuple[str, ...]:
@@ -164,20 +171,21 @@ def test_creating_a_repository_and_pushing_are_told_of_in_order(app: Registry) -
 @pytest.mark.parametrize(("deed", "expected"), DEEDS.values(), ids=DEEDS)
 def test_a_deed_is_told_of(app: Registry, deed: Deed, expected: list[tuple[str, ...]]) -> None:
     """By an event for each tag, in the order in which it happens."""
-    before = app.read(events.latest)
+    before = latest(app)
     deed(app)
     assert told(app, before) == expected
 
 
 def test_what_is_undone_is_not_told_of(app: Registry) -> None:
     """An index whose child is missing is not there, nor is its event; the next event takes the next number."""
-    before = app.read(events.latest)
+    before = latest(app)
     with pytest.raises(Exception, match="do not exist"):
         put(app, APP, index(ONE, TWO), "both")
     with pytest.raises(ZeroDivisionError):
         app.write_now(_push_and_fail)
     assert told(app, before) == []
     put(app, APP, ONE, "1")
+    settle(app)
     (pushed,) = app.read(events.following, before, 10)
     assert pushed.sequence == before + 1 or isinstance(app.database, PostgresDatabase)
 
@@ -221,7 +229,7 @@ def test_pulls_are_told_of_if_somebody_asks(
         filter_ = Filter(actions=[] if wanted == "a webhook for all events" else ["PUSH", "PULL"])
         enabled = wanted != "a disabled webhook"
         app.write_now(webhooks.put, "hook", "http://127.0.0.1:9/", filter_, enabled=enabled)
-    before = app.read(events.latest)
+    before = latest(app)
     _pull(app, 3)
     assert told(app, before) == expected
     details = [each.event.detail for each in app.read(events.following, before, 10)]
@@ -235,13 +243,13 @@ def test_old_events_are_forgotten(app: Registry, clock: Hands) -> None:
     assert events.prune(app) == 0
     clock.forward(2 * DAY)
     assert events.prune(app) == 3
-    latest = app.read(events.latest)
+    last = latest(app)
     assert told(app) == [("PUSH", "one", "1")]
     clock.forward(7 * DAY)
     assert events.prune(app) == 0
-    assert app.read(events.pruned) < latest
+    assert app.read(events.pruned) < last
     put(app, APP, ONE, "1")
-    assert app.read(events.latest) == latest + 1 or isinstance(app.database, PostgresDatabase)
+    assert latest(app) == last + 1 or isinstance(app.database, PostgresDatabase)
     assert events.prune(app) == 1
 
 
