@@ -49,6 +49,7 @@ bench: .venv/.dev ## policies beside SQL and a dataframe, then the registry besi
 	-$(BIN)/python -m benchmarks.console --json results/bench-console.json
 	-$(BIN)/python -m benchmarks.fleet
 	-$(BIN)/python -m benchmarks.nodes --json results/bench-nodes.json
+	-$(BIN)/python -m benchmarks.startup --json results/bench-startup.json
 	$(BIN)/python -m benchmarks --json results/bench.json
 
 screenshots: .venv/.dev ## pictures of every page of the console, wide and narrow, light and dark; in results/screenshots/
@@ -67,9 +68,9 @@ clean: ## remove environments and caches, not data
 	.uv/bin/pip install --quiet uv
 
 .venv/.core: pyproject.toml uv.lock | $(UV)
-	@$(UV) sync --quiet --frozen --inexact --no-default-groups
+	@$(UV) sync --quiet --frozen --compile-bytecode --inexact --no-default-groups
 	@touch $@
 
 .venv/.dev: pyproject.toml uv.lock | $(UV)
-	@$(UV) sync --quiet --frozen --group dev
+	@$(UV) sync --quiet --frozen --compile-bytecode --group dev
 	@touch $@ .venv/.core
