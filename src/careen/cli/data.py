@@ -2,14 +2,17 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from careen import settings
 from careen.cli.output import fail
-from careen.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from careen.registry.registry import Registry
 
 
 @contextlib.contextmanager
-def opened(data: str | None, **options: str | None) -> Iterator[Registry]:
+def opened(data: str | None, **options: str | None) -> "Iterator[Registry]":
     """The registry of a data folder or a database, for the length of one command; options go before the settings of their names.
 
     It is there already: a command knows neither where the nodes will have their blobs nor which key they will bring.

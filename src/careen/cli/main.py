@@ -2,12 +2,21 @@
 
 import os
 import sys
-from importlib.metadata import version
 
 from cyclopts import App
 
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("careen")
+
+
 app = App(
-    name="careen", help="A container registry that keeps itself clean.", version=lambda: version("careen")
+    name="careen",
+    help="A container registry that keeps itself clean.",
+    help_format="plaintext",  # what Markdown would need takes longer than all the rest
+    version=_version,
 )
 app.command("careen.cli.serve:serve", help="Start the registry.")
 app.command("careen.cli.console:console", help="Print a link that signs somebody in to the console, once.")
