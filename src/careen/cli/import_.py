@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from careen.cli.data import opened
+from careen.cli.fleet.rows import repositories
 from careen.cli.fleet.shown import shown
 from careen.cli.output import agrees, fail, plural, print_json
 
@@ -134,7 +135,7 @@ def _import(
 
 def _report(source: "Source", found: "Survey", *, is_verified: bool) -> "Iterable[str]":
     """What a source has, for people."""
-    yield f"{source.kind}, {plural(len(found.repositories), 'repository').replace('repositorys', 'repositories')}"
+    yield f"{source.kind}, {repositories(len(found.repositories))}"
     yield ""
     yield from _table(found)
     yield ""
@@ -183,7 +184,7 @@ def _hygiene(found: "Survey") -> "Iterable[str]":
     if found.without_subject:
         yield f"{plural(found.without_subject, 'signature')} or other artifacts whose image is gone"
     if found.empty:
-        yield f"{found.empty:,} repositories without an image: not made here"
+        yield f"{repositories(found.empty)} without an image: not made here"
     if found.unneeded is not None and found.unneeded.number:
         yield f"{_amount(found.unneeded, 'blob')} that none of these images needs: left behind"
     if found.uploads is not None and found.uploads.number:
