@@ -33,6 +33,10 @@ class Folder:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         manifests = self.root / "repositories" / repository / "_manifests"
+        for digest in built.digests:
+            link = manifests.with_name("_layers") / "sha256" / digest[7:] / "link"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.write_text(digest)
         links = [manifests / "revisions" / "sha256" / built.digest[7:] / "link"]
         links += [manifests / "tags" / tag / "current" / "link" for tag in tags]
         for link in links:
