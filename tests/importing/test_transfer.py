@@ -18,7 +18,7 @@ from careen.importing.opening import opened
 from careen.importing.selection import Selection
 from careen.importing.source import Source
 from careen.importing.transfer import Result, transfer
-from careen.registry import images, lifecycle, repositories
+from careen.registry import events, images, lifecycle, repositories
 from careen.registry.deletions import Cause
 from careen.registry.registry import Registry
 from careen.settings import Settings
@@ -152,6 +152,18 @@ def test_what_was_deleted_here_stays_away(registry: Registry, folder: Folder) ->
     assert tags(registry, APP) == {"2": TWO.digest}
     bring(registry, folder, bring_back=True)
     assert tags(registry, APP) == {"1": ONE.digest, "2": TWO.digest}
+
+
+def test_whoever_follows_events_hears_of_it(registry: Registry, folder: Folder) -> None:
+    """As of a push, at the time of the import; and once, however often it runs."""
+    before = registry.clock()
+    folder.push(APP, ONE, "1", "latest", at=day(0))
+    bring(registry, folder)
+    bring(registry, folder)
+    backend.current().settle()
+    told = [each for each in registry.read(events.following, 0, 100) if each.event.action == "PUSH"]
+    assert sorted(each.event.detail["image-tag"] for each in told) == ["1", "latest"]
+    assert all(each.recorded_at >= before for each in told)
 
 
 def test_an_immutable_tag_does_not_move(registry: Registry, folder: Folder) -> None:

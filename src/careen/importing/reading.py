@@ -45,11 +45,6 @@ class Contents(NamedTuple):
     sizes: Mapping[str, int]
     """Bytes of each blob that the images need."""
 
-    @property
-    def tags(self) -> int:
-        """How many tags the images have."""
-        return sum(len(image.tags) for image in self.images)
-
 
 class Reader:
     """Reads repositories, and remembers which blobs it has looked at.

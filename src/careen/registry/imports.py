@@ -16,8 +16,6 @@ from careen.registry.registry import Transaction
 from careen.registry.repositories import Repository
 from careen.registry.templates import AppliedFor
 
-_NEWEST = 2**63 - 1
-
 
 class Stamped(NamedTuple):
     """A tag as it is at the source."""
@@ -86,7 +84,7 @@ def wanted(
     tags = tuple(tags)
     row = rows.by_digest(tx.rows, repository.id, digest)
     if row is None and not bring_back:
-        deleted_at = _deleted_at(tx, repository.name, digest)
+        deleted_at = trash.deleted_at(tx.rows, repository.name, digest)
         last = max([pushed_at, *(tag.tagged_at for tag in tags)])
         if deleted_at is not None and deleted_at > last:
             return Wanted(False, (), deleted_at=deleted_at)
@@ -103,11 +101,6 @@ def wanted(
             else:
                 to_set.append(tag)
     return Wanted(row is not None, tuple(to_set), tuple(newer))
-
-
-def _deleted_at(tx: Transaction, repository: str, digest: str) -> Instant | None:
-    last = trash.history(tx.rows, repository, digest, None, _NEWEST, 1)
-    return last[0].deleted_at if last else None
 
 
 def put(
