@@ -243,9 +243,9 @@ def test_what_comes_is_what_a_model_says(
     folder.lose(_POOL[name].digests[-1] for name in lost)
     selection = Selection(prefix=prefix)
     result, again = bring(shared, folder, selection), bring(shared, folder, selection)
-    for repository, (times, named) in expected.items():
+    for repository, (times, digests) in expected.items():
         assert pushed(shared, f"{prefix}/{repository}") == times
-        assert tags(shared, f"{prefix}/{repository}") == named
+        assert tags(shared, f"{prefix}/{repository}") == digests
     images_expected = sum(len(times) for times, _ in expected.values())
     assert result.images == again.present == images_expected
     assert (again.images, again.tags, again.bytes) == (0, 0, 0)
