@@ -11,7 +11,7 @@ from careen.cli.main import app
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-PAGES = ["deploy.md", "runbook.md"]
+PAGES = ["deploy.md", "from-distribution.md", "import.md", "runbook.md"]
 
 
 def commands(page: str) -> list[str]:

@@ -39,10 +39,18 @@ BASIC = f"Basic {base64.b64encode(f'{USERNAME}:{PASSWORD}'.encode()).decode()}"
 class Distribution:
     """CNCF distribution on a free port of 127.0.0.1."""
 
-    def __init__(self, folder: Path, auth: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, auth: dict[str, Any] | None = None, program: str | None = PROGRAM
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.auth = auth
+        self._program = program
+
+    @property
+    def host(self) -> str:
+        """How OCI clients name it."""
+        return f"127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
@@ -52,7 +60,7 @@ class Distribution:
     @contextlib.contextmanager
     def running(self) -> Iterator["Distribution"]:
         """Start it, wait until it answers, and stop it in the end."""
-        assert PROGRAM is not None
+        assert self._program is not None
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration = {
             "version": "0.1",
@@ -70,7 +78,7 @@ class Distribution:
         environment = {"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"}
         with (self.folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [PROGRAM, "serve", self.folder / "config.yml"], env=environment, stdout=log, stderr=log
+                [self._program, "serve", self.folder / "config.yml"], env=environment, stdout=log, stderr=log
             )
         try:
             self._await(process)

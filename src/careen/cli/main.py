@@ -63,6 +63,11 @@ app.command(
 app.command("careen.cli.backup:backup", help="Copy the registry, while it serves.")
 app.command("careen.cli.backup:restore", help="Make a registry from a backup.")
 app.command(
+    "careen.cli.import_:import_",
+    name="import",
+    help="Import images from the folder of a distribution registry (registry:2), or from OCI image layouts.",
+)
+app.command(
     "careen.cli.database:app", name="database", help="Where the rows are: move them to a server, or back."
 )
 app.command(

@@ -25,6 +25,16 @@ def print_json(value: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def agrees(question: str, *, yes: bool) -> bool:
+    """Whether somebody wants it: --yes says so, a person at a terminal is asked, and nobody else does."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def plural(number: int, noun: str) -> str:
     """``1 image``, ``1,204 images``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

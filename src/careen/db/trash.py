@@ -196,6 +196,13 @@ def history(
     return [Deletion._make(row) for row in found]
 
 
+def deleted_at(rows: Connection, repository: str, digest: str) -> Instant | None:
+    """When an image was deleted last, whatever became of it; None: never."""
+    statement = "SELECT MAX(deleted_at) FROM deletions WHERE repository = :repository AND digest = :digest"
+    found = rows.execute(statement, {"repository": repository, "digest": digest}).fetchone()
+    return None if found[0] is None else int(found[0])
+
+
 def one(rows: Connection, deletion_id: int) -> Deletion:
     """A deletion that is there."""
     row = rows.execute(

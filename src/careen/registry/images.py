@@ -49,6 +49,13 @@ class Put(NamedTuple):
     """Whether the manifest is new to the repository."""
 
 
+class Times(NamedTuple):
+    """When something was done that is told now: by a registry from which it comes. What lies ahead counts as now."""
+
+    pushed_at: Instant
+    tagged_at: Instant
+
+
 class Life(NamedTuple):
     """What has happened to an image that no manifest tells."""
 
@@ -145,6 +152,7 @@ def put(
     digest: str | None = None,
     tag: str | None = None,
     replica_of: str | None = None,
+    times: Times | None = None,
 ) -> Put:
     """Store a manifest and let a tag name it.
 
@@ -157,6 +165,7 @@ def put(
         tag: the tag to set.
         replica_of: the Region and the id, as ``us-east-1/123456789012``, of the registry that replicates it to here. It goes no
             further (ECR user guide, "replication").
+        times: when it was pushed and the tag set; None: now.
 
     Raises:
         careen.oci.manifest.InvalidManifest: not a manifest we take.
@@ -180,8 +189,9 @@ def put(
         or row.status != ACTIVE
         or (tag is not None and tag not in images.tags_of(tx.rows, row.id))
     )
+    pushed_at, tagged_at = (tx.now, tx.now) if times is None else (min(each, tx.now) for each in times)
     if row is None:
-        row = _insert(tx, repository, manifest, actual, data, Life(ACTIVE, pushed_at=tx.now))
+        row = _insert(tx, repository, manifest, actual, data, Life(ACTIVE, pushed_at=pushed_at))
     elif (
         row.status != ACTIVE
     ):  # pushing an archived image again restores it at once (ECR user guide, "Restoring an image")
@@ -193,7 +203,7 @@ def put(
     if not created:
         images.restore_content(tx.rows, row.id, data)
     if tag is not None:
-        images.put_tag(tx.rows, repository.id, tag, row.id, tx.now)
+        images.put_tag(tx.rows, repository.id, tag, row.id, tagged_at)
         reach(Point.TAG_PUT)
     if replica_of is None:
         events.record(tx, ecr_events.pushed(repository.name, actual, tag))

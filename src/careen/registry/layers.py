@@ -268,7 +268,7 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
         content = await registry.in_bytes_thread(upload.content)
         await registry.write(_admit, repository, digest, size, "", content)
         await abort(registry, upload)
-    elif _is_whole(registry, digest) and await registry.write(_link_stored, repository, digest):
+    elif await link(registry, repository, digest):
         await abort(registry, upload)
     else:
         generation = await registry.in_bytes_thread(upload.commit, digest)
@@ -282,6 +282,15 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
         if not admitted:  # another push of the same bytes was first
             await _forget(registry, digest, generation)
     return size
+
+
+async def link(registry: Registry, repository: Repository, digest: str) -> bool:
+    """Let a repository have a blob that the registry has, for callers who know that it may: they have its bytes.
+
+    Returns:
+        False if the registry does not have it, or not whole.
+    """
+    return _is_whole(registry, digest) and await registry.write(_link_stored, repository, digest)
 
 
 async def _forget(registry: Registry, digest: str, generation: str) -> None:
@@ -298,10 +307,19 @@ async def complete_small(
     Raises:
         DigestMismatch: the bytes have another digest; the upload goes on, empty.
     """
+    await admit_small(registry, repository, content, digest)
+    await abort(registry, upload)
+
+
+async def admit_small(registry: Registry, repository: Repository, content: bytes, digest: str) -> None:
+    """Store up to :data:`INLINE_BYTES` that are all there, without an upload.
+
+    Raises:
+        DigestMismatch: the bytes have another digest.
+    """
     if digests.digest_of(content, digests.algorithm(digest)) != digest:
         raise DigestMismatch
     await registry.write(_admit, repository, digest, len(content), "", content)
-    await abort(registry, upload)
 
 
 def store(registry: Registry, target: Repository, digest: str, data: bytes) -> None:

@@ -1,6 +1,5 @@
 """What the commands that change something have in common: options, journals, failures as lines, the status."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,16 +99,6 @@ def name_of(what: "Repository | Change | Deed") -> str:
     from careen.fleet.journal import Deed
 
     return f"{what.account}/{what.region}/{what.repository if isinstance(what, Deed) else what.name}"
-
-
-def agrees(question: str, *, yes: bool) -> bool:
-    """Whether somebody wants it: --yes says so, a person at a terminal is asked, and nobody else does."""
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        return False
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def lines(failures: Iterable["Failure"], indent: str = "  ") -> "Iterator[str]":

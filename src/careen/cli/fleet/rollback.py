@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from careen.cli.fleet.deeds import agrees, ended, enter, failures, journal, lines, name_of
+from careen.cli.fleet.deeds import ended, enter, failures, journal, lines, name_of
 from careen.cli.fleet.options import AS_CONFIGURED, HERE, Access, Files, Json, Yes, refusing
 from careen.cli.fleet.rows import repositories
 from careen.cli.fleet.shown import shown
-from careen.cli.output import plural, print_json
+from careen.cli.output import agrees, plural, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

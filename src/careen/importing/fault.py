@@ -1,0 +1,51 @@
+"""What is wrong with something in a source, so that it is left out."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Kind(StrEnum):
+    """The sort of fault. What stands beneath each is what helps."""
+
+    NAME = "name"
+    """The repository's name is none that the registry takes. A prefix makes one of a name that is too short."""
+    TAG = "tag"
+    """The tag is none that the registry takes; its image is imported."""
+    DANGLING_TAG = "dangling-tag"
+    """The tag names no manifest that is there: it was deleted. Nobody can pull it at the source either."""
+    MANIFEST_MISSING = "manifest-missing"
+    """The manifest's bytes are gone."""
+    MANIFEST_DAMAGED = "manifest-damaged"
+    """The manifest's bytes have another digest than its name."""
+    SCHEMA_1 = "schema-1"
+    """A manifest in Docker's first format, which no client of today pushes or pulls. Pull it with an old one and push it again."""
+    MANIFEST_REFUSED = "manifest-refused"
+    """The bytes are no manifest that the registry takes."""
+    BLOB_MISSING = "blob-missing"
+    """A blob that the manifest needs is gone. Push the image again from wherever somebody has it."""
+    BLOB_DAMAGED = "blob-damaged"
+    """A blob that the manifest needs has another size or digest than its name. As above."""
+    CHILD_MISSING = "child-missing"
+    """An image that the index lists is not there, or is left out itself."""
+    REFUSED = "refused"
+    """The registry's own rules say no: an immutable tag, a blob that is too large."""
+
+
+class Fault(NamedTuple):
+    """Something that is left out, and why."""
+
+    repository: str
+    """Its name at the source."""
+    what: str
+    """The digest of a manifest, or a tag; empty: the whole repository."""
+    tags: tuple[str, ...]
+    """The tags that are left out with it."""
+    kind: Kind
+    why: str
+    """The rest of a sentence that begins with what it is."""
+
+    def __str__(self) -> str:
+        """``team/app@sha256:… (1.4): blob sha256:… is not there``."""
+        join = "@" if ":" in self.what else ":" if self.what else ""
+        names = f" ({', '.join(self.tags)})" if self.tags and join == "@" else ""
+        return f"{self.repository}{join}{self.what}{names}: {self.why}"

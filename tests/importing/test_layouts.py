@@ -1,0 +1,130 @@
+"""OCI image layouts: one in a folder or a tar, as skopeo and Docker write them, and one for each repository, as zot does."""
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from careen.importing.opening import opened
+from careen.importing.reading import Reader
+from careen.importing.source import CannotRead
+from careen.registry.registry import Registry
+from tests.clients.client import needs
+from tests.images import Built, image, index, write_layout
+from tests.importing.store import Store
+from tests.importing.test_transfer import bring_from, pushed, tags
+
+ONE, TWO = image("base", "one", size=90_000), image("base", "two")
+BOTH = index(ONE, TWO)
+
+
+def layout(folder: Path, **entries: Built) -> Path:
+    """A layout with tags; children are stored without being listed."""
+    folder.mkdir(parents=True)
+    for built in (ONE, TWO):
+        write_layout(folder, built, "child")
+    listed = [
+        built.descriptor | {"annotations": {"org.opencontainers.image.ref.name": tag}}
+        for tag, built in entries.items()
+    ]
+    for built in entries.values():
+        write_layout(folder, built, "1")
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": listed}))
+    return folder
+
+
+def tarred(folder: Path, mode: str = "w") -> Path:
+    """A tar of a folder, with the names that `tar -C folder -c .` gives."""
+    path = folder.with_suffix(".tar")
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        tar.add(folder, ".")
+    return path
+
+
+@pytest.mark.parametrize("form", ["folder", "tar"])
+def test_a_layout_is_one_repository(registry: Registry, tmp_path: Path, form: str) -> None:
+    """Under the name that is given; children come with their index, though the layout does not list them."""
+    source = layout(tmp_path / "in", latest=BOTH, arm=TWO)
+    path = source if form == "folder" else tarred(source)
+    result = bring_from(registry, opened(path, "team/app"))
+    assert not result.faults
+    assert tags(registry, "team/app") == {"latest": BOTH.digest, "arm": TWO.digest}
+    assert pushed(registry, "team/app").keys() == {ONE.digest, TWO.digest, BOTH.digest}
+    written = (source / "blobs" / "sha256" / BOTH.digest[7:]).stat().st_mtime
+    assert abs(pushed(registry, "team/app")[BOTH.digest] / 1e6 - written) < 1
+
+
+def test_a_tree_of_layouts_is_many(registry: Registry, tmp_path: Path) -> None:
+    """Each by its path, as zot stores them; a repository may be below another, and may be called blobs."""
+    for name in ("team/app", "team/app/web", "blobs"):
+        layout(tmp_path / "in" / name, latest=BOTH)
+    bring_from(registry, opened(tmp_path / "in"))
+    for name in ("team/app", "team/app/web", "blobs"):
+        assert tags(registry, name) == {"latest": BOTH.digest}
+
+
+def test_docker_says_which_repositories_it_saved(registry: Registry, tmp_path: Path) -> None:
+    """`docker save one:1 two:1` writes one layout; its annotations tell the images apart."""
+    source = layout(tmp_path / "in", one=ONE, two=TWO)
+    listed = [
+        built.descriptor
+        | {"annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": "1"}}
+        for name, built in {"docker.io/library/one:1": ONE, "localhost:5000/team/two:1": TWO}.items()
+    ]
+    (source / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": listed}))
+    bring_from(registry, opened(tarred(source)))
+    assert tags(registry, "library/one") == {"1": ONE.digest}
+    assert tags(registry, "team/two") == {"1": TWO.digest}
+
+
+@needs("skopeo")
+def test_what_skopeo_archives(registry: Registry, one_store: Store, tmp_path: Path) -> None:
+    """A tar of one image, straight from a registry."""
+    target = f"oci-archive:{tmp_path}/one.tar:1.0"
+    one_store.run(
+        "skopeo", "copy", "--all", "--src-tls-verify=false", f"docker://{one_store.host}/team/app:1.0", target
+    )
+    result = bring_from(registry, opened(tmp_path / "one.tar", "team/app"))
+    assert not result.faults
+    digest = one_store.run("crane", "digest", "--insecure", f"{one_store.host}/team/app:1.0").strip()
+    assert tags(registry, "team/app") == {"1.0": digest}
+
+
+def test_an_empty_tag_and_a_reference_are_no_tags(tmp_path: Path) -> None:
+    """An image that is called by a whole reference comes without a tag, and that is said."""
+    source = layout(tmp_path / "in", **{"docker.io/library/one:1": ONE, "": TWO})
+    contents = Reader(opened(source, "team/app")).read("team/app")
+    assert [fault.kind for fault in contents.faults] == ["tag"]
+    assert {each.digest for each in contents.images} == {ONE.digest, TWO.digest}
+
+
+def _nothing(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _compressed(folder: Path) -> Path:
+    return tarred(layout(folder, latest=ONE), "w:gz")
+
+
+def _bad_index(folder: Path) -> Path:
+    (layout(folder, latest=ONE) / "index.json").write_text("[]")
+    return folder
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "a folder of something else": (_nothing, "neither the storage of a distribution registry"),
+    "a compressed tar": (_compressed, "unpack it"),
+    "an index.json that is none": (_bad_index, "index.json is not the index"),
+    "a layout without a name": (lambda folder: layout(folder, latest=ONE), "give --name"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_read_is_said(tmp_path: Path, case: str) -> None:
+    """With what to do instead."""
+    make, said = REFUSED[case]
+    with pytest.raises(CannotRead, match=said):
+        opened(make(tmp_path / "in"))

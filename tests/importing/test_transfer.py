@@ -1,0 +1,257 @@
+"""What comes in, with which times, and who is right when both registries take pushes for a while."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from careen import startup
+from careen.clock import Instant
+from careen.ecr.mutability import Mutability
+from careen.importing.opening import opened
+from careen.importing.selection import Selection
+from careen.importing.source import Source
+from careen.importing.transfer import Result, transfer
+from careen.registry import events, images, lifecycle, repositories
+from careen.registry.deletions import Cause
+from careen.registry.registry import Registry
+from careen.settings import Settings
+from tests import backend
+from tests.images import Built, artifact, image, index
+from tests.importing.folder import Folder, day
+
+APP = "team/app"
+ONE, TWO, THREE = (image("base", each) for each in ("one", "two", "three"))
+BIG = image("big", size=200_000)
+BOTH = index(ONE, TWO)
+SIGNATURE = artifact("application/vnd.example.signature", BOTH)
+BY = Cause("arn:aws:iam::123456789012:root", "BatchDeleteImage")
+
+
+@contextlib.contextmanager
+def opened_registry(data: Path) -> Iterator[Registry]:
+    """A new registry in this process."""
+    chosen = Settings(data=str(data), **backend.current().settings(data))
+    startup.prepare(chosen)
+    registry = startup.open_registry(chosen)
+    yield registry
+    registry.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """An empty one."""
+    return Folder(tmp_path / "source")
+
+
+def bring(registry: Registry, folder: Folder, selection: Selection | None = None, **options: Any) -> Result:
+    """Import a registry's folder."""
+    return bring_from(registry, opened(folder.data), selection, **options)
+
+
+def bring_from(
+    registry: Registry, source: Source, selection: Selection | None = None, **options: Any
+) -> Result:
+    """Import whatever there is."""
+    return asyncio.run(transfer(registry, source, selection or Selection(), **options))
+
+
+def pushed(registry: Registry, repository: str) -> dict[str, Instant]:
+    """Push times by digest."""
+    return {each.row.digest: each.row.pushed_at for each in _all(registry, repository)}
+
+
+def tags(registry: Registry, repository: str) -> dict[str, str]:
+    """Digests by tag."""
+    return {tag: each.row.digest for each in _all(registry, repository) for tag in each.tags}
+
+
+def _all(registry: Registry, repository: str) -> list[images.Image]:
+    found = registry.read(repositories.find, repository)
+    return [] if found is None else registry.read(images.page, found, "", 1000)
+
+
+def put(registry: Registry, repository: str, built: Built, tag: str) -> None:
+    """Push here."""
+    found = registry.read(repositories.require, repository)
+    registry.write_now(images.put, found, built.manifest, media_type=built.media_type, tag=tag)
+
+
+def test_rules_of_age_mean_what_they_meant(registry: Registry, folder: Folder) -> None:
+    """A policy by push time takes what is old at the source, although it has just come."""
+    folder.push(APP, ONE, "old", at=day(0))
+    folder.push(APP, TWO, "new", at=registry.clock())
+    bring(registry, folder)
+    assert pushed(registry, APP)[ONE.digest] == day(0)
+    policy = (
+        '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"sinceImagePushed",'
+        '"countUnit":"days","countNumber":30},"action":{"type":"expire"}}]}'
+    )
+    registry.write_now(lifecycle.put_policy, APP, policy)
+    plan = registry.read(lifecycle.simulate, APP)
+    assert [each.image.digest for each in plan.acted_on] == [ONE.digest]
+
+
+def test_a_time_to_come_counts_as_now(registry: Registry, folder: Folder) -> None:
+    """Or a file with a wrong time would keep its image for ever."""
+    before = registry.clock()
+    folder.push(APP, ONE, "1", at=before + day(1))
+    bring(registry, folder)
+    assert before <= pushed(registry, APP)[ONE.digest] <= registry.clock()
+
+
+def test_indexes_and_referrers_come_after_what_they_name(registry: Registry, folder: Folder) -> None:
+    """Whatever the times say; children need no tag."""
+    folder.push(APP, SIGNATURE, at=day(0))
+    folder.push(APP, BOTH, "1", at=day(1))
+    folder.push(APP, ONE, at=day(2))
+    folder.push(APP, TWO, at=day(3))
+    result = bring(registry, folder)
+    assert not result.faults
+    assert pushed(registry, APP).keys() == {ONE.digest, TWO.digest, BOTH.digest, SIGNATURE.digest}
+
+
+def test_what_no_tag_leads_to_stays_behind_if_that_is_asked(registry: Registry, folder: Folder) -> None:
+    """What an index lists and what refers to it has no tag either, and comes."""
+    for built in (ONE, TWO, SIGNATURE, THREE):
+        folder.push(APP, built, at=day(0))
+    folder.push(APP, BOTH, "1", at=day(1))
+    bring(registry, folder, Selection(is_tagged_only=True))
+    assert pushed(registry, APP).keys() == {ONE.digest, TWO.digest, BOTH.digest, SIGNATURE.digest}
+
+
+def test_the_later_of_two_tags_stays(registry: Registry, folder: Folder) -> None:
+    """A tag that was pushed here after it was pushed there is not taken back; one that moved there later moves."""
+    folder.push(APP, ONE, "here", "there", at=day(0))
+    folder.push(APP, TWO, at=day(0))
+    bring(registry, folder)
+    put(registry, APP, TWO, "here")
+    folder.push(APP, TWO, "there", at=day(1))
+    result = bring(registry, folder)
+    assert tags(registry, APP) == {"here": TWO.digest, "there": TWO.digest}
+    assert result.newer_here == [(APP, "here")]
+    assert not result.faults
+
+
+def test_what_was_deleted_here_stays_away(registry: Registry, folder: Folder) -> None:
+    """Unless it was pushed there again, or is asked for."""
+    folder.push(APP, ONE, "1", at=day(0))
+    folder.push(APP, TWO, "2", at=day(0))
+    bring(registry, folder)
+    found = registry.read(repositories.require, APP)
+    for built in (ONE, TWO):
+        registry.write_now(images.delete_by_digest, found, built.digest, BY)
+    folder.push(APP, TWO, "2", at=registry.clock())
+    assert bring(registry, folder).deleted_here == [(APP, ONE.digest)]
+    assert tags(registry, APP) == {"2": TWO.digest}
+    bring(registry, folder, bring_back=True)
+    assert tags(registry, APP) == {"1": ONE.digest, "2": TWO.digest}
+
+
+def test_whoever_follows_events_hears_of_it(registry: Registry, folder: Folder) -> None:
+    """As of a push, at the time of the import; and once, however often it runs."""
+    before = registry.clock()
+    folder.push(APP, ONE, "1", "latest", at=day(0))
+    bring(registry, folder)
+    bring(registry, folder)
+    backend.current().settle()
+    told = [each for each in registry.read(events.following, 0, 100) if each.event.action == "PUSH"]
+    assert sorted(each.event.detail["image-tag"] for each in told) == ["1", "latest"]
+    assert all(each.recorded_at >= before for each in told)
+
+
+def test_an_immutable_tag_does_not_move(registry: Registry, folder: Folder) -> None:
+    """The registry's own rules say what may be pushed; the image comes without the tag."""
+    folder.push(APP, ONE, "1", at=day(0))
+    bring(registry, folder)
+    registry.write_now(repositories.put_mutability, APP, Mutability.IMMUTABLE, None)
+    folder.push(APP, THREE, "1", at=registry.clock())
+    (fault,) = bring(registry, folder).faults
+    assert (fault.what, fault.kind) == ("1", "refused")
+    assert tags(registry, APP) == {"1": ONE.digest}
+    assert THREE.digest in pushed(registry, APP)
+
+
+def test_bytes_that_changed_in_place_are_left_out(registry: Registry, folder: Folder) -> None:
+    """A digest is computed of all that comes, small or large, and what needs it is left out, too."""
+    folder.push(APP, BIG, "big", at=day(0))
+    folder.push(APP, THREE, "small", at=day(0))
+    folder.push(APP, index(BIG, ONE), "both", at=day(1))
+    folder.push(APP, ONE, "1", at=day(0))
+    for digest in (BIG.digests[-1], THREE.digests[-1]):
+        data = folder.blob(digest).read_bytes()
+        folder.blob(digest).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    faults = {each.tags[0]: each.kind for each in bring(registry, folder).faults}
+    assert faults == {"big": "blob-damaged", "small": "blob-damaged", "both": "child-missing"}
+    assert tags(registry, APP) == {"1": ONE.digest}
+
+
+def test_a_link_that_leads_nowhere_is_no_path(registry: Registry, folder: Folder) -> None:
+    """Whatever a tag's file says, only a digest is looked for."""
+    folder.push(APP, ONE, "1", at=day(0))
+    link = folder.root / "repositories" / APP / "_manifests" / "tags" / "bad" / "current" / "link"
+    link.parent.mkdir(parents=True)
+    link.write_text("sha256:../../../../../../etc/passwd")
+    (fault,) = bring(registry, folder).faults
+    assert (fault.what, fault.kind) == ("bad", "dangling-tag")
+
+
+Store = dict[str, dict[str, tuple[int, tuple[str, ...]]]]
+"""By repository and name of an image: the day of its push, its tags."""
+
+_POOL = {"one": ONE, "two": TWO, "three": THREE, "both": BOTH, "signature": SIGNATURE}
+_NEEDS = {"both": {"one", "two"}}
+_images = st.dictionaries(
+    st.sampled_from(sorted(_POOL)),
+    st.tuples(st.integers(0, 5), st.lists(st.sampled_from("abc"), unique=True, max_size=2).map(tuple)),
+)
+_stores = st.dictionaries(st.sampled_from(["team/app", "team/app/web", "x", "library"]), _images, max_size=3)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry for many stores, each under a prefix of its own."""
+    with opened_registry(tmp_path_factory.mktemp("shared") / "data") as registry:
+        yield registry
+
+
+@settings(max_examples=25)
+@given(_stores, st.sets(st.sampled_from(["one", "two", "three"]), max_size=1))
+def test_what_comes_is_what_a_model_says(
+    shared: Registry, tmp_path_factory: pytest.TempPathFactory, store: Store, lost: set[str]
+) -> None:
+    """Of any store: the images that are whole, with their times; each tag on what was pushed last with it; the rest is named."""
+    folder, prefix = Folder(tmp_path_factory.mktemp("source")), f"p{uuid.uuid4().hex}"
+    expected: dict[str, tuple[dict[str, Instant], dict[str, str]]] = {}
+    for repository, pushes in store.items():
+        current: dict[str, str] = {}
+        for name, (number, named) in sorted(pushes.items(), key=lambda item: item[1][0]):
+            folder.push(repository, _POOL[name], *named, at=day(number))
+            current |= dict.fromkeys(named, name)
+        whole = {name for name in pushes if _is_whole(name, pushes, lost)}
+        expected[repository] = (
+            {_POOL[name].digest: day(pushes[name][0]) for name in whole},
+            {tag: _POOL[name].digest for tag, name in current.items() if name in whole},
+        )
+    # Each of these blobs is in every image of that name, and in no other.
+    folder.lose(_POOL[name].digests[-1] for name in lost)
+    selection = Selection(prefix=prefix)
+    result, again = bring(shared, folder, selection), bring(shared, folder, selection)
+    for repository, (times, digests) in expected.items():
+        assert pushed(shared, f"{prefix}/{repository}") == times
+        assert tags(shared, f"{prefix}/{repository}") == digests
+    images_expected = sum(len(times) for times, _ in expected.values())
+    assert result.images == again.present == images_expected
+    assert (again.images, again.tags, again.bytes) == (0, 0, 0)
+    assert len(result.faults) == sum(map(len, store.values())) - images_expected
+
+
+def _is_whole(name: str, pushes: Mapping[str, Any], lost: set[str]) -> bool:
+    needs = _NEEDS.get(name, set())
+    return not ({name} | needs) & lost and needs <= pushes.keys()
