@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import psycopg
 import pytest
 
-from careen import server
+from careen import startup
 from careen.blobs.store import BlobsUnavailable
 from careen.clock import SECOND, system_now
 from careen.db import copies, holds, schema
@@ -64,9 +64,9 @@ def make(registry: Registry, target: Path, *, verify: bool = False) -> backup.Ma
 def restore(source: Path, data: Path) -> Registry:
     """Restore and open it. Close it."""
     settings = Settings(data=str(data), create_on_push=True, blob_grace=0)
-    server.restore(source, settings)
-    server.prepare(settings)
-    return server.open_registry(settings)
+    startup.restore(source, settings)
+    startup.prepare(settings)
+    return startup.open_registry(settings)
 
 
 @pytest.fixture
@@ -344,7 +344,7 @@ def test_a_backup_that_meets_trouble_says_so(
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from careen import server
+from careen import startup
 from careen.registry import backup
 from careen.settings import Settings
 
@@ -358,13 +358,13 @@ def count(event, arguments):
         if calls == number:
             os.kill(os.getpid(), signal.SIGKILL)
 if what == "backup":
-    registry = server.open_registry(Settings(data=str(folder), **places))
+    registry = startup.open_registry(Settings(data=str(folder), **places))
     sys.addaudithook(count)
     backup.make(registry, folder, target)
     registry.close()
 else:
     sys.addaudithook(count)
-    server.restore(target, Settings(data=str(folder)))
+    startup.restore(target, Settings(data=str(folder)))
 """
 
 
@@ -425,11 +425,11 @@ def test_a_killed_restore_is_not_served_and_goes_on(registry: Registry, target: 
             break
         assert (data / backup.RESTORING).exists() or not any(data.glob("careen.db"))
         if (data / backup.RESTORING).exists():
-            with pytest.raises(server.CannotStart, match="has not ended: start it again"):
-                server.prepare(settings)
+            with pytest.raises(startup.CannotStart, match="has not ended: start it again"):
+                startup.prepare(settings)
     assert number > 6
-    server.prepare(settings)
-    opened = server.open_registry(settings)
+    startup.prepare(settings)
+    opened = startup.open_registry(settings)
     try:
         assert everything(opened) == everything(registry)
     finally:
@@ -494,7 +494,7 @@ def test_a_restore_needs_an_empty_folder(
         (data / "letter.txt").write_text("dear reader")
     before = {it: it.stat().st_mtime_ns for it in data.rglob("*")}
     with pytest.raises(BackupFailed, match="is not empty"):
-        server.restore(target, Settings(data=str(data)))
+        startup.restore(target, Settings(data=str(data)))
     assert {it: it.stat().st_mtime_ns for it in data.rglob("*")} == before
     empty = tmp_path / "empty"
     (empty / "lost+found").mkdir(parents=True)
