@@ -9,6 +9,7 @@ import re
 from careen.distribution.exchange import Exchange, Header
 from careen.distribution.surface import Surface, encoded
 from careen.oci import digest as digests
+from careen.oci import names
 from careen.oci.errors import OciError
 from careen.registry import layers
 from careen.registry.access import Action, Principal
@@ -40,9 +41,14 @@ async def start_upload(surface: Surface, exchange: Exchange, principal: Principa
 async def _mount(
     surface: Surface, exchange: Exchange, principal: Principal, repository: Repository, digest: str
 ) -> bool:
-    """end-11: link a blob of a repository from which the caller may download it. Without ``from`` any such will do."""
+    """end-11: link a blob of a repository from which the caller may download it. Without ``from`` any such will do.
+
+    What is no digest or no name is nowhere, and the client uploads, as with all that cannot be mounted.
+    """
     surface.fresh.renew()  # the repository may have been made since the request began
     source = exchange.parameter("from")
+    if not digests.is_digest(digest) or not (source is None or names.is_repository_name(source)):
+        return False
     for name in surface.registry.read(layers.sources, digest) if source is None else [source]:
         if surface.may(exchange, principal, Action.GET_DOWNLOAD_URL_FOR_LAYER, name):
             return await surface.registry.write(layers.mount, repository, digest, name)
