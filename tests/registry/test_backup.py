@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,10 +27,9 @@ from careen.registry import backup, gc, images, lifecycle, repositories, scrub, 
 from careen.registry.backup import BackupFailed
 from careen.registry.registry import Registry
 from careen.settings import Settings
-from tests import backend
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import Built, image, index
-from tests.registry import contents
+from tests.registry import contents, killed
 from tests.registry.contents import APP, LARGE, LIB
 from tests.registry.steps import (
     damage,
@@ -341,45 +338,6 @@ def test_a_backup_that_meets_trouble_says_so(
     assert make(registry, target).backup.lost == ()
 
 
-KILLED = """
-import json, os, signal, sys
-from pathlib import Path
-from careen import startup
-from careen.registry import backup
-from careen.settings import Settings
-
-what, folder, target, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-places = json.loads(sys.argv[5])
-calls = 0
-def count(event, arguments):
-    global calls
-    if event in ("os.link", "os.rename", "os.remove"):
-        calls += 1
-        if calls == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-if what == "backup":
-    registry = startup.open_registry(Settings(data=str(folder), **places))
-    sys.addaudithook(count)
-    backup.make(registry, folder, target)
-    registry.close()
-else:
-    sys.addaudithook(count)
-    startup.restore(target, Settings(data=str(folder)))
-"""
-
-
-def killed(what: str, folder: Path, target: Path, number: int) -> bool:
-    """Run it in a process that kills itself at the so-many-th change of a name. False: it had ended by then."""
-    places = json.dumps(backend.current().settings(folder) if what == "backup" else {})
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, what, folder, target, str(number), places],
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode in {0, -9}, done.stderr
-    return done.returncode == -9
-
-
 def found_in(target: Path, data: Path) -> dict[tuple[str, str], tuple[list[str], bytes]]:
     """Everything that a backup restores to."""
     restored = restore(target, data)
@@ -394,7 +352,7 @@ def test_a_killed_backup_never_looks_complete(registry: Registry, target: Path, 
     """At every change of a name in turn: there is no backup yet, or the one before is whole; the next run completes it."""
     before = everything(registry)
     for number in itertools.count(1):
-        if not killed("backup", folder(registry), target, number):
+        if not killed.backup(folder(registry), target, number):
             break
         if (target / backup.MANIFEST).exists():  # killed when it tidied up
             assert found_in(target, tmp_path / f"first-{number}") == before
@@ -405,7 +363,7 @@ def test_a_killed_backup_never_looks_complete(registry: Registry, target: Path, 
     push(registry, LIB, image("another", size=LARGE), "2")
     after = everything(registry)
     for number in itertools.count(1):
-        if not killed("backup", folder(registry), target, number):
+        if not killed.backup(folder(registry), target, number):
             break
         assert found_in(target, tmp_path / f"second-{number}") in (before, after)
     assert found_in(target, tmp_path / "last") == after
@@ -421,7 +379,7 @@ def test_a_killed_restore_is_not_served_and_goes_on(registry: Registry, target: 
     data = tmp_path / "restored"
     settings = Settings(data=str(data))
     for number in itertools.count(1):
-        if not killed("restore", data, target, number):
+        if not killed.restore(data, target, number):
             break
         assert (data / backup.RESTORING).exists() or not any(data.glob("careen.db"))
         if (data / backup.RESTORING).exists():

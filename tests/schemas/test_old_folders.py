@@ -164,7 +164,14 @@ print(number)
 """
 
 
-@pytest.mark.parametrize("revision", ["none", REVISIONS[0], REVISIONS[-1]])
+@pytest.mark.parametrize(
+    "revision",
+    [
+        pytest.param("none", marks=pytest.mark.slow),
+        pytest.param(REVISIONS[0], marks=pytest.mark.slow),
+        REVISIONS[-1],
+    ],
+)
 def test_a_migration_that_is_killed_is_repeated(revision: str, tmp_path: Path) -> None:
     """Before each of its statements in turn: the next start does it all, and nothing is done twice."""
     original = tmp_path / "original" / "careen.db"
