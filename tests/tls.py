@@ -18,7 +18,7 @@ LOOPBACK = ("IP:127.0.0.1", "DNS:localhost")
 
 
 class Certificate(NamedTuple):
-    """PEM files: a server's certificate with its key, and the certificate of who issued it, which clients trust."""
+    """PEM files: a certificate with its key, and the certificate of who issued it, which others trust."""
 
     chain: Path
     key: Path
@@ -28,26 +28,47 @@ class Certificate(NamedTuple):
         """Trusts the authority, and no other."""
         return ssl.create_default_context(cafile=str(self.authority))
 
+    def replaces(self, other: "Certificate") -> None:
+        """Take another's place, as what renews certificates does: the key first, each file at once."""
+        for mine, its in ((self.key, other.key), (self.chain, other.chain)):
+            shutil.copy(mine, its.with_suffix(".new"))
+            its.with_suffix(".new").replace(its)
+
+
+class Authority:
+    """Issues certificates in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.certificate = folder / "authority.crt"
+        own = ("-keyout", "authority.key", "-out", self.certificate)
+        # Python 3.13 and later read certificates as strictly as RFC 5280 has them.
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        self._openssl("req", "-x509", *_FRESH, "-days", "2", "-subj", "/CN=Test Authority", *usage, *own)
+
+    def issue(self, name: str, names: tuple[str, ...] = (), usage: str = "clientAuth") -> Certificate:
+        """Make a certificate for a client, or for a server with these names."""
+        made = Certificate(self._folder / f"{name}.crt", self._folder / f"{name}.key", self.certificate)
+        self._openssl("req", *_FRESH, "-subj", f"/CN={name}", "-keyout", made.key, "-out", f"{name}.csr")
+        alternative = f"subjectAltName={','.join(names)}\n" if names else ""
+        (self._folder / f"{name}.ext").write_text(
+            f"{alternative}extendedKeyUsage={usage}\nauthorityKeyIdentifier=keyid\n"
+        )
+        signed_by = ("-CA", self.certificate, "-CAkey", "authority.key", "-CAcreateserial")
+        extended = ("-extfile", f"{name}.ext", "-out", made.chain)
+        self._openssl("x509", "-req", "-days", "2", "-in", f"{name}.csr", *signed_by, *extended)
+        return made
+
+    def _openssl(self, *arguments: str | Path) -> None:
+        subprocess.run(["openssl", *arguments], cwd=self._folder, check=True, capture_output=True)
+
+
+_FRESH = ("-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+
 
 def make_certificate(folder: Path, names: tuple[str, ...] = LOOPBACK) -> Certificate:
-    """Make an authority in a folder, and let it sign a certificate for these names."""
-    made = Certificate(folder / "server.crt", folder / "server.key", folder / "authority.crt")
-    fresh = ("-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-
-    def openssl(*arguments: str | Path) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    own = ("-keyout", "authority.key", "-out", made.authority)
-    # Python 3.13 and later read certificates as strictly as RFC 5280 has them.
-    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
-    openssl("req", "-x509", *fresh, "-days", "2", "-subj", "/CN=Test Authority", *usage, *own)
-    openssl("req", *fresh, "-subj", "/CN=registry", "-keyout", made.key, "-out", "server.csr")
-    (folder / "names").write_text(
-        f"subjectAltName={','.join(names)}\nextendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\n"
-    )
-    signed_by = ("-CA", made.authority, "-CAkey", "authority.key", "-CAcreateserial", "-extfile", "names")
-    openssl("x509", "-req", "-days", "2", "-in", "server.csr", *signed_by, "-out", made.chain)
-    return made
+    """Make an authority in a folder, and let it sign a server's certificate for these names."""
+    return Authority(folder).issue("server", names, "serverAuth")
 
 
 class TlsServer(Server):

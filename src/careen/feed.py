@@ -14,7 +14,7 @@ A process reads the rows only when something was committed, and writes none. A f
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -22,7 +22,8 @@ import structlog
 
 from careen.circumstances import circumstances_of
 from careen.distribution import auth
-from careen.distribution.exchange import ClientGone, Exchange, Header, json_header
+from careen.distribution.exchange import ClientGone, Exchange, json_header
+from careen.distribution.trail import Trail
 from careen.ecr import events as ecr_events
 from careen.ecr.arn import RepositoryArn
 from careen.ecr.errors import EcrError
@@ -66,18 +67,19 @@ class Feed:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
         exchange = Exchange(scope, receive, send)
+        trail = Trail(self._registry, exchange, "careen", "events")
         try:
-            await self._answer(exchange)
+            await self._answer(exchange, trail)
         except ClientGone:
             pass
         except auth.Unauthenticated:
             await auth.challenge(self._registry, exchange)
         except OciError as error:
-            await _refuse(exchange, error.status, error.message, error.headers)
+            await _refuse(exchange, error, trail)
         except EcrError as error:
-            await _refuse(exchange, 403, error.message)
+            await _refuse(exchange, OciError("DENIED", error.message), trail)
 
-    async def _answer(self, exchange: Exchange) -> None:
+    async def _answer(self, exchange: Exchange, trail: Trail) -> None:
         if exchange.method != "GET":
             raise OciError("UNSUPPORTED", "events are to be read by GET", status=405)
         wanted = Filter(
@@ -86,7 +88,7 @@ class Feed:
             exchange.parameter("repository") or "",
         )
         after = _number(exchange.header(b"last-event-id") or exchange.parameter("after"))
-        self._authorize(exchange, wanted)
+        self._authorize(exchange, wanted, trail)
         if self.open >= MAX_FEEDS or self._is_ending:
             message = "this registry has as many feeds as it takes; try again"
             raise OciError("UNSUPPORTED", message, status=503, headers=[(b"retry-after", b"1")])
@@ -97,14 +99,14 @@ class Feed:
                 (b"cache-control", b"no-store"),
                 (b"x-accel-buffering", b"no"),  # an nginx in front hands on what it gets
             ]
-            await exchange.respond_stream(200, headers, self._read(exchange, wanted, after))
+            await exchange.respond_stream(200, headers, self._read(exchange, wanted, trail, after))
         finally:
             self.open -= 1
 
-    def _authorize(self, exchange: Exchange, wanted: Filter) -> None:
+    def _authorize(self, exchange: Exchange, wanted: Filter, trail: Trail) -> None:
         """Let the reader read, or raise. Asked again whenever something has changed, and at every heartbeat."""
         self._fresh.renew()
-        principal = auth.authenticate(self._registry, self._fresh, exchange)
+        principal = trail.principal = auth.authenticate(self._registry, self._fresh, exchange)
         name, registry = wanted.repositories, self._registry
         is_one = name and "*" not in name
         registry.read(
@@ -116,7 +118,7 @@ class Feed:
         )
 
     async def _read(
-        self, exchange: Exchange, wanted: Filter, after: int | None
+        self, exchange: Exchange, wanted: Filter, trail: Trail, after: int | None
     ) -> AsyncGenerator[bytes, None]:
         """What the reader is sent, piece by piece; an empty piece: nothing for now."""
         registry, loop = self._registry, asyncio.get_running_loop()
@@ -131,7 +133,7 @@ class Feed:
             now = registry.database.version()
             is_silent = loop.time() - told >= HEARTBEAT_SECONDS
             if now != version or is_silent:
-                if not self._may_go_on(exchange, wanted):
+                if not self._may_go_on(exchange, wanted, trail):
                     return
                 found = registry.read(events.following, position, AT_ONCE)
                 is_behind = len(found) == AT_ONCE
@@ -145,9 +147,9 @@ class Feed:
             yield b""
             await asyncio.sleep(0 if is_behind else LOOK_SECONDS)
 
-    def _may_go_on(self, exchange: Exchange, wanted: Filter) -> bool:
+    def _may_go_on(self, exchange: Exchange, wanted: Filter, trail: Trail) -> bool:
         try:
-            self._authorize(exchange, wanted)
+            self._authorize(exchange, wanted, trail)
         except (auth.Unauthenticated, OciError, EcrError):
             return False
         return True
@@ -165,5 +167,7 @@ def _number(text: str | None) -> int | None:
     return int(text)
 
 
-async def _refuse(exchange: Exchange, status: int, message: str, headers: Sequence[Header] = ()) -> None:
-    await exchange.respond(status, [json_header(), *headers], msgspec.json.encode({"message": message}))
+async def _refuse(exchange: Exchange, refusal: OciError, trail: Trail) -> None:
+    trail.refusal = refusal
+    text = msgspec.json.encode({"message": refusal.message})
+    await exchange.respond(refusal.status, [json_header(), *refusal.headers], text)

@@ -4,6 +4,7 @@ Every figure is read from the database when it is asked for, so it is the same w
 they were after a restart.
 """
 
+import uuid
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, exposition
@@ -14,7 +15,8 @@ from starlette.responses import Response
 
 from careen.circumstances import circumstances_of
 from careen.clock import SECOND, system_now
-from careen.ecr.common_errors import AccessDenied
+from careen.ecr.common_errors import AccessDenied, ExpiredToken, UnrecognizedClient
+from careen.ecrapi.trail import Trail
 from careen.iam import basic
 from careen.iam.tokens import TokenExpired
 from careen.registry import access, metrics
@@ -34,33 +36,49 @@ class MetricsApp:
     async def answer(self, request: Request) -> Response:
         """200 with the figures; 401 without a good credential, 403 if its policy does not allow ``careen:GetMetrics``."""
         if not self._is_open:
-            principal = self._caller(request)
-            if principal is None:
-                challenge = {"www-authenticate": 'Basic realm="metrics"'}
-                return Response("a credential is needed: an access key's id and its secret\n", 401, challenge)
-            try:
-                asked = (
-                    principal,
-                    Action.GET_METRICS,
-                    "*",
-                    circumstances_of(self._registry, request.scope, {}),
-                )
-                self._registry.read(access.require, *asked)
-            except AccessDenied as refusal:
-                return Response(f"{refusal.message}\n", 403)
+            refused = self._refusal(request)
+            if refused is not None:
+                return refused
         measured = await self._registry.read_in_thread(metrics.measure)
         encode, content_type = exposition.choose_encoder(request.headers.get("accept", ""))
         return Response(encode(_families(measured)), media_type=content_type)
 
-    def _caller(self, request: Request) -> Principal | None:
+    def _refusal(self, request: Request) -> Response | None:
+        """The answer to somebody who may not see the figures, written to the audit log; None: to whom they are told."""
+        trail = Trail(self._registry, request, str(uuid.uuid4()))
+        trail.service, trail.operation = "careen", "GetMetrics"
+        circumstances = circumstances_of(self._registry, request.scope, {})
+        try:
+            principal = trail.principal = self._caller(request)
+            self._registry.read(access.require, principal, Action.GET_METRICS, "*", circumstances)
+        except (UnrecognizedClient, ExpiredToken) as refusal:
+            if request.headers.get("authorization"):  # else nobody is refused: he is only asked who he is
+                trail.end(b"", refusal)
+            challenge = {"www-authenticate": 'Basic realm="metrics"'}
+            return Response("a credential is needed: an access key's id and its secret\n", 401, challenge)
+        except AccessDenied as refusal:
+            trail.end(b"", refusal)
+            return Response(f"{refusal.message}\n", 403)
+        return None
+
+    def _caller(self, request: Request) -> Principal:
+        """Who asks.
+
+        Raises:
+            UnrecognizedClient: nobody that is known.
+            ExpiredToken: somebody whose time is over.
+        """
         sent = basic.parse(request.headers.get("authorization", ""))
         if sent is None:
-            return None
+            raise UnrecognizedClient
         registry = self._registry
         try:
-            return registry.read(access.by_password, registry, sent.user, sent.password, system_now())
+            found = registry.read(access.by_password, registry, sent.user, sent.password, system_now())
         except TokenExpired:
-            return None
+            raise ExpiredToken from None
+        if found is None:
+            raise UnrecognizedClient
+        return found
 
 
 class _Measured(Collector):

@@ -21,13 +21,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
 import uvicorn
 
-from careen import clock, server, startup, telemetry, worker
+from careen import clock, server, startup, telemetry, tls, worker
 from careen.bounds import Bounds
 from careen.draining import Draining
 from careen.feed import Feed
@@ -149,15 +150,16 @@ def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None 
         The exit status: 0 after an orderly stop.
 
     Raises:
-        CannotStart: the address cannot be listened on.
+        CannotStart: the address cannot be listened on, or the certificate is none.
     """
     telemetry.configure(settings.log_level)
+    certificate = _certificate(settings)
     _raise_file_limit(settings)
     with contextlib.closing(_listen(settings)) as listener:
         stopping, draining = Stopping(), Draining()
         gc.freeze()  # the children's collectors leave what is shared where it is
         children = [
-            Child("careen-http", _serve_http, settings, listener, start, draining)
+            Child("careen-http", _serve_http, settings, listener, start, draining, certificate)
             for _ in range(settings.workers)
         ]
         judging = clock.Cautious()
@@ -185,6 +187,20 @@ def _watch(
         judging()  # a worker that is started again goes on with what is known here
         revived = [child.revive() for child in children]
     return all(revived)
+
+
+def _certificate(settings: Settings) -> tls.Renewing | None:
+    """What the server shows to clients; None: it serves plain HTTP.
+
+    Read before the HTTP processes are forked, so that a session which one of them began can be resumed by another.
+    """
+    if not settings.tls_certificate:
+        return None
+    client_ca = Path(settings.tls_client_ca) if settings.tls_client_ca else None
+    try:
+        return tls.Renewing(tls.Files(Path(settings.tls_certificate), Path(settings.tls_key), client_ca))
+    except tls.InvalidTls as error:
+        raise CannotStart(str(error)) from None
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -221,7 +237,7 @@ def _give_back() -> None:
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn's server, which looks at every connection once a second, and cuts the last of them off at the end."""
+    """uvicorn's server. Once a second it looks at every connection and at its certificate; at the end it cuts off what is left."""
 
     def __init__(
         self,
@@ -229,8 +245,10 @@ class HttpServer(uvicorn.Server):
         shutdown_timeout: float,
         feed: Feed,
         break_off: Callable[[], None],
+        certificate: tls.Renewing | None,
     ) -> None:
         super().__init__(config)
+        self._certificate = certificate
         self._feed = feed
         self._shutdown_timeout = shutdown_timeout
         self._break_off = break_off
@@ -246,6 +264,8 @@ class HttpServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, with a number that counts."""
         if counter % 10 == 0:
+            if self._certificate is not None:
+                self._certificate.look()
             now = asyncio.get_running_loop().time()
             for connection in self._connections():
                 try:
@@ -274,7 +294,13 @@ class HttpServer(uvicorn.Server):
         self._break_off()
 
 
-def _serve_http(settings: Settings, listener: socket.socket, start: Start, draining: Draining) -> None:
+def _serve_http(
+    settings: Settings,
+    listener: socket.socket,
+    start: Start,
+    draining: Draining,
+    certificate: tls.Renewing | None,
+) -> None:
     telemetry.configure(settings.log_level)
     Protocol.draining = draining
     Protocol.bounds = Bounds(
@@ -293,11 +319,10 @@ def _serve_http(settings: Settings, listener: socket.socket, start: Start, drain
         proxy_headers=False,
         backlog=1024,
         timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout) + CUT_SECONDS,
-        ssl_certfile=settings.tls_certificate or None,
-        ssl_keyfile=settings.tls_key or None,
+        ssl_context_factory=None if certificate is None else lambda *_: certificate,
     )
     _end_with_parent()
-    http = HttpServer(config, settings.shutdown_timeout, application.feed, application.break_off)
+    http = HttpServer(config, settings.shutdown_timeout, application.feed, application.break_off, certificate)
     http.run(sockets=[listener])
 
 

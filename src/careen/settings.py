@@ -121,6 +121,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A PEM file with the certificate chain; empty: plain HTTP."""
     tls_key: str = ""
     """The PEM file of its private key."""
+    tls_client_ca: str = ""
+    """A PEM file with the authorities of client certificates: who shows none of theirs is refused; empty: nobody is asked."""
     public_url: str = ""
     """What clients call the registry behind a web server, as `https://registry.example.com`; empty: as each client addressed it."""
     public_alias: str = "public"
@@ -222,6 +224,10 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting("workers is at least 1")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise InvalidSetting("tls_certificate and tls_key go together")
+    if settings.tls_client_ca and not settings.tls_certificate:
+        raise InvalidSetting(
+            "tls_client_ca needs a tls_certificate: without TLS nobody can show a certificate"
+        )
     if settings.accel not in {"", "nginx"}:
         raise InvalidSetting(f"accel is nginx or empty, not '{settings.accel}'")
     if settings.database and not settings.database.startswith(("postgresql://", "postgres://")):

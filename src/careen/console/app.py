@@ -10,7 +10,6 @@ import math
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -48,7 +47,7 @@ from careen.console import (
     users,
     webhooks,
 )
-from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, House, Page, Visit, url
+from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, Form, House, InvalidForm, Page, Visit, url
 from careen.distribution import anonymous
 from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
@@ -172,6 +171,10 @@ class Console:
             return Response(status_code=400)
         except FormTooLarge as refusal:
             return _refusal(visit, 413, "Too much", str(refusal))
+        except InvalidForm as refusal:
+            return _refusal(
+                visit, 400, "Not done", f"{refusal.message} Go back to the page and send it again."
+            )
         except NotOurs:
             reason = "The page that this came from is of another session, or of another site. Open it again."
             return _refusal(visit, 403, "Not done", reason)
@@ -214,7 +217,7 @@ class Console:
             size += len(part)
             if size > most:
                 raise FormTooLarge(f"A form may have {most:,} bytes.")
-        visit.form = QueryParams(b"".join(parts))
+        visit.form = Form(b"".join(parts))
         if visit.is_signed_in and not hmac.compare_digest(
             visit.form.get(CSRF_FIELD, "").encode(), visit.csrf.encode()
         ):

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from careen.console import policy_form, policy_preview
 from careen.console.repositories import address, of_repository
-from careen.console.visit import Notice, Page, Undo, Visit
+from careen.console.visit import Notice, Page, Undo, Visit, number
 from careen.console.words import indented, plural
 from careen.ecr.errors import EcrError, LifecyclePolicyNotFound, PlanChanged
 
@@ -129,8 +129,9 @@ async def undo(visit: Visit) -> Response:
     if "policy" in form:
         await put_back(visit, name, form["policy"] or None)
         told.append("The policy is as it was before.")
-    if form.get("run", "").isdecimal():
-        restored = await visit.ask("RestoreImages", "careen", runId=int(form["run"]))
+    run_id = number(form.get("run", ""))
+    if run_id is not None:
+        restored = await visit.ask("RestoreImages", "careen", runId=run_id)
         told.append(f"{plural(len(restored['images']), 'image')} came back.")
     return visit.go(address(name, TAB), Notice(" ".join(told)))
 

@@ -258,7 +258,7 @@ def change(draft: Draft, deed: str, which: str) -> Draft:
         which: the place of the row, or the name of a template.
     """
     rows = list(draft.rows)
-    place = int(which) if which.isdecimal() else -1
+    place = int(which) if which.isdecimal() and len(which) < 4 else -1
     if deed == "add":
         rows.append(Row())
     elif deed == "template" and which in TEMPLATES:

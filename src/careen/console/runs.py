@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from careen.console.policy import TAB
 from careen.console.repositories import address, of_repository
-from careen.console.visit import Notice, Page, Visit, url
+from careen.console.visit import Notice, Page, Visit, number, url
 from careen.console.words import plural
 from careen.ecr.errors import EcrError
 
@@ -37,7 +37,7 @@ async def run(visit: Visit, refusal: EcrError | None = None) -> Response:
         "DescribeLifecycleRun",
         "careen",
         repositoryName=visit.path("name"),
-        runId=_number(visit.path("run")),
+        runId=_run(visit),
         maxResults=DECISIONS,
         nextToken=visit.query.get("after"),
     )
@@ -54,9 +54,9 @@ async def run(visit: Visit, refusal: EcrError | None = None) -> Response:
 
 async def take_back(visit: Visit) -> Response:
     """Bring back all that a run deleted and the trash still has."""
-    name, number = visit.path("name"), visit.path("run")
+    name, run_id = visit.path("name"), _run(visit)
     try:
-        restored = await visit.ask("RestoreImages", "careen", runId=_number(number))
+        restored = await visit.ask("RestoreImages", "careen", runId=run_id)
     except EcrError as refusal:
         return await run(visit, refusal)
     images = restored["images"]
@@ -64,7 +64,7 @@ async def take_back(visit: Visit) -> Response:
     told = f"{plural(len(images), 'image')} came back. No run deletes them again for as long as the trash keeps images."
     if taken:
         told += f" {plural(taken, 'tag')} stayed with the newer images that have them by now."
-    return visit.go(address(name, f"runs/{number}"), Notice(told))
+    return visit.go(address(name, f"runs/{run_id}"), Notice(told))
 
 
 async def _page(visit: Visit, name: str | None) -> dict[str, Any]:
@@ -84,9 +84,9 @@ def _query(after: str) -> str:
     return url("", after=after).partition("?")[2]
 
 
-def _number(text: str) -> int:
-    """Of a run; one that there cannot be stands for what is none."""
-    return int(text) if text.isdecimal() and len(text) < 19 else 0
+def _run(visit: Visit) -> int:
+    """The run in the address; one that there cannot be stands for what is none."""
+    return number(visit.path("run")) or 0
 
 
 PAGES = {

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from careen.console.repositories import address
-from careen.console.visit import Notice, Page, Visit, url
+from careen.console.visit import Notice, Page, Visit, number, url
 from careen.console.words import plural, size
 from careen.ecr.errors import EcrError
 
@@ -52,7 +52,7 @@ async def restore(visit: Visit) -> Response:
     try:
         if "run" in form:
             restored += (
-                await visit.ask("RestoreImages", "careen", runId=_number(form["run"]), moveTags=move_tags)
+                await visit.ask("RestoreImages", "careen", runId=number(form["run"]), moveTags=move_tags)
             )["images"]
         else:
             for name, digests in _chosen(form.getlist("image")).items():
@@ -105,11 +105,7 @@ async def empty(visit: Visit) -> Response:
 
 
 def _filters(visit: Visit) -> tuple[str | None, int | None]:
-    return visit.query.get("repository", "").strip() or None, _number(visit.query.get("run", ""))
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    return visit.query.get("repository", "").strip() or None, number(visit.query.get("run", ""))
 
 
 def _here(visit: Visit) -> str:

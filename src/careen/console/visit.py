@@ -106,6 +106,41 @@ def url(path: str, **query: str | int | Sequence[str] | None) -> str:
     return ROOT + quote(path, safe="/:@") + (f"?{urlencode(given, doseq=True)}" if given else "")
 
 
+class InvalidForm(Exception):
+    """What was sent is no form of ours. The message is for a person."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class MissingField(InvalidForm, KeyError):
+    """A handler asked for a field by its name, which all of our pages send."""
+
+
+class Form(QueryParams):
+    """What was sent with a form; ``form["name"]`` raises :class:`MissingField`.
+
+    Raises:
+        InvalidForm: a text has a NUL, which no browser sends and PostgreSQL does not keep.
+    """
+
+    def __init__(self, sent: bytes = b"") -> None:
+        super().__init__(sent)
+        if any("\0" in text for field in self.multi_items() for text in field):
+            raise InvalidForm("A field of the form has a NUL character.")
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self:
+            raise MissingField(f"The form has no field '{name}'.")
+        return super().__getitem__(name)
+
+
+def number(text: str) -> int | None:
+    """The number that a field or an address has: digits, at most as many as a row's id may have. None: it has none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 class Visit:
     """One request, by somebody who is signed in, or by anybody where a page is open to all.
 
@@ -125,7 +160,7 @@ class Visit:
         self.principal = principal
         self.csrf = csrf
         self.session = session
-        self.form = QueryParams("")
+        self.form = Form()
         """What was sent, of a POST."""
         self.now: Instant = house.registry.clock()
 

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.responses import Response
 
 from careen.console import confirmation
-from careen.console.visit import Notice, Page, Visit, url
+from careen.console.visit import Notice, Page, Visit, number, url
 from careen.ecr.errors import EcrError, WebhookNotFound
 from careen.ecr.events import DetailType
 
@@ -122,7 +122,7 @@ async def test(visit: Visit) -> Response:
 async def redeliver(visit: Visit) -> Response:
     """Send dead letters once more: those that are ticked, or all."""
     name = visit.path("name")
-    chosen = [int(each) for each in visit.form.getlist("letter") if each.isdecimal()]
+    chosen = [letter for each in visit.form.getlist("letter") if (letter := number(each)) is not None]
     found = await visit.ask(
         "RedeliverDeadLetters",
         SERVICE,

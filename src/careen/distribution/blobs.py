@@ -1,9 +1,9 @@
 """Blobs: end-2 and end-10 of the distribution specification: pull, check, range, delete."""
 
 import os
-import re
 
 from careen.clock import isoformat
+from careen.distribution import ranges
 from careen.distribution.exchange import Exchange, Header
 from careen.distribution.surface import Surface
 from careen.oci import digest as digests
@@ -18,8 +18,6 @@ FRONT_LOCATION = "/-/blobs/"
 
 _JUDGED_ELSEWHERE = (b"if-match", b"if-range", b"if-unmodified-since")
 """Conditions that nginx would judge by the file's own times, so such a request is answered here."""
-
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 async def get_blob(
@@ -66,8 +64,12 @@ async def send_blob(surface: Surface, exchange: Exchange, blob: Blob) -> bytes |
     status, start, count = 200, 0, blob.size
     wanted = exchange.header(b"range") if exchange.method == "GET" else None
     if wanted is not None and exchange.header(b"if-range") in {None, etag}:
-        status, start, count = _range(wanted, blob.size)
-        if status == 206:
+        try:
+            part = ranges.wanted(wanted, blob.size)
+        except ranges.Unsatisfiable:
+            raise _outside(blob, wanted) from None
+        if part is not None:
+            status, (start, count) = 206, part
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, start + count - 1, blob.size)))
     headers.append((b"content-length", b"%d" % count))
     if exchange.method == "HEAD":
@@ -137,6 +139,16 @@ def _unknown(surface: Surface, name: str, digest: str) -> OciError:
     )
 
 
+def _outside(blob: Blob, wanted: str) -> OciError:
+    return OciError(
+        "SIZE_INVALID",
+        f"the blob has {blob.size} bytes; '{wanted}' is outside",
+        status=416,
+        detail={"size": blob.size},
+        headers=[(b"content-range", b"bytes */%d" % blob.size)],
+    )
+
+
 def _weight(blob: Blob | None) -> int:
     return TOO_HEAVY if blob is None else len(blob.content or b"")
 
@@ -144,28 +156,3 @@ def _weight(blob: Blob | None) -> int:
 def _check_digest(digest: str) -> None:
     if not digests.is_digest(digest):
         raise OciError("DIGEST_INVALID", f"'{digest}' is not a digest")
-
-
-def _range(header: str, size: int) -> tuple[int, int, int]:
-    """Status, first byte and number of bytes. Several ranges, or other units, are ignored, as RFC 9110 allows.
-
-    Raises:
-        OciError: a range outside the blob, or one that ends before it begins (416).
-    """
-    match = _RANGE.fullmatch(header.replace(" ", ""))
-    if match is None or match[0] == "bytes=-":
-        return 200, 0, size
-    first, last = match.groups()
-    if not first:
-        start, end = max(size - int(last), 0), size
-    else:
-        start, end = int(first), min(int(last), size - 1) + 1 if last else size
-    if start >= size or end <= start:
-        raise OciError(
-            "SIZE_INVALID",
-            f"the blob has {size} bytes; '{header}' is outside",
-            status=416,
-            detail={"size": size},
-            headers=[(b"content-range", b"bytes */%d" % size)],
-        )
-    return 206, start, end - start

@@ -33,6 +33,7 @@ NAMES = {
     ("tags", "HEAD"): "ListImages",
     ("referrers", "GET"): "ListImageReferrers",
     ("referrers", "HEAD"): "ListImageReferrers",
+    ("events", "GET"): "ListEvents",
 }
 
 _READING = ("GET", "HEAD")
@@ -40,16 +41,24 @@ _REFUSED = (401, 403)
 
 
 class Trail:
-    """What is known of a request, as it becomes known; written down when it is answered, before the answer is sent."""
+    """What is known of a request, as it becomes known; written down when it is answered, before the answer is sent.
 
-    __slots__ = ("_exchange", "_registry", "argument", "kind", "name", "principal", "refusal")
+    Args:
+        registry: whose log.
+        exchange: the request.
+        service: whose API it belongs to.
+        kind: what it asks for, if that is known already.
+    """
 
-    def __init__(self, registry: Registry, exchange: Exchange) -> None:
+    __slots__ = ("_exchange", "_registry", "_service", "argument", "kind", "name", "principal", "refusal")
+
+    def __init__(self, registry: Registry, exchange: Exchange, service: str = "ecr", kind: str = "") -> None:
         self._registry = registry
         self._exchange = exchange
+        self._service = service
         self.principal: Principal | None = None
         self.refusal: OciError | None = None
-        self.kind = self.name = self.argument = ""
+        self.kind, self.name, self.argument = kind, "", ""
         if registry.audit is not None:
             exchange.on_answer = self._end
 
@@ -72,7 +81,7 @@ class Trail:
                 event_id=str(uuid.uuid4()),
                 request_id=str(uuid.uuid4()),
                 time=system_now(),
-                service="ecr",
+                service=self._service,
                 name=self._operation(),
                 user=trail.identity(registry.id, None, None)
                 if who is None

@@ -4,18 +4,16 @@ An upload may come in one POST, as POST and PUT, in chunks, or streamed; it may 
 at every request. What a chunk says about its place must fit what is there: 416 tells the client where to go on.
 """
 
-import re
-
+from careen.distribution import ranges
 from careen.distribution.exchange import Exchange, Header
 from careen.distribution.surface import Surface, encoded
 from careen.oci import digest as digests
+from careen.oci import names
 from careen.oci.errors import OciError
 from careen.registry import layers
 from careen.registry.access import Action, Principal
 from careen.registry.layers import INLINE_BYTES, Upload
 from careen.registry.repositories import Repository
-
-_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,18})-(\d{1,18})(?:/.*)?")
 
 
 async def start_upload(surface: Surface, exchange: Exchange, principal: Principal, name: str, _: str) -> None:
@@ -40,9 +38,14 @@ async def start_upload(surface: Surface, exchange: Exchange, principal: Principa
 async def _mount(
     surface: Surface, exchange: Exchange, principal: Principal, repository: Repository, digest: str
 ) -> bool:
-    """end-11: link a blob of a repository from which the caller may download it. Without ``from`` any such will do."""
+    """end-11: link a blob of a repository from which the caller may download it. Without ``from`` any such will do.
+
+    What is no digest or no name is nowhere, and the client uploads, as with all that cannot be mounted.
+    """
     surface.fresh.renew()  # the repository may have been made since the request began
     source = exchange.parameter("from")
+    if not digests.is_digest(digest) or not (source is None or names.is_repository_name(source)):
+        return False
     for name in surface.registry.read(layers.sources, digest) if source is None else [source]:
         if surface.may(exchange, principal, Action.GET_DOWNLOAD_URL_FOR_LAYER, name):
             return await surface.registry.write(layers.mount, repository, digest, name)
@@ -134,10 +137,10 @@ def _check_place(exchange: Exchange, upload: Upload, name: str, upload_id: str) 
     header = exchange.header(b"content-range")
     if header is None:
         return None
-    match = _CONTENT_RANGE.fullmatch(header)
-    if match is None:
+    place = ranges.sent(header)
+    if place is None:
         raise OciError("BLOB_UPLOAD_INVALID", f"Content-Range '{header}' is not <first>-<last>")
-    first, last = int(match[1]), int(match[2])
+    first, last = place
     if not upload.told <= first <= upload.offset or last < first:
         raise OciError(
             "BLOB_UPLOAD_INVALID",

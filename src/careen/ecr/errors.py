@@ -678,8 +678,17 @@ def _in(repository: str, registry_id: str) -> str:
     return f"the repository with name '{repository}' in the registry with id '{registry_id}'"
 
 
+MAX_NAMED = 100
+"""Digests that a refusal names. An index may list forty thousand, and its refusal would be as large as it is."""
+
+
 def _required(kind: str, digests: Iterable[str], repository: str, registry_id: str) -> str:
+    missing = list(digests)
+    named = [
+        *missing[:MAX_NAMED],
+        *([f"and {len(missing) - MAX_NAMED} more"] if len(missing) > MAX_NAMED else []),
+    ]
     return (
-        f"{kind} with digests '[{', '.join(digests)}]' required for pushing image into repository "
+        f"{kind} with digests '[{', '.join(named)}]' required for pushing image into repository "
         f"with name '{repository}' in the registry with id '{registry_id}' do not exist"
     )

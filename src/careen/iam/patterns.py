@@ -114,10 +114,23 @@ def _parts(text: str, *, wildcards: bool, variables: bool) -> Iterable[Part]:
     yield text[position:]
 
 
-@lru_cache(
-    4096
-)  # and not in the pattern: compiled it takes a hundred times its text, and a policy may have a thousand
+MAX_REMEMBERED = 512
+"""Characters of a pattern that is kept compiled. That takes a hundred times its text, and a policy may have ten thousand: whoever
+may write policies could fill the memory with them."""
+
+
 def _test(parts: tuple[str | Wildcard, ...]) -> Test:
+    length = sum(len(part) if isinstance(part, str) else 1 for part in parts)
+    return _remembered(parts) if length <= MAX_REMEMBERED else _compiled(parts)
+
+
+# Not in the pattern itself: a policy may have a thousand, which are needed for a moment.
+@lru_cache(4096)
+def _remembered(parts: tuple[str | Wildcard, ...]) -> Test:
+    return _compiled(parts)
+
+
+def _compiled(parts: tuple[str | Wildcard, ...]) -> Test:
     texts = [part for part in parts if part != ""]
     match texts:
         case [Wildcard.ANY]:

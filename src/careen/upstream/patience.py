@@ -73,6 +73,7 @@ def retry_after(header: str | None, now: dt.datetime | None = None) -> Seconds |
         return min(float(text), _LONG)
     try:
         asked = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        wait = (asked - (now or dt.datetime.now(dt.UTC))).total_seconds() if asked.tzinfo else None
+    except (ValueError, OverflowError):  # no date, or one of an offset that no clock has
         return None
-    return max(0.0, (asked - (now or dt.datetime.now(dt.UTC))).total_seconds()) if asked.tzinfo else None
+    return None if wait is None else min(max(0.0, wait), _LONG)
