@@ -4,6 +4,7 @@ import ast
 import inspect
 import itertools
 import re
+import runpy
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 from botocore import xform_name
 
 from careen import faults, settings
+from careen.cli.main import app
 from careen.ecr import model
 from careen.ecrapi import operations as ecr_api
 from careen.iam.actions import action_of
@@ -271,6 +273,22 @@ def _calls_in_tests(*, public: bool) -> dict[str, list[Path]]:
     return found
 
 
+COMMANDS = """# Commands
+
+Every command of `careen`, as `--help` tells it. Those that work on a registry through its API find it as the AWS CLI does; those
+that work on the data folder are for its machine. What each is for is told where it belongs: [policies](../lifecycle.md),
+[the fleet](../fleet.md), [users and keys](../users.md), [backup and scrub](../backup.md), [the trash](../trash.md).
+"""
+
+
+def commands_page() -> str:
+    """Every command with its parameters, from the command line's own help."""
+    text = app.generate_docs(heading_level=2)
+    # What stands before the commands is the program itself, with a table of contents that the site makes better.
+    first = text.index("\n### ")
+    return COMMANDS + re.sub("^#(#+ )", r"\1", text[first:], flags=re.MULTILINE).rstrip() + "\n"
+
+
 COMMON = {
     "ServerException",
     "InvalidParameterException",
@@ -278,10 +296,14 @@ COMMON = {
     "UnsupportedCommandException",  # every operation of ECR Public declares it, and none answers it here
 }
 
+PICTURES: Mapping[str, str] = runpy.run_path(str(HERE / "pictures.py"))["pictures"]()
+
 PAGES = {
+    **{name: (lambda text=text: text) for name, text in PICTURES.items()},
     "settings.md": settings_page,
     "service.md": service_page,
     "faults.md": faults_page,
+    "reference/commands.md": commands_page,
     "reference/operations.md": operations_page,
 }
 
