@@ -18,6 +18,7 @@ from careen.ecr import model
 from careen.ecrapi import operations as ecr_api
 from careen.iam.actions import action_of
 from careen.iam.managed import ManagedPolicy, documents
+from careen.lifecycle.lint.codes import CODES
 
 HERE = Path(__file__).parent
 
@@ -289,6 +290,28 @@ def commands_page() -> str:
     return COMMANDS + re.sub("^#(#+ )", r"\1", text[first:], flags=re.MULTILINE).rstrip() + "\n"
 
 
+LINT = """# Mistakes in lifecycle policies
+
+`careen policy lint --policy FILE [--images FILE] [--format text|json|sarif] [--strict]` finds mistakes in policies that Amazon ECR
+accepts. It exits 1 if there is an error (with `--strict`: or a warning), 2 if ECR would refuse the policy.
+
+An *error* is a rule that cannot do what any author could have meant. A *warning* is a fact about these images, or a contradiction
+in the text. A *note* says how ECR reads a rule where people have read it otherwise. The last {count} codes need images.
+
+| code | severity | finds | why it matters | how to mend it |
+|---|---|---|---|---|
+"""
+
+
+def lint_page() -> str:
+    """Every mistake that the linter knows, those that need images last."""
+    rows = [
+        f"| `{code.name}` | {code.severity} | {code.finds} | {code.why} ({code.source}) | {code.mend} |\n"
+        for code in CODES
+    ]
+    return LINT.replace("{count}", str(sum(code.needs_images for code in CODES))) + "".join(rows)
+
+
 COMMON = {
     "ServerException",
     "InvalidParameterException",
@@ -303,6 +326,7 @@ PAGES = {
     "settings.md": settings_page,
     "service.md": service_page,
     "faults.md": faults_page,
+    "lint.md": lint_page,
     "reference/commands.md": commands_page,
     "reference/operations.md": operations_page,
 }

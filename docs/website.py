@@ -24,18 +24,20 @@ ROOT = HERE.parent
 NAVIGATION: dict[str, list[str]] = {
     "Tutorials": ["tutorials/laptop.md", "tutorials/ci-service.md", "tutorials/production.md"],
     "Policies": [
-        "lifecycle.md", "lint.md", "forecast.md", "policy-tests.md", "beyond-ecr.md", "pins.md", "trash.md", "storage.md",
+        "lifecycle.md", "forecast.md", "policy-tests.md", "beyond-ecr.md", "pins.md", "trash.md", "storage.md",
         "archive.md", "fleet.md",
     ],
     "Using the registry": [
         "clients.md", "console.md", "access.md", "users.md", "templates.md", "pull-through-cache.md", "replication.md",
-        "scanning.md", "signing.md", "public.md", "events.md", "service.md",
+        "scanning.md", "signing.md", "public.md", "events.md",
     ],
     "Running it": [
-        "deploy.md", "runbook.md", "metrics.md", "backup.md", "limits.md", "behind-nginx.md", "s3.md", "nodes.md", "moving.md",
+        "deploy.md", "runbook.md", "backup.md", "limits.md", "behind-nginx.md", "s3.md", "nodes.md", "moving.md",
     ],
     "Coming over": ["from-ecr.md", "from-harbor.md"],
-    "Reference": ["reference/commands.md", "settings.md", "reference/operations.md"],
+    "Reference": [
+        "reference/commands.md", "settings.md", "reference/operations.md", "service.md", "metrics.md", "lint.md",
+    ],
     "Why it holds": [
         "promises.md", "ARCHITECTURE.md", "consistency.md", "faults.md", "scale.md", "conformance.md", "benchmarks.md",
         "benchmarks-lifecycle.md", "comparison.md", "contributing.md", "changelog.md",
@@ -55,7 +57,8 @@ COLOUR = re.compile("\x1b\\[[0-9;]*m")
 """What the generator paints its warnings with, whoever reads them."""
 
 STYLE = """
-.md-grid { max-width: 84rem }                           /* commands are long */
+.md-grid { max-width: 92rem }
+.md-typeset pre > code { font-size: .64rem }            /* commands are long */
 .md-typeset table:not([class]) { font-size: .68rem }
 .md-typeset img[src$=".svg"] { max-width: 100% }
 """
@@ -156,7 +159,10 @@ def _place(path: Path) -> PurePosixPath:
         return PurePosixPath(PLACES[path.as_posix()])
     if path.parts[0] == "docs":
         return PurePosixPath(*path.parts[1:])
-    return PurePosixPath("tree", f"{path.as_posix()}.txt")  # a browser shows text, whatever it is the text of
+    # A browser shows text, whatever it is the text of; of what begins with a dot the generator makes no copy.
+    return PurePosixPath(
+        "tree", *(part.lstrip(".") for part in path.parts[:-1]), f"{path.name.lstrip('.')}.txt"
+    )
 
 
 def _page(path: Path) -> tuple[str, list[Path]]:

@@ -65,7 +65,7 @@ class Reader:
             **clean_environment(),
             "HOME": str(folder),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "REGISTRY_AUTH_FILE": str(folder / "auth.json"),
+            "XDG_RUNTIME_DIR": str(folder),
             "DOCKER_CONFIG": str(folder / ".docker"),
             "AWS_PAGER": "",
             "AWS_EC2_METADATA_DISABLED": "true",
