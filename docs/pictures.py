@@ -80,6 +80,8 @@ def _image(row: dict[str, str]) -> Image:
 STYLE = """
 text{font:13px system-ui,sans-serif;fill:#1f2933}.small{font-size:11px;fill:#5b6673}.card{fill:#fff;stroke:#d5dbe1}
 .line{stroke:#d5dbe1}.stays{fill:#2a9187;stroke:#2a9187}.goes{fill:#c24a4a;stroke:#c24a4a}.archive{fill:#8a63b8;stroke:#8a63b8}
+.state{fill:none;stroke:#2a9187;stroke-width:1.5}.name{font-weight:600}.way{fill:none;stroke:#8a95a1;stroke-width:1.5}
+.head{fill:#8a95a1}
 .identified{fill:none;stroke:#8a95a1;stroke-width:1.5;stroke-dasharray:3 2.5}.verdict{font-weight:600;stroke:none}
 @media(prefers-color-scheme:dark){text{fill:#e3e8ee}.small{fill:#9aa7b8}.card{fill:#1b2129;stroke:#38424e}.line{stroke:#38424e}}
 """
@@ -119,10 +121,7 @@ def picture(example: Example) -> str:
     described = "; ".join(
         f"{one.decision.image.digest} {VERDICTS[one.decision.action][1]}" for one in columns
     )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
-        f"<title>{svg.text(example.title)}: {svg.text(described)}</title>{''.join(parts)}</svg>\n"
-    )
+    return _document(width, height, f"{example.title}: {described}", parts)
 
 
 def _column(column: Explanation, x: float, verdict_y: float) -> Iterator[str]:
@@ -187,6 +186,77 @@ def _words(said: str, name: str, y: float) -> str:
     return "".join([svg.element("text", name, x=16, y=y + 17), *small])
 
 
+BOX, GAP, TOP = 150, 96, 40
+"""Width of a state, the room for what leads to the next, and where the first row is."""
+
+
+def life() -> str:
+    """The life of a blob, for collector.md."""
+    states = [
+        ("linked", "a manifest needs it"),
+        ("on review", "perhaps nobody does"),
+        ("condemned", "no link, no row"),
+        ("gone", "bytes given back"),
+    ]
+    steps = ["image deleted", "lease over", "file deleted"]
+    width, height = 32 + BOX * 4 + GAP * 3, 250
+    parts = [
+        svg.element("style", STYLE),
+        svg.element("rect", class_="card", x=0.5, y=0.5, width=width - 1, height=height - 1, rx=8),
+    ]
+    places = [16 + (BOX + GAP) * number for number in range(4)]
+    for x, (name, said) in zip(places, states, strict=True):
+        parts += _state(x, TOP, name, said)
+    for x, said in zip(places, steps, strict=False):
+        parts += _arrow(x + BOX, TOP + 26, x + BOX + GAP, TOP + 26, said, x + BOX + GAP / 2, TOP + 18)
+    back = places[1] + BOX / 2
+    parts += [
+        svg.element("path", class_="way", d=f"M{back},{TOP + 52} v26 h{places[0] - places[1]} v-20"),
+        _head(places[0] + BOX / 2, TOP + 52, -90),
+        _middle("needed after all", (places[0] + places[1] + BOX) / 2, TOP + 94, "small"),
+    ]
+    parts += _state(places[0], TOP + 134, "linked", "another generation")
+    parts += _arrow(places[2], TOP + 160, places[0] + BOX, TOP + 160, "", 0, 0)
+    parts += [
+        svg.element("path", class_="way", d=f"M{places[2] + BOX / 2},{TOP + 52} v108 h{-BOX / 2}"),
+        _middle(
+            "pushed again meanwhile: new bytes, new row",
+            (places[0] + places[2] + BOX) / 2,
+            TOP + 152,
+            "small",
+        ),
+    ]
+    return _document(width, height, "The life of a blob", parts)
+
+
+def _state(x: float, y: float, name: str, said: str) -> Iterator[str]:
+    yield svg.element("rect", class_="state", x=x, y=y, width=BOX, height=52, rx=6)
+    yield _middle(name, x + BOX / 2, y + 22, "name")
+    yield _middle(said, x + BOX / 2, y + 39, "small")
+
+
+def _arrow(
+    x: float, y: float, to_x: float, to_y: float, said: str, at_x: float, at_y: float
+) -> Iterator[str]:
+    yield svg.element("line", class_="way", x1=x, y1=y, x2=to_x, y2=to_y)
+    yield _head(to_x, to_y, 0 if to_x > x else 180)
+    if said:
+        yield _middle(said, at_x, at_y, "small")
+
+
+def _head(x: float, y: float, turned: float) -> str:
+    return svg.element(
+        "path", class_="head", d="M0,0 l-8,-4 v8 z", transform=f"translate({x},{y}) rotate({turned})"
+    )
+
+
+def _document(width: float, height: float, title: str, parts: list[str]) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
+        f"<title>{svg.text(title)}</title>{''.join(parts)}</svg>\n"
+    )
+
+
 def pictures() -> dict[str, str]:
     """Every picture by its file below docs/."""
-    return {example.name: picture(example) for example in examples()}
+    return {example.name: picture(example) for example in examples()} | {"pictures/blob.svg": life()}

@@ -39,8 +39,8 @@ NAVIGATION: dict[str, list[str]] = {
         "reference/commands.md", "settings.md", "reference/operations.md", "service.md", "metrics.md", "lint.md",
     ],
     "Why it holds": [
-        "promises.md", "ARCHITECTURE.md", "consistency.md", "faults.md", "scale.md", "conformance.md", "benchmarks.md",
-        "benchmarks-lifecycle.md", "comparison.md", "contributing.md", "changelog.md",
+        "promises.md", "ARCHITECTURE.md", "collector.md", "consistency.md", "faults.md", "scale.md", "conformance.md",
+        "benchmarks.md", "benchmarks-lifecycle.md", "comparison.md", "contributing.md", "changelog.md",
     ],
 }  # fmt: skip
 """Every page but the decisions, which are listed by their own page, and the first."""
