@@ -21,7 +21,7 @@ from careen.iam import policy as iam
 from careen.lifecycle import policy, protection
 
 FENCED = re.compile(
-    r"^(?:<!-- (?P<deed>[a-z ]+): (?P<about>[^\n]+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
+    r"^(?:<!-- (?P<deed>[a-z ]+): (?P<about>[^\n]+) -->\n)?(?P<indent> *)```(?P<language>[^\n]*)\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
 

@@ -17,7 +17,8 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs" / "tutorials").glob("*.md")),
-    *sorted((ROOT / "docs").glob("from-*.md")),
+    ROOT / "docs" / "from-ecr.md",
+    ROOT / "docs" / "from-harbor.md",
 ]
 
 STORAGE = '[storage]\ndriver = "vfs"\ngraphroot = "{folder}/root"\nrunroot = "{folder}/run"\n'
@@ -124,7 +125,11 @@ def test_what_is_not_run_says_why(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.mark.parametrize("text", ["```\nls\n```", "```bash\nls\n```"], ids=["no language", "another"])
+@pytest.mark.parametrize(
+    "text",
+    ["```\nls\n```", "```bash\nls\n```", "```sh quietly\nls\n```"],
+    ids=["no language", "another", "more than a language"],
+)
 def test_a_block_that_does_not_say_what_it_is(tmp_path: Path, text: str) -> None:
     """It cannot be left out by mistake."""
     (tmp_path / "page.md").write_text(text)
