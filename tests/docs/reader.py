@@ -23,13 +23,14 @@ urllib.request.urlopen(sys.argv[1], timeout=5, context=ssl._create_unverified_co
 """
 """Whether anybody answers; whose certificate it is, the page's own commands see."""
 
-BLOCK = """
+BEGIN = """
 [ -f {state} ] && . {state} && cd "$PWD"
-trap '{{ export -p; declare -f; }} > {state}' EXIT
 set -euo pipefail
-{text}
 """
 """A shell that begins as the one before it ended."""
+
+KEEP = "trap '{{ export -p; declare -f; }} > {state}' EXIT\n"
+"""What lets the next one do so."""
 
 
 class FailedError(AssertionError):
@@ -90,7 +91,7 @@ class Reader:
             (self.home.parent / "block.py").write_text(text)
             text = f"python {self.home.parent / 'block.py'}"
         done = subprocess.run(
-            self._command(text),
+            self._command(text, first=BEGIN + KEEP),
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -136,8 +137,8 @@ class Reader:
         while self._servers:
             _interrupt(self._servers.popitem()[1])
 
-    def _command(self, text: str) -> tuple[str, ...]:
-        script = BLOCK.format(state=self._state, text=text)
+    def _command(self, text: str, *, first: str = BEGIN) -> tuple[str, ...]:
+        script = first.format(state=self._state) + text
         return (*self._place.within(self.home), "bash", "-c", script)
 
     def _answers(self, url: str) -> bool:
