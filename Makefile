@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 PORT ?= 5000
 
-.PHONY: help run demo test test-all test-nodes test-pythons conformance lint types arch check audit bench dist screenshots format clean
+.PHONY: help run demo test test-all test-nodes test-pythons conformance lint types arch check audit bench dist site screenshots format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ bench: .venv/.dev ## policies beside SQL and a dataframe, then the registry besi
 	-$(BIN)/python -m benchmarks.nodes --json results/bench-nodes.json
 	-$(BIN)/python -m benchmarks.startup --json results/bench-startup.json
 	$(BIN)/python -m benchmarks --json results/bench.json
+
+site: .venv/.dev ## the documentation as a site, in results/site/; a broken link is an error
+	@$(BIN)/python docs/website.py
 
 screenshots: .venv/.dev ## pictures of every page of the console, wide and narrow, light and dark; in results/screenshots/
 	$(BIN)/pytest -q tests/console/test_pages.py -k everybody_can_use_it

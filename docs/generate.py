@@ -4,6 +4,7 @@ import ast
 import inspect
 import itertools
 import re
+import runpy
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any, get_args, get_type_hints
 from botocore import xform_name
 
 from careen import faults, settings
+from careen.cli.main import app
 from careen.ecr import model
 from careen.ecrapi import operations as ecr_api
 from careen.iam.actions import action_of
 from careen.iam.managed import ManagedPolicy, documents
+from careen.lifecycle.lint.codes import CODES
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a program, it has docs/ there alone
 
@@ -275,6 +278,44 @@ def _calls_in_tests(*, public: bool) -> dict[str, list[Path]]:
     return found
 
 
+COMMANDS = """# Commands
+
+Every command of `careen`, as `--help` tells it. Those that work on a registry through its API find it as the AWS CLI does; those
+that work on the data folder are for its machine. What each is for is told where it belongs: [policies](../lifecycle.md),
+[the fleet](../fleet.md), [users and keys](../users.md), [backup and scrub](../backup.md), [the trash](../trash.md).
+"""
+
+
+def commands_page() -> str:
+    """Every command with its parameters, from the command line's own help."""
+    text = app.generate_docs(heading_level=2)
+    # What stands before the commands is the program itself, with a table of contents that the site makes better.
+    first = text.index("\n### ")
+    return COMMANDS + re.sub("^#(#+ )", r"\1", text[first:], flags=re.MULTILINE).rstrip() + "\n"
+
+
+LINT = """# Mistakes in lifecycle policies
+
+`careen policy lint --policy FILE [--images FILE] [--format text|json|sarif] [--strict]` finds mistakes in policies that Amazon ECR
+accepts. It exits 1 if there is an error (with `--strict`: or a warning), 2 if ECR would refuse the policy.
+
+An *error* is a rule that cannot do what any author could have meant. A *warning* is a fact about these images, or a contradiction
+in the text. A *note* says how ECR reads a rule where people have read it otherwise. The last {count} codes need images.
+
+| code | severity | finds | why it matters | how to mend it |
+|---|---|---|---|---|
+"""
+
+
+def lint_page() -> str:
+    """Every mistake that the linter knows, those that need images last."""
+    rows = [
+        f"| `{code.name}` | {code.severity} | {code.finds} | {code.why} ({code.source}) | {code.mend} |\n"
+        for code in CODES
+    ]
+    return LINT.replace("{count}", str(sum(code.needs_images for code in CODES))) + "".join(rows)
+
+
 COMMON = {
     "ServerException",
     "InvalidParameterException",
@@ -282,11 +323,16 @@ COMMON = {
     "UnsupportedCommandException",  # every operation of ECR Public declares it, and none answers it here
 }
 
+PICTURES: Mapping[str, str] = runpy.run_path(str(HERE / "pictures.py"))["pictures"]()
+
 PAGES = {
+    **{name: (lambda text=text: text) for name, text in PICTURES.items()},
     "licences.md": licences.page,
     "settings.md": settings_page,
     "service.md": service_page,
     "faults.md": faults_page,
+    "lint.md": lint_page,
+    "reference/commands.md": commands_page,
     "reference/operations.md": operations_page,
 }
 

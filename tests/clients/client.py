@@ -22,6 +22,7 @@ INSTALL = {
     "crane": "go install github.com/google/go-containerregistry/cmd/crane@v0.22.1",
     "docker": "apt-get install docker-cli",
     "dockerd": "apt-get install docker.io",
+    "docker-registry": "apt-get install docker-registry",
     "containerd": "apt-get install containerd",
     "ctr": "apt-get install containerd",
     "ctr-remote": "apt-get install stargz-snapshotter",

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -45,6 +46,16 @@ def short_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_root(path: Path) -> None:
+    """Write an archive of an `alpine` for `docker import`; it can run commands if busybox is there."""
+    with tarfile.open(path, "w") as archive:
+        if (busybox := shutil.which("busybox")) is not None:
+            archive.add(Path(busybox).resolve(), "bin/busybox")
+        echo = tarfile.TarInfo("bin/echo")
+        echo.type, echo.linkname = tarfile.SYMTYPE, "busybox"
+        archive.addfile(echo)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.clients.client import needs
-from tests.clients.engine import containerd, docker_engine, short_folder
+from tests.clients.engine import containerd, docker_engine, short_folder, write_root
 from tests.clients.namespace import Namespace, ServerInside, ShellInside, TlsServerInside
 from tests.images import image, write_layout
 from tests.server import REGION, REGISTRY_ID, Server, serving
@@ -102,12 +102,7 @@ def prepare(folder: Path) -> None:
     write_layout(folder / "image", image("of the page", size=50_000), "1")
     with tarfile.open(folder / "image.tar", "w") as archive:
         archive.add(folder / "image", ".")
-    with tarfile.open(folder / "root.tar", "w") as archive:
-        busybox = shutil.which("busybox")
-        archive.add(Path(busybox).resolve() if busybox else folder / "notes.txt", "bin/busybox")
-        echo = tarfile.TarInfo("bin/echo")
-        echo.type, echo.linkname = tarfile.SYMTYPE, "busybox"
-        archive.addfile(echo)
+    write_root(folder / "root.tar")
 
 
 @pytest.mark.parametrize("block", list(blocks()))

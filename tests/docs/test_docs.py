@@ -34,18 +34,6 @@ def test_the_architecture_names_every_module() -> None:
     assert sorted(str(path.relative_to(source)) for path in modules if path.name not in described) == []
 
 
-def test_links_between_pages_lead_somewhere() -> None:
-    """Every relative link of README and docs/ names a file that exists."""
-    broken = []
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        text = page.read_text()
-        for link in [part.partition(")")[0] for part in text.split("](")[1:]]:
-            target = link.partition("#")[0]
-            if target and "://" not in target and not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)}: {link}")
-    assert broken == []
-
-
 def test_every_decision_is_listed_by_its_number_and_title() -> None:
     """docs/adr/README.md has each, as its own first line calls it."""
     folder = ROOT / "docs" / "adr"

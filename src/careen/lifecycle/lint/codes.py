@@ -1,4 +1,4 @@
-"""Every mistake the linter knows. ``docs/lint.md`` is this table; a test compares them."""
+"""Every mistake the linter knows. ``docs/lint.md`` is generated from it."""
 
 from careen.lifecycle.lint.finding import Code, Severity
 
