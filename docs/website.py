@@ -139,7 +139,7 @@ def _configuration(work: Path) -> dict[str, Any]:
 def _stage(folder: Path) -> None:
     """Write the pages as the generator reads them, and what they lead to."""
     waiting = [path.relative_to(ROOT) for path in HERE.rglob("*") if path.suffix in {".md", ".png", ".svg"}]
-    waiting += [Path(name) for name in PLACES]
+    waiting += [Path(name) for name in PLACES if (ROOT / name).is_file()]
     done: set[Path] = set()
     while waiting:
         path = waiting.pop()
