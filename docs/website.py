@@ -32,15 +32,17 @@ NAVIGATION: dict[str, list[str]] = {
         "scanning.md", "signing.md", "public.md", "events.md",
     ],
     "Running it": [
-        "deploy.md", "runbook.md", "backup.md", "limits.md", "behind-nginx.md", "s3.md", "nodes.md", "moving.md",
+        "deploy.md", "runbook.md", "doctor.md", "logs.md", "backup.md", "limits.md", "behind-nginx.md", "s3.md", "nodes.md",
+        "moving.md",
     ],
-    "Coming over": ["from-ecr.md", "from-harbor.md"],
+    "Coming over": ["from-ecr.md", "from-harbor.md", "from-distribution.md", "import.md"],
     "Reference": [
         "reference/commands.md", "settings.md", "reference/operations.md", "service.md", "metrics.md", "lint.md",
     ],
     "Why it holds": [
-        "promises.md", "ARCHITECTURE.md", "collector.md", "consistency.md", "faults.md", "scale.md", "conformance.md",
+        "promises.md", "ARCHITECTURE.md", "security.md", "collector.md", "consistency.md", "faults.md", "scale.md", "conformance.md",
         "benchmarks.md", "benchmarks-lifecycle.md", "comparison.md", "contributing.md", "changelog.md",
+        "release.md", "licences.md", "security-policy.md",
     ],
 }  # fmt: skip
 """Every page but the decisions, which are listed by their own page, and the first."""
@@ -49,6 +51,7 @@ PLACES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "README.md": "README.md",
+    "SECURITY.md": "security-policy.md",
     "docs/README.md": "pages.md",
 }
 """Pages that the site has elsewhere than docs/ has them. Its first page is the tree's README."""
