@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,7 @@ SERVER = "serverAuth"
 class Guarded(Server):
     """A server with a certificate, to which its owner, who asks whether it is there, may show one of his own."""
 
-    def __init__(
-        self, data: Path, served: Certificate, owner: Certificate | None, **settings: Path | int
-    ) -> None:
+    def __init__(self, data: Path, served: Certificate, owner: Certificate | None, **settings: Any) -> None:
         super().__init__(data, tls_certificate=served.chain, tls_key=served.key, **settings)
         self.served = served
         self.owner = owner
@@ -190,7 +189,7 @@ def test_skopeo(guarded: Guarded, tmp_path: Path) -> None:
     shutil.copy(guarded.served.authority, folder / "ca.crt")
     source = write_layout(tmp_path / "in", image("mutual", size=3000), "1")
     who = ("--dest-creds", f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}", "--dest-cert-dir", folder)
-    push = ["skopeo", "copy", *who, source, f"docker://127.0.0.1:{guarded.port}/mutual:1"]
+    push: list[str | Path] = ["skopeo", "copy", *who, source, f"docker://127.0.0.1:{guarded.port}/mutual:1"]
     refused = subprocess.run(push, capture_output=True, text=True, check=False, timeout=120)
     assert refused.returncode
     assert "EOF" in refused.stderr

@@ -144,7 +144,7 @@ def _token(data: bytes) -> object:
 
 def _range(data: bytes) -> object:
     part = ranges.wanted(_text(data), SIZE)
-    assert part is None or (part.start >= 0 and part.count > 0 and part.start + part.count <= SIZE)
+    assert part is None or (part.start >= 0 and part.length > 0 and part.start + part.length <= SIZE)
     return part
 
 

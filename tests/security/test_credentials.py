@@ -10,7 +10,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from careen import server as composition
+from careen import startup
 from careen.clock import HOUR, system_now
 from careen.console.app import csrf_of
 from careen.draining import Draining
@@ -20,6 +20,7 @@ from careen.registry import console_sessions, identities
 from careen.registry.access import Circumstances
 from careen.registry.console_sessions import Method
 from careen.registry.registry import Registry
+from careen.server import Application
 from tests.console.visitor import settings_of
 from tests.ecrapi.client import Answer, basic
 from tests.security import endpoints
@@ -285,7 +286,7 @@ def _cookie(secret: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def cookies(guarded: Guarded) -> dict[str, str]:
     """Cookies of sessions that are over, and of one of somebody who may do nothing."""
-    registry = composition.open_registry(settings_of(guarded.server))
+    registry = startup.open_registry(settings_of(guarded.server))
     try:
         now = system_now()
         ended = _begin(registry, None, now)
@@ -373,7 +374,7 @@ ROUTED = {
 
 def test_nothing_else_is_served(registry: Registry, guarded: Guarded) -> None:
     """A route that this module does not know is an endpoint without a test."""
-    application = composition.Application(registry, Secrets(registry.scratch_folder, ""), Draining())
+    application = Application(registry, Secrets(registry.scratch_folder, ""), Draining())
     routes = application._router.routes
     assert {(each.path, ", ".join(sorted(each.methods))) for each in routes} == ROUTED  # type: ignore[attr-defined]
     connection = http.client.HTTPConnection("127.0.0.1", guarded.server.port, timeout=60)

@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes
 import pytest
 
 import careen
-from careen import server as composition
+from careen import startup
 from careen.clock import system_now
 from careen.console.app import csrf_of
 from careen.registry import console_sessions
@@ -81,7 +81,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     data = tmp_path_factory.mktemp("hostile") / "data"
     with running(data, lifecycle_interval=86_400, webhook_timeout=0.1, webhook_attempts=1) as server:
         guarded = fill(server)
-        registry = composition.open_registry(settings_of(server))
+        registry = startup.open_registry(settings_of(server))
         began = Circumstances(system_now())
         secret = registry.write_now(console_sessions.begin, registry, None, Method.LINK, began)
         registry.close()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from careen import server as composition
+from careen import startup
 from careen.clock import system_now
 from careen.registry import console_sessions
 from tests.console.visitor import Visitor, settings_of
@@ -117,7 +117,7 @@ def live(server: Server, secrets: Secrets) -> str:
     visitor.post(
         "webhooks/new", {"name": "w", "url": f"http://u:{WRONG}@h/"}
     )  # says its own form back to its sender
-    registry = composition.open_registry(settings_of(server))
+    registry = startup.open_registry(settings_of(server))
     secrets["a link"] = registry.write_now(console_sessions.make_link, None, system_now())
     registry.close()
     Visitor(server, "").post("sign-in", {"link": secrets.known["a link"]})

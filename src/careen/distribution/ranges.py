@@ -15,7 +15,7 @@ class Part(NamedTuple):
     """So many bytes of a blob."""
 
     start: int
-    count: int
+    length: int
 
 
 class Unsatisfiable(Exception):
