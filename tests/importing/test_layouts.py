@@ -13,8 +13,8 @@ from careen.importing.source import CannotRead
 from careen.registry.registry import Registry
 from tests.clients.client import needs
 from tests.images import Built, image, index, write_layout
+from tests.importing.steps import bring_from, pushed, tags
 from tests.importing.store import Store
-from tests.importing.test_transfer import bring_from, pushed, tags
 
 ONE, TWO = image("base", "one", size=90_000), image("base", "two")
 BOTH = index(ONE, TWO)
@@ -79,7 +79,7 @@ def test_docker_says_which_repositories_it_saved(registry: Registry, tmp_path: P
     assert tags(registry, "team/two") == {"1": TWO.digest}
 
 
-@needs("skopeo")
+@needs("skopeo", "crane", "regctl", "oras")
 def test_what_skopeo_archives(registry: Registry, one_store: Store, tmp_path: Path) -> None:
     """A tar of one image, straight from a registry."""
     target = f"oci-archive:{tmp_path}/one.tar:1.0"

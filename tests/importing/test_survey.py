@@ -12,7 +12,7 @@ from careen.registry import lifecycle, storage
 from careen.registry.registry import Registry
 from tests.images import artifact, image, index
 from tests.importing.folder import Folder, day
-from tests.importing.test_transfer import bring
+from tests.importing.steps import bring
 
 APP, WEB = "team/app", "team/web"
 NEWEST = 3

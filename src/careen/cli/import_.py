@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from careen.importing.fault import Fault
     from careen.importing.selection import Selection
     from careen.importing.source import Source
-    from careen.importing.survey import Amount, Survey
+    from careen.importing.survey import Amount, RepositorySurvey, Survey
     from careen.importing.transfer import Result
     from careen.registry.registry import Registry
 
@@ -234,19 +235,26 @@ def _document(source: "Source", found: "Survey", result: "Result | None") -> dic
     """The same for programs."""
     return {
         "source": {"kind": source.kind, "times": source.times},
-        "repositories": found.repositories,
+        "repositories": [_repository(each) for each in found.repositories],
         "images": found.images,
         "tags": found.tags,
         "bytes": found.bytes,
         "shared": found.shared,
         "empty": found.empty,
-        "withoutSubject": found.without_subject,
+        "without_subject": found.without_subject,
         "unneeded": None if found.unneeded is None else found.unneeded._asdict(),
         "uploads": None if found.uploads is None else found.uploads._asdict(),
-        "keepNewest": {"number": KEEP, "wouldExpire": found.would_expire._asdict()},
+        "keep_newest": {"number": KEEP, "would_expire": found.would_expire._asdict()},
         "faults": [fault._asdict() for fault in found.faults],
         "imported": None if result is None else _done(result),
     }
+
+
+def _repository(surveyed: "RepositorySurvey") -> dict[str, Any]:
+    from careen.clock import isoformat
+
+    at = surveyed.last_pushed_at
+    return dataclasses.asdict(surveyed) | {"last_pushed_at": None if at is None else isoformat(at)}
 
 
 def _done(result: "Result") -> dict[str, Any]:
@@ -258,7 +266,7 @@ def _done(result: "Result") -> dict[str, Any]:
         "blobs": result.blobs,
         "bytes": result.bytes,
         "linked": result.linked,
-        "newerHere": [{"repository": name, "tag": tag} for name, tag in result.newer_here],
-        "deletedHere": [{"repository": name, "digest": digest} for name, digest in result.deleted_here],
+        "newer_here": [{"repository": name, "tag": tag} for name, tag in result.newer_here],
+        "deleted_here": [{"repository": name, "digest": digest} for name, digest in result.deleted_here],
         "faults": [fault._asdict() for fault in result.faults],
     }
