@@ -188,3 +188,10 @@ def test_nobody_imports_by_accident(one_store: Store, target: Server) -> None:
     assert "give --yes" in done.stderr
     names = [each["repositoryName"] for each in target.boto().describe_repositories()["repositories"]]
     assert not [each for each in names if each.startswith("accident/")]
+
+
+def test_a_pattern_that_matches_nothing_is_said(one_store: Store, target: Server) -> None:
+    """It is a mistake in the command, and no empty registry."""
+    done = target.careen("import", str(one_store.data), "--dry-run", "--repository", "nobody/*")
+    assert done.returncode == 2
+    assert "is called nobody/*" in done.stderr

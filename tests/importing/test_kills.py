@@ -18,7 +18,7 @@ from careen.settings import Settings
 from tests import backend
 from tests.images import artifact, image, index
 from tests.importing.folder import Folder, day
-from tests.importing.test_transfer import bring, opened_registry, pushed, tags
+from tests.importing.steps import bring, opened_registry, pushed, tags
 
 IMAGES = [image("base", f"{number}", size=80_000) for number in range(4)]
 BOTH = index(IMAGES[0], IMAGES[1])

@@ -13,8 +13,8 @@ from careen.importing.source import CannotRead
 from careen.registry.registry import Registry
 from tests.clients.client import needs
 from tests.images import Built, image, index, write_layout
+from tests.importing.steps import bring_from, pushed, tags
 from tests.importing.store import Store
-from tests.importing.test_transfer import bring_from, pushed, tags
 
 ONE, TWO = image("base", "one", size=90_000), image("base", "two")
 BOTH = index(ONE, TWO)
@@ -79,7 +79,7 @@ def test_docker_says_which_repositories_it_saved(registry: Registry, tmp_path: P
     assert tags(registry, "team/two") == {"1": TWO.digest}
 
 
-@needs("skopeo")
+@needs("skopeo", "crane", "regctl", "oras")
 def test_what_skopeo_archives(registry: Registry, one_store: Store, tmp_path: Path) -> None:
     """A tar of one image, straight from a registry."""
     target = f"oci-archive:{tmp_path}/one.tar:1.0"
@@ -92,12 +92,32 @@ def test_what_skopeo_archives(registry: Registry, one_store: Store, tmp_path: Pa
     assert tags(registry, "team/app") == {"1.0": digest}
 
 
-def test_an_empty_tag_and_a_reference_are_no_tags(tmp_path: Path) -> None:
-    """An image that is called by a whole reference comes without a tag, and that is said."""
-    source = layout(tmp_path / "in", **{"docker.io/library/one:1": ONE, "": TWO})
+def test_podman_writes_a_whole_reference(registry: Registry, tmp_path: Path) -> None:
+    """`podman save --format oci-archive` has it where others have a tag; it says the repository, too."""
+    source = layout(tmp_path / "in", **{"docker.io/library/one:1": ONE})
+    bring_from(registry, opened(source))
+    assert tags(registry, "library/one") == {"1": ONE.digest}
+
+
+@pytest.mark.parametrize(
+    ("called", "found", "faults"),
+    [
+        ("1.0", ["1.0"], []),
+        ("", [], []),
+        ("docker.io/library/one", [], []),
+        ("localhost:5000/one:1@sha256:" + "0" * 64, ["1"], []),
+        ("one:1", ["1"], []),
+        ("no tag", [], ["tag"]),
+        ("one:-", [], ["tag"]),
+    ],
+)
+def test_what_images_are_called(tmp_path: Path, called: str, found: list[str], faults: list[str]) -> None:
+    """What is no tag is said, and its image comes without one."""
+    source = layout(tmp_path / "in", **{called: ONE})
     contents = Reader(opened(source, "team/app")).read("team/app")
-    assert [fault.kind for fault in contents.faults] == ["tag"]
-    assert {each.digest for each in contents.images} == {ONE.digest, TWO.digest}
+    assert [tag.name for each in contents.images for tag in each.tags] == found
+    assert [fault.kind for fault in contents.faults] == faults
+    assert [each.digest for each in contents.images] == [ONE.digest]
 
 
 def _nothing(folder: Path) -> Path:

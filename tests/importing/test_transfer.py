@@ -1,7 +1,5 @@
 """What comes in, with which times, and who is right when both registries take pushes for a while."""
 
-import asyncio
-import contextlib
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,20 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from careen import startup
 from careen.clock import Instant
 from careen.ecr.mutability import Mutability
-from careen.importing.opening import opened
 from careen.importing.selection import Selection
-from careen.importing.source import Source
-from careen.importing.transfer import Result, transfer
 from careen.registry import events, images, lifecycle, repositories
 from careen.registry.deletions import Cause
 from careen.registry.registry import Registry
-from careen.settings import Settings
 from tests import backend
-from tests.images import Built, artifact, image, index
+from tests.images import artifact, image, index
 from tests.importing.folder import Folder, day
+from tests.importing.steps import bring, opened_registry, pushed, put, tags
 
 APP = "team/app"
 ONE, TWO, THREE = (image("base", each) for each in ("one", "two", "three"))
@@ -34,53 +28,10 @@ SIGNATURE = artifact("application/vnd.example.signature", BOTH)
 BY = Cause("arn:aws:iam::123456789012:root", "BatchDeleteImage")
 
 
-@contextlib.contextmanager
-def opened_registry(data: Path) -> Iterator[Registry]:
-    """A new registry in this process."""
-    chosen = Settings(data=str(data), **backend.current().settings(data))
-    startup.prepare(chosen)
-    registry = startup.open_registry(chosen)
-    yield registry
-    registry.close()
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     """An empty one."""
     return Folder(tmp_path / "source")
-
-
-def bring(registry: Registry, folder: Folder, selection: Selection | None = None, **options: Any) -> Result:
-    """Import a registry's folder."""
-    return bring_from(registry, opened(folder.data), selection, **options)
-
-
-def bring_from(
-    registry: Registry, source: Source, selection: Selection | None = None, **options: Any
-) -> Result:
-    """Import whatever there is."""
-    return asyncio.run(transfer(registry, source, selection or Selection(), **options))
-
-
-def pushed(registry: Registry, repository: str) -> dict[str, Instant]:
-    """Push times by digest."""
-    return {each.row.digest: each.row.pushed_at for each in _all(registry, repository)}
-
-
-def tags(registry: Registry, repository: str) -> dict[str, str]:
-    """Digests by tag."""
-    return {tag: each.row.digest for each in _all(registry, repository) for tag in each.tags}
-
-
-def _all(registry: Registry, repository: str) -> list[images.Image]:
-    found = registry.read(repositories.find, repository)
-    return [] if found is None else registry.read(images.page, found, "", 1000)
-
-
-def put(registry: Registry, repository: str, built: Built, tag: str) -> None:
-    """Push here."""
-    found = registry.read(repositories.require, repository)
-    registry.write_now(images.put, found, built.manifest, media_type=built.media_type, tag=tag)
 
 
 def test_rules_of_age_mean_what_they_meant(registry: Registry, folder: Folder) -> None:

@@ -1,6 +1,8 @@
 """``careen import``: the images of a distribution registry's folder, or of OCI image layouts."""
 
 import asyncio
+import contextlib
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from careen.importing.fault import Fault
     from careen.importing.selection import Selection
     from careen.importing.source import Source
-    from careen.importing.survey import Amount, Survey
+    from careen.importing.survey import Amount, RepositorySurvey, Survey
     from careen.importing.transfer import Result
+    from careen.registry.registry import Registry
 
 INCOMPLETE = 3
 """The exit status if something was left out, or would be: all the rest is done."""
@@ -70,49 +73,53 @@ def import_(
     from careen.importing.survey import keep_newest, survey
 
     selection = Selection(tuple(repository or ()), prefix, tagged)
+    result = None
     try:
         found = opened_source(source, name)
-        with shown() as progress:
-            progress.begin("repositories read")
-            surveyed = survey(
-                found,
-                selection,
-                keep_newest(KEEP),
-                system_now(),
-                verify=verify,
-                told=lambda _: progress.step(),
-            )
-        if not json:
-            print("\n".join(_report(found, surveyed, is_verified=verify)))
-        result = None
-        if not dry_run and surveyed.images:
-            if not agrees(f"Import {plural(surveyed.images, 'image')}?", yes=yes):
-                fail("nothing was imported", "give --yes, or --dry-run if the report is all you want")
-            result = _import(found, selection, data, surveyed.images, bring_back=bring_back)
+        with contextlib.ExitStack() as stack:
+            registry = None if dry_run else stack.enter_context(opened(data))
+            with shown() as progress:
+                progress.begin("repositories read")
+                surveyed = survey(
+                    found,
+                    selection,
+                    keep_newest(KEEP),
+                    system_now(),
+                    verify=verify,
+                    told=lambda _: progress.step(),
+                )
+            if selection.patterns and not (surveyed.repositories or surveyed.empty):
+                fail(f"no repository of {source} is called {' or '.join(selection.patterns)}", code=2)
+            if not json:
+                print("\n".join(_report(found, surveyed, is_verified=verify)))
+            if registry is not None and surveyed.images:
+                if not agrees(f"Import {plural(surveyed.images, 'image')}?", yes=yes):
+                    fail("nothing was imported", "give --yes, or --dry-run if the report is all you want")
+                result = _import(registry, found, selection, surveyed.images, bring_back=bring_back)
     except CannotRead as error:
         fail(str(error), code=2)
     except OSError as error:
-        fail(
-            f"{error.filename or source}: {error.strerror}", "see who may read it, and that its disk is there"
-        )
-    faults = surveyed.faults if result is None else result.faults
+        where = f"{error.filename or source}: {error.strerror}"
+        fail(where, "see who may read it, and that its disk is there")
+    except KeyboardInterrupt:
+        fail("broken off; what was imported stays", "the same command goes on with what is left", code=130)
     if json:
         print_json(_document(found, surveyed, result))
     elif result is not None:
         print("\n".join(_outcome(result)))
-    if faults:
+    if surveyed.faults if result is None else result.faults:
         sys.exit(INCOMPLETE)
 
 
 def _import(
-    source: "Source", selection: "Selection", data: str | None, images: int, *, bring_back: bool
+    registry: "Registry", source: "Source", selection: "Selection", images: int, *, bring_back: bool
 ) -> "Result":
     from careen.importing.transfer import transfer
     from careen.registry.trouble import trouble
 
-    with opened(data) as registry, shown() as progress:
+    done = 0
+    with shown() as progress:
         progress.begin("images", images)
-        done = 0
 
         def told(result: "Result") -> None:
             nonlocal done
@@ -122,10 +129,6 @@ def _import(
 
         try:
             return asyncio.run(transfer(registry, source, selection, told, bring_back=bring_back))
-        except KeyboardInterrupt:
-            fail(
-                "broken off; what was imported stays", "the same command goes on with what is left", code=130
-            )
         except Exception as error:
             wrong = trouble(error)
             if wrong is None:
@@ -232,19 +235,26 @@ def _document(source: "Source", found: "Survey", result: "Result | None") -> dic
     """The same for programs."""
     return {
         "source": {"kind": source.kind, "times": source.times},
-        "repositories": found.repositories,
+        "repositories": [_repository(each) for each in found.repositories],
         "images": found.images,
         "tags": found.tags,
         "bytes": found.bytes,
         "shared": found.shared,
         "empty": found.empty,
-        "withoutSubject": found.without_subject,
+        "without_subject": found.without_subject,
         "unneeded": None if found.unneeded is None else found.unneeded._asdict(),
         "uploads": None if found.uploads is None else found.uploads._asdict(),
-        "keepNewest": {"number": KEEP, "wouldExpire": found.would_expire._asdict()},
+        "keep_newest": {"number": KEEP, "would_expire": found.would_expire._asdict()},
         "faults": [fault._asdict() for fault in found.faults],
         "imported": None if result is None else _done(result),
     }
+
+
+def _repository(surveyed: "RepositorySurvey") -> dict[str, Any]:
+    from careen.clock import isoformat
+
+    at = surveyed.last_pushed_at
+    return dataclasses.asdict(surveyed) | {"last_pushed_at": None if at is None else isoformat(at)}
 
 
 def _done(result: "Result") -> dict[str, Any]:
@@ -256,7 +266,7 @@ def _done(result: "Result") -> dict[str, Any]:
         "blobs": result.blobs,
         "bytes": result.bytes,
         "linked": result.linked,
-        "newerHere": [{"repository": name, "tag": tag} for name, tag in result.newer_here],
-        "deletedHere": [{"repository": name, "digest": digest} for name, digest in result.deleted_here],
+        "newer_here": [{"repository": name, "tag": tag} for name, tag in result.newer_here],
+        "deleted_here": [{"repository": name, "digest": digest} for name, digest in result.deleted_here],
         "faults": [fault._asdict() for fault in result.faults],
     }

@@ -19,10 +19,11 @@ import msgspec
 from careen.importing.files import Files
 from careen.importing.source import CannotRead, Content, Leftover, Listing, Stored, Tag
 from careen.oci import digest as digests
+from careen.oci import names
 from careen.oci.manifest import MAX_BYTES
 
 TAG = "org.opencontainers.image.ref.name"
-"""What a manifest of an index is called (image-spec, annotations.md)."""
+"""What a manifest of an index is called (image-spec, annotations.md): a tag, or a whole reference."""
 
 NAME = "io.containerd.image.name"
 """What containerd and Docker add: the whole reference, ``docker.io/library/alpine:3.20``."""
@@ -87,7 +88,7 @@ class Layouts:
         tags = {
             name: Tag(name, entry.digest, self._written_at(repository, entry.digest))
             for entry in entries
-            if (name := (entry.annotations or {}).get(TAG))
+            if (name := _tag(entry))
         }
         return Listing(list(dict.fromkeys(entry.digest for entry in entries)), list(tags.values()))
 
@@ -160,12 +161,21 @@ def named(files: Files) -> dict[str, Place]:
 
 def _repository(entry: _Entry) -> str | None:
     """``library/alpine`` of ``docker.io/library/alpine:3.20``; None: it does not say."""
-    path = (entry.annotations or {}).get(NAME, "").partition("@")[0]
+    annotations = entry.annotations or {}
+    name = annotations.get(TAG, "")
+    path = annotations.get(NAME, "" if names.is_tag(name) else name).partition("@")[0]
     host, _, rest = path.partition("/")
     if rest and ("." in host or ":" in host or host == "localhost"):
         path = rest
     above, _, last = path.rpartition("/")
     return f"{above}/{last.partition(':')[0]}".lstrip("/") or None
+
+
+def _tag(entry: _Entry) -> str:
+    """What it is called; podman writes a whole reference there. Empty: nothing."""
+    name = (entry.annotations or {}).get(TAG, "")
+    above, _, last = name.partition("@")[0].rpartition("/")
+    return last.partition(":")[2] if above or ":" in last else name
 
 
 def below(files: Files) -> dict[str, Place]:
