@@ -71,10 +71,12 @@ class Feed:
         except ClientGone:
             pass
         except auth.Unauthenticated:
+            exchange.served.refusal = "no credential" if auth.is_empty(exchange) else "wrong credential"
             await auth.challenge(self._registry, exchange)
         except OciError as error:
             await _refuse(exchange, error.status, error.message, error.headers)
         except EcrError as error:
+            exchange.served.refusal = "denied"
             await _refuse(exchange, 403, error.message)
 
     async def _answer(self, exchange: Exchange) -> None:
@@ -104,7 +106,7 @@ class Feed:
     def _authorize(self, exchange: Exchange, wanted: Filter) -> None:
         """Let the reader read, or raise. Asked again whenever something has changed, and at every heartbeat."""
         self._fresh.renew()
-        principal = auth.authenticate(self._registry, self._fresh, exchange)
+        principal = exchange.served.principal = auth.authenticate(self._registry, self._fresh, exchange)
         name, registry = wanted.repositories, self._registry
         is_one = name and "*" not in name
         registry.read(

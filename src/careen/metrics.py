@@ -1,19 +1,23 @@
-"""``GET /metrics``: the collector, the trash and the jobs, in Prometheus's format.
+"""``GET /metrics``, in Prometheus's format: what the database knows, and what the processes of this node have counted.
 
-Every figure is read from the database when it is asked for, so it is the same whichever process answers, and counts go on where
-they were after a restart.
+The first is read when it is asked for, so it is the same from every node, and counts go on where they were after a restart. The
+second (``careen.figures``) is this node's alone, and the same whichever of its processes answers.
 """
 
+import os
 from collections.abc import Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, exposition
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from careen import counting, figures
 from careen.circumstances import circumstances_of
 from careen.clock import SECOND, system_now
+from careen.counting import Gauge, Histogram
 from careen.ecr.common_errors import AccessDenied
 from careen.iam import basic
 from careen.iam.tokens import TokenExpired
@@ -21,6 +25,7 @@ from careen.registry import access, metrics
 from careen.registry.access import Action, Principal
 from careen.registry.metrics import Metrics
 from careen.registry.registry import Registry
+from careen.traffic import served
 
 
 class MetricsApp:
@@ -36,8 +41,11 @@ class MetricsApp:
         if not self._is_open:
             principal = self._caller(request)
             if principal is None:
+                is_told = "authorization" in request.headers
+                served(request.scope).refusal = "wrong credential" if is_told else "no credential"
                 challenge = {"www-authenticate": 'Basic realm="metrics"'}
                 return Response("a credential is needed: an access key's id and its secret\n", 401, challenge)
+            served(request.scope).principal = principal
             try:
                 asked = (
                     principal,
@@ -47,10 +55,12 @@ class MetricsApp:
                 )
                 self._registry.read(access.require, *asked)
             except AccessDenied as refusal:
+                served(request.scope).refusal = "denied"
                 return Response(f"{refusal.message}\n", 403)
         measured = await self._registry.read_in_thread(metrics.measure)
         encode, content_type = exposition.choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(_families(measured)), media_type=content_type)
+        told = _families(measured, os.statvfs(self._registry.scratch_folder))
+        return Response(encode(told), media_type=content_type)
 
     def _caller(self, request: Request) -> Principal | None:
         sent = basic.parse(request.headers.get("authorization", ""))
@@ -73,7 +83,7 @@ class _Measured(Collector):
         yield from self._families
 
 
-def _families(measured: Metrics) -> CollectorRegistry:
+def _families(measured: Metrics, disk: os.statvfs_result) -> CollectorRegistry:
     """The figures with their names, in the base units that Prometheus asks for: seconds, bytes."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(
@@ -84,6 +94,8 @@ def _families(measured: Metrics) -> CollectorRegistry:
                 *_jobs(measured),
                 *_webhooks(measured),
                 *_nodes(measured),
+                *_disk(disk),
+                *_counted(),
             ]
         )
     )
@@ -190,3 +202,37 @@ def _nodes(measured: Metrics) -> Iterator[Metric]:
         processes.add_metric([node.name, node.id, node.version], node.processes)
         offset.add_metric([node.name, node.id, node.version], node.clock_offset / SECOND)
     yield from (processes, offset)
+
+
+def _disk(disk: os.statvfs_result) -> Iterator[Metric]:
+    free, size = (blocks * disk.f_frsize for blocks in (disk.f_bavail, disk.f_blocks))
+    yield GaugeMetricFamily(
+        "careen_disk_free_bytes", "Bytes that the data folder's disk has left for this node.", free
+    )
+    yield GaugeMetricFamily("careen_disk_size_bytes", "Bytes that it has in all.", size)
+    yield GaugeMetricFamily("careen_disk_free_files", "Files that it has room for.", disk.f_favail)
+
+
+def _counted() -> Iterator[Metric]:
+    """What the processes counted. A family is there from the beginning, and what has no labels is 0 until it is counted."""
+    totals = counting.totals()
+    for family in figures.EVERY:
+        series = {labels: values for (name, labels), values in totals.items() if name == family.name}
+        if not family.labels:
+            series.setdefault((), [0.0])
+        if isinstance(family, Histogram):
+            yield _histogram(family, series)
+            continue
+        kind = GaugeMetricFamily if isinstance(family, Gauge) else CounterMetricFamily
+        told = kind(family.name, family.meaning, labels=family.labels)
+        for labels, (value,) in series.items():
+            told.add_metric(labels, value)
+        yield told
+
+
+def _histogram(family: Histogram, series: dict[tuple[str, ...], list[float]]) -> Metric:
+    told = HistogramMetricFamily(family.name, family.meaning, labels=family.labels)
+    bounds = [*(str(float(bound)) for bound in family.bounds), "+Inf"]
+    for labels, (*counts, total) in series.items():
+        told.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), total)
+    return told
