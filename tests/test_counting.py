@@ -40,12 +40,25 @@ def in_a_child(page: Page, row: int, work: Callable[..., None], *arguments: Any)
     assert child.exitcode == 0
 
 
+def count_more() -> None:
+    """One series that others count too, and one that they do not."""
+    RUNS.add("ours", amount=2)
+    RUNS.add("theirs")
+
+
+def count_each() -> None:
+    """One of each kind."""
+    RUNS.add("a")
+    OPEN.series().add(5)
+    SECONDS.observe(value=2)
+
+
 def test_what_processes_count_adds_up() -> None:
     """Whoever reads sees the sum of all rows, series by series, also those that it has never counted itself."""
     page = Page(3)
     counting.begin(page, 0, [OPEN])
     RUNS.add("ours")
-    in_a_child(page, 1, lambda: (RUNS.add("ours", amount=2), RUNS.add("theirs")))
+    in_a_child(page, 1, count_more)
     in_a_child(page, 2, lambda: SECONDS.observe(value=0.5))
     assert counting.totals() == {
         ("test_runs", ("ours",)): [3],
@@ -58,7 +71,7 @@ def test_a_process_that_is_started_again_goes_on() -> None:
     """Counters stand where they stood; what was open when the first died is not."""
     page = Page(1)
     for _ in range(2):
-        in_a_child(page, 0, lambda: (RUNS.add("a"), OPEN.series().add(5), SECONDS.observe(value=2)))
+        in_a_child(page, 0, count_each)
     counting.begin(page, 0, [])
     assert counting.totals() == {
         ("test_runs", ("a",)): [2],

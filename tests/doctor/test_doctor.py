@@ -214,7 +214,7 @@ def test_a_certificate_is_told_of_before_it_ends(data: Path, tmp_path: Path) -> 
     assert "ends at" in soon.message
     dates = ("-not_before", "20200101000000Z", "-not_after", "20200201000000Z")
     command = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=old", *dates]
-    old = [*command, "-keyout", tmp_path / "old.key", "-out", tmp_path / "old.crt"]
+    old = [*command, "-keyout", str(tmp_path / "old.key"), "-out", str(tmp_path / "old.crt")]
     if subprocess.run(old, capture_output=True, check=False).returncode == 0:  # OpenSSL 3.4 and later
         (ended,) = findings(
             data, tls_certificate=str(tmp_path / "old.crt"), tls_key=str(tmp_path / "old.key")
