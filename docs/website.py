@@ -40,7 +40,8 @@ NAVIGATION: dict[str, list[str]] = {
         "reference/commands.md", "settings.md", "reference/operations.md", "service.md", "metrics.md", "lint.md",
     ],
     "Why it holds": [
-        "promises.md", "ARCHITECTURE.md", "security.md", "collector.md", "consistency.md", "faults.md", "scale.md", "conformance.md",
+        "promises.md", "ARCHITECTURE.md", "security.md", "collector.md", "consistency.md", "faults.md", "scale.md",
+        "conformance.md",
         "benchmarks.md", "benchmarks-lifecycle.md", "comparison.md", "contributing.md", "changelog.md",
         "release.md", "licences.md", "security-policy.md",
     ],

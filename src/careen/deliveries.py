@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
+from careen import figures
 from careen.clock import SECOND, system_now
 from careen.ecr import events as ecr_events
 from careen.ecr.events import Stamped
@@ -132,6 +133,7 @@ class _Deliveries:
 
     async def _deliver(self, due: Due, event: Stamped) -> None:
         error = await self._attempt(due.webhook, event)
+        figures.DELIVERIES.add("delivered" if error is None else "failed")
         if error is None:
             await self._registry.write(webhooks.delivered, due)
             return

@@ -8,6 +8,7 @@ write, a response from a file by sendfile(2). :mod:`careen.protocol` offers it.
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Sequence
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -36,14 +37,16 @@ class Bounded(HttpToolsProtocol):
     """uvicorn's protocol, with what its clients are allowed."""
 
     bounds = Bounds()
+    sent = 0
+    """Bytes that were written to the connection by the direct way, or again."""
 
 
 class Direct:
     """The connection, as one request sees it. Use it or ASGI's messages for a body or a response, not both in turn."""
 
     __slots__ = (
-        "_cycle", "_failure", "_held", "_pace", "_pieces", "_protocol", "_received", "_waited", "_wanted",
-        "takes_pieces",
+        "_cycle", "_failure", "_held", "_pace", "_pieces", "_protocol", "_received", "_wanted",
+        "answered", "request_id", "status", "takes_pieces", "waited",
     )  # fmt: skip
 
     def __init__(self, protocol: Bounded, cycle: RequestResponseCycle) -> None:
@@ -52,8 +55,14 @@ class Direct:
         self._pieces: list[bytes] = []
         self._failure: Exception | None = None
         self._wanted = self._held = self._received = 0
-        self._waited = 0.0
+        self.waited = 0.0
+        """Seconds in which the body was waited for."""
         self.takes_pieces = False
+        self.request_id = b""
+        """What the answer's X-Request-Id says; empty: it has none."""
+        self.status = 0
+        self.answered = 0.0
+        """What was answered, and when by ``time.perf_counter``; 0: nothing yet, or not this way."""
 
     @property
     def sends_files(self) -> bool:
@@ -133,8 +142,8 @@ class Direct:
             async with asyncio.timeout(min(HAND_ON_SECONDS, self._protocol.bounds.stall)):
                 came = await cycle.message_event.wait()
         cycle.message_event.clear()
-        self._waited += loop.time() - began
-        if cycle.more_body and self._pace.is_lost(self._waited, self._received):
+        self.waited += loop.time() - began
+        if cycle.more_body and self._pace.is_lost(self.waited, self._received):
             raise TimeoutError
         return came or not self._pieces
 
@@ -154,6 +163,7 @@ class Direct:
                 await self.drain()
                 if not self._cycle.disconnected:
                     self._protocol.transport.write(body[first : first + SLICE_BYTES])
+                    self._protocol.sent += min(SLICE_BYTES, len(body) - first)
         self._complete()
         return response
 
@@ -190,9 +200,12 @@ class Direct:
     async def _send_head(self, status: int, headers: Sequence[Header], body: bytes) -> bytes:
         protocol, cycle = self._protocol, self._cycle
         await self.drain()
+        self.status, self.answered = status, time.perf_counter()
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
         lines = [b"%b: %b\r\n" % header for header in (*protocol.server_state.default_headers, *headers)]
+        if self.request_id:
+            lines.append(b"x-request-id: %b\r\n" % self.request_id)
         if any(header == (b"connection", b"close") for header in headers):
             cycle.keep_alive = False
         elif not cycle.keep_alive:
@@ -205,6 +218,7 @@ class Direct:
         response = b"".join((STATUS_LINE[status], head, b"\r\n", body))
         if not cycle.disconnected:
             protocol.transport.write(response)
+            protocol.sent += len(response)
         return response
 
     def _complete(self) -> None:
@@ -238,6 +252,7 @@ class Direct:
             if sent == 0:
                 raise EOFError
             offset, count = offset + sent, count - sent
+            self._protocol.sent += sent
             if count:
                 await asyncio.sleep(0)  # a fast download lets others have their turn
 

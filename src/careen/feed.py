@@ -73,10 +73,12 @@ class Feed:
         except ClientGone:
             pass
         except auth.Unauthenticated:
+            exchange.served.refusal = "no credential" if auth.is_empty(exchange) else "wrong credential"
             await auth.challenge(self._registry, exchange)
         except OciError as error:
             await _refuse(exchange, error, trail)
         except EcrError as error:
+            exchange.served.refusal = "denied"
             await _refuse(exchange, OciError("DENIED", error.message), trail)
 
     async def _answer(self, exchange: Exchange, trail: Trail) -> None:
@@ -106,7 +108,8 @@ class Feed:
     def _authorize(self, exchange: Exchange, wanted: Filter, trail: Trail) -> None:
         """Let the reader read, or raise. Asked again whenever something has changed, and at every heartbeat."""
         self._fresh.renew()
-        principal = trail.principal = auth.authenticate(self._registry, self._fresh, exchange)
+        principal = auth.authenticate(self._registry, self._fresh, exchange)
+        trail.principal = exchange.served.principal = principal
         name, registry = wanted.repositories, self._registry
         is_one = name and "*" not in name
         registry.read(

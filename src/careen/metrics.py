@@ -1,20 +1,23 @@
-"""``GET /metrics``: the collector, the trash and the jobs, in Prometheus's format.
+"""``GET /metrics``, in Prometheus's format: what the database knows, and what the processes of this node have counted.
 
-Every figure is read from the database when it is asked for, so it is the same whichever process answers, and counts go on where
-they were after a restart.
+The first is read when it is asked for, so it is the same from every node, and counts go on where they were after a restart. The
+second (``careen.figures``) is this node's alone, and the same whichever of its processes answers.
 """
 
-import uuid
+import os
 from collections.abc import Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, exposition
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from careen import counting, figures
 from careen.circumstances import circumstances_of
 from careen.clock import SECOND, system_now
+from careen.counting import Gauge, Histogram
 from careen.ecr.common_errors import AccessDenied, ExpiredToken, UnrecognizedClient
 from careen.ecrapi.trail import Trail
 from careen.iam import basic
@@ -23,6 +26,7 @@ from careen.registry import access, metrics
 from careen.registry.access import Action, Principal
 from careen.registry.metrics import Metrics
 from careen.registry.registry import Registry
+from careen.traffic import served
 
 
 class MetricsApp:
@@ -41,22 +45,26 @@ class MetricsApp:
                 return refused
         measured = await self._registry.read_in_thread(metrics.measure)
         encode, content_type = exposition.choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(_families(measured)), media_type=content_type)
+        told = _families(measured, os.statvfs(self._registry.scratch_folder))
+        return Response(encode(told), media_type=content_type)
 
     def _refusal(self, request: Request) -> Response | None:
         """The answer to somebody who may not see the figures, written to the audit log; None: to whom they are told."""
-        trail = Trail(self._registry, request, str(uuid.uuid4()))
+        trail = Trail(self._registry, request, served(request.scope).id)
         trail.service, trail.operation = "careen", "GetMetrics"
         circumstances = circumstances_of(self._registry, request.scope, {})
         try:
-            principal = trail.principal = self._caller(request)
+            principal = trail.principal = served(request.scope).principal = self._caller(request)
             self._registry.read(access.require, principal, Action.GET_METRICS, "*", circumstances)
         except (UnrecognizedClient, ExpiredToken) as refusal:
-            if request.headers.get("authorization"):  # else nobody is refused: he is only asked who he is
+            is_told = "authorization" in request.headers
+            served(request.scope).refusal = "wrong credential" if is_told else "no credential"
+            if is_told:  # else nobody is refused: he is only asked who he is
                 trail.end(b"", refusal)
             challenge = {"www-authenticate": 'Basic realm="metrics"'}
             return Response("a credential is needed: an access key's id and its secret\n", 401, challenge)
         except AccessDenied as refusal:
+            served(request.scope).refusal = "denied"
             trail.end(b"", refusal)
             return Response(f"{refusal.message}\n", 403)
         return None
@@ -91,7 +99,7 @@ class _Measured(Collector):
         yield from self._families
 
 
-def _families(measured: Metrics) -> CollectorRegistry:
+def _families(measured: Metrics, disk: os.statvfs_result) -> CollectorRegistry:
     """The figures with their names, in the base units that Prometheus asks for: seconds, bytes."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(
@@ -102,6 +110,8 @@ def _families(measured: Metrics) -> CollectorRegistry:
                 *_jobs(measured),
                 *_webhooks(measured),
                 *_nodes(measured),
+                *_disk(disk),
+                *_counted(),
             ]
         )
     )
@@ -208,3 +218,37 @@ def _nodes(measured: Metrics) -> Iterator[Metric]:
         processes.add_metric([node.name, node.id, node.version], node.processes)
         offset.add_metric([node.name, node.id, node.version], node.clock_offset / SECOND)
     yield from (processes, offset)
+
+
+def _disk(disk: os.statvfs_result) -> Iterator[Metric]:
+    free, size = (blocks * disk.f_frsize for blocks in (disk.f_bavail, disk.f_blocks))
+    yield GaugeMetricFamily(
+        "careen_disk_free_bytes", "Bytes that the data folder's disk has left for this node.", free
+    )
+    yield GaugeMetricFamily("careen_disk_size_bytes", "Bytes that it has in all.", size)
+    yield GaugeMetricFamily("careen_disk_free_files", "Files that it has room for.", disk.f_favail)
+
+
+def _counted() -> Iterator[Metric]:
+    """What the processes counted. A family is there from the beginning, and what has no labels is 0 until it is counted."""
+    totals = counting.totals()
+    for family in figures.EVERY:
+        series = {labels: values for (name, labels), values in totals.items() if name == family.name}
+        if not family.labels:
+            series.setdefault((), [0.0])
+        if isinstance(family, Histogram):
+            yield _histogram(family, series)
+            continue
+        kind = GaugeMetricFamily if isinstance(family, Gauge) else CounterMetricFamily
+        told = kind(family.name, family.meaning, labels=family.labels)
+        for labels, (value,) in series.items():
+            told.add_metric(labels, value)
+        yield told
+
+
+def _histogram(family: Histogram, series: dict[tuple[str, ...], list[float]]) -> Metric:
+    told = HistogramMetricFamily(family.name, family.meaning, labels=family.labels)
+    bounds = [*(str(float(bound)) for bound in family.bounds), "+Inf"]
+    for labels, (*counts, total) in series.items():
+        told.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), total)
+    return told

@@ -28,7 +28,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 import uvicorn
 
-from careen import clock, server, startup, telemetry, tls, worker
+from careen import clock, counting, figures, server, startup, telemetry, tls, worker
 from careen.bounds import Bounds
 from careen.draining import Draining
 from careen.feed import Feed
@@ -129,6 +129,12 @@ def _run(target: Callable[..., None], *arguments: Any) -> None:
     target(*arguments)
 
 
+def _run_counted(page: counting.Page, row: int, target: Callable[..., None], *arguments: Any) -> None:
+    """Let a child count in its row of the page that all of them share."""
+    counting.begin(page, row, figures.GAUGES)
+    target(*arguments)
+
+
 def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do something before :func:`serve` in a process of its own, and return or raise what it does.
 
@@ -156,14 +162,21 @@ def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None 
     certificate = _certificate(settings)
     _raise_file_limit(settings)
     with contextlib.closing(_listen(settings)) as listener:
-        stopping, draining = Stopping(), Draining()
+        stopping, draining, page = Stopping(), Draining(), counting.Page(settings.workers + 1)
         gc.freeze()  # the children's collectors leave what is shared where it is
         children = [
-            Child("careen-http", _serve_http, settings, listener, start, draining, certificate)
-            for _ in range(settings.workers)
+            Child(
+                "careen-http",
+                *(_run_counted, page, index, _serve_http),
+                *(settings, listener, start, draining, certificate),
+            )
+            for index in range(settings.workers)
         ]
         judging = clock.Cautious()
-        children.append(Child("careen-worker", _work, settings, listener, start, judging))
+        at_last = settings.workers
+        children.append(
+            Child("careen-worker", _run_counted, page, at_last, _work, settings, listener, start, judging)
+        )
         if ready is not None and _answers(settings, stopping.asked):
             ready()
         healthy = _watch(children, judging, stopping.asked)
@@ -264,6 +277,7 @@ class HttpServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, with a number that counts."""
         if counter % 10 == 0:
+            self._tell()
             if self._certificate is not None:
                 self._certificate.look()
             now = asyncio.get_running_loop().time()
@@ -275,6 +289,13 @@ class HttpServer(uvicorn.Server):
         if counter % TRIM_TICKS == 0 and len(self.server_state.tasks) <= self._feed.open:
             _give_back()
         return await super().on_tick(counter)
+
+    def _tell(self) -> None:
+        """Set the gauges of what is open: once a second, so that no request has to count itself in and out."""
+        state, feeds = self.server_state, self._feed.open
+        figures.CONNECTIONS.series().set(len(state.connections))
+        figures.IN_FLIGHT.series().set(len(state.tasks) - feeds)
+        figures.FEEDS.series().set(feeds)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Wait for what is under way; what is beyond the time-out ends as if its client had gone away.

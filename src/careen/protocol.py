@@ -19,6 +19,7 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from careen import figures
 from careen.bounds import Pace
 from careen.direct import EXTENSION, SLICE_BYTES, Bounded, Direct, Header
 from careen.draining import Draining
@@ -55,7 +56,7 @@ class Protocol(Bounded):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._again: Callable[[bytes, bytes, Sequence[Header]], bytes | None] = getattr(
-            self.app, "answer_again", _never
+            self.app, "answer_again", no_answer_again
         )
 
     draining = Draining()
@@ -71,6 +72,8 @@ class Protocol(Bounded):
     """What came behind requests that wait for their turn."""
     _surplus = False
     _received = 0
+    _told = (0, 0)
+    """How many bytes in either direction the figures have."""
     _part_bytes = 0
     """Of the last part of a body."""
     _repeated = 0
@@ -86,6 +89,8 @@ class Protocol(Bounded):
         self.flow = Flow(self, transport)
         transport.set_write_buffer_limits(SLICE_BYTES)  # over TLS uvloop would buffer half a megabyte
         self._surplus = len(self.connections) > self.bounds.connections
+        if self._surplus:
+            figures.SURPLUS.series().add()
         if len(self.connections) > 2 * self.bounds.connections:
             transport.abort()
 
@@ -157,6 +162,7 @@ class Protocol(Bounded):
         if response is None:
             return False
         self._repeated += 1
+        self.sent += len(response)
         self.transport.write(response)
         self.on_response_complete()
         return True
@@ -175,6 +181,7 @@ class Protocol(Bounded):
         if self._answering is not None:
             self._answering.disconnected = True
         self._unparsed = b""
+        self._tell_bytes()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
@@ -218,6 +225,7 @@ class Protocol(Bounded):
         Args:
             now: the event loop's time in seconds.
         """
+        self._tell_bytes()
         seen = (self._doing(), self._answering, self._repeated)
         if seen != self._seen:
             self._seen, self._since, self._pace = seen, now, None
@@ -238,6 +246,13 @@ class Protocol(Bounded):
                             STATUS_LINE[408] + b"connection: close\r\ncontent-length: 0\r\n\r\n"
                         )
                     self.transport.close()
+
+    def _tell_bytes(self) -> None:
+        """Count what went over the connection since it was last looked at: once a second, not with every request."""
+        received, sent = self._told
+        self._told = self._received, self.sent
+        figures.RECEIVED.series().add(self._received - received)
+        figures.SENT.series().add(self.sent - sent)
 
     def _doing(self) -> str:
         if self.transport.is_closing():
@@ -295,5 +310,5 @@ class Flow(FlowControl):
             self._protocol.read_on()
 
 
-def _never(_method: bytes, _target: bytes, _headers: Sequence[Header]) -> None:
+def no_answer_again(_method: bytes, _target: bytes, _headers: Sequence[Header]) -> None:
     """The ``answer_again`` of an application that has none."""

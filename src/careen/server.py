@@ -24,6 +24,7 @@ from careen.feed import Feed
 from careen.health import Health
 from careen.issuers import Issuers
 from careen.metrics import MetricsApp
+from careen.protocol import no_answer_again
 from careen.pull_through.importer import Importer
 from careen.pull_through.secrets import Secrets
 from careen.registry import readiness
@@ -34,6 +35,7 @@ from careen.registry.registry import Registry
 from careen.registry.trouble import tell
 from careen.settings import Settings
 from careen.startup import Start, open_registry
+from careen.traffic import Traffic
 
 _PROBES = frozenset({"/healthz", "/readyz"})
 """Whoever asks for these wants to know how it is now."""
@@ -43,17 +45,24 @@ class Application:
     """The ASGI application: ``/v2``, ``/events`` and ``/console`` have their own, everything else goes to the small router."""
 
     def __init__(
-        self, registry: Registry, upstream_secrets: Secrets, draining: Draining, *, metrics_open: bool = False
+        self,
+        registry: Registry,
+        upstream_secrets: Secrets,
+        draining: Draining,
+        traffic: Traffic,
+        *,
+        metrics_open: bool = False,
     ) -> None:
         self._registry = registry
+        self._traffic = traffic
         self._company = Company(registry)
         self._health = Health(readiness.needs(registry, self._company), draining)
         self._pulls = PullTimes(registry)
         fresh = Fresh(registry.database)
         again = Again(registry, fresh, self._pulls)
         self._importer = Importer(registry, upstream_secrets)
-        self.answer_again = again.answer
-        """For a protocol that can write a whole response at once; see ``careen.protocol``."""
+        self.answer_again = no_answer_again if traffic.has_access_log else again.answer
+        """For a protocol that can write a whole response at once; see ``careen.protocol``. None has a line of the log."""
         self._allowance = Allowance(registry.limits.anonymous_rate, registry.limits.anonymous_burst)
         surface = Surface(registry, fresh, self._pulls, again, self._importer, self._allowance)
         self._distribution = DistributionApp(surface)
@@ -77,14 +86,16 @@ class Application:
         """Answer one request."""
         if scope["type"] == "http" and scope["path"] not in _PROBES and self._registry.database.is_away():
             await self._registry.reachable()
-        if scope["type"] == "http" and scope["path"].startswith("/v2"):
-            await self._distribution(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"] == "/events":
-            await self.feed(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith("/console"):
-            await self._opened_console()(scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await self._router(scope, receive, send)
+        elif scope["path"].startswith("/v2"):
+            await self._traffic.serve("oci", self._distribution, scope, receive, send)
+        elif scope["path"] == "/events":
+            await self._traffic.serve("events", self.feed, scope, receive, send)
+        elif scope["path"].startswith("/console"):
+            await self._traffic.serve("console", self._opened_console(), scope, receive, send)
+        else:
+            await self._traffic.serve("other", self._router, scope, receive, send)
 
     def _opened_console(self) -> Starlette:
         """The console. Most processes are never asked for it, and templates take ten megabytes."""
@@ -149,10 +160,12 @@ def application(settings: Settings, start: Start, draining: Draining) -> Applica
         draining: whether the node is about to stop.
     """
     secrets_of_upstreams = _upstream_secrets(settings)
+    registry = open_registry(settings, start=start)
     return Application(
-        open_registry(settings, start=start),
+        registry,
         secrets_of_upstreams,
         draining,
+        Traffic(registry, slow=settings.slow_request, has_access_log=settings.access_log),
         metrics_open=settings.metrics_open,
     )
 

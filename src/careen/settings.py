@@ -161,6 +161,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same for what lies in `archive_blobs`: Amazon ECR's price for its first 150 TB."""
     metrics_open: bool = False
     """Whether `GET /metrics` is answered without a credential; else with any key that may `careen:GetMetrics`."""
+    access_log: bool = False
+    """Whether every request is a line of the log (see logs.md); answers that could be given again are made anew then."""
+    slow_request: Seconds = 5
+    """From how many seconds on a request is told of in the log as slow; 0: none is. See logs.md."""
     log_level: str = "info"
     """debug, info, warning or error."""
 

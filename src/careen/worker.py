@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from careen import deliveries
+from careen import deliveries, figures
 from careen.clock import HOUR, SECOND, Cautious, Clock, Instant
 from careen.registry import (
     archive,
@@ -217,10 +217,12 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
     job = registry.write_now(jobs.claim, work, worker) if registry.read(jobs.any_due, work) else None
     if job is None:
         return False
+    began = time.perf_counter()
     try:
         with _kept(registry, job, worker):
             work[job.kind](registry, job)
     except Exception as error:  # noqa: BLE001 it is told
+        _count(job, "failed", began)
         tell(error, "job failed", kind=job.kind, key=job.key, attempts=job.attempts)
         if job.kind in GIVE_UP and job.attempts >= MAX_ATTEMPTS:
             registry.write_now(GIVE_UP[job.kind], int(job.key))
@@ -228,8 +230,14 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
         else:
             registry.write_now(jobs.retry, job, worker, repr(error), jobs.backoff(job.attempts))
         return True
+    _count(job, "done", began)
     registry.write_now(jobs.finish, job, worker)
     return True
+
+
+def _count(job: Job, outcome: str, began: float) -> None:
+    figures.JOBS.add(job.kind, outcome)
+    figures.JOB_SECONDS.observe(job.kind, value=time.perf_counter() - began)
 
 
 @contextlib.contextmanager
@@ -281,6 +289,9 @@ def _lifecycle_round(registry: Registry, job: Job) -> None:
 
 def _lifecycle(registry: Registry, job: Job) -> None:
     ran = lifecycle.run(registry, int(job.key))
+    if ran is not None:
+        for outcome in ("expired", "archived", "untagged", "skipped"):
+            figures.LIFECYCLE_IMAGES.add(outcome, amount=getattr(ran, outcome))
     if ran is not None and ran.expired + ran.archived + ran.untagged + ran.skipped:
         log.info("lifecycle policy run", **ran._asdict())
 

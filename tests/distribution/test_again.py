@@ -41,8 +41,8 @@ class Caller:
 
 
 def undated(got: Answer) -> dict[str, str]:
-    """The headers without the one that tells the time."""
-    return {name: value for name, value in got.headers.items() if name != "date"}
+    """The headers without those that tell the time, and which request it was."""
+    return {name: value for name, value in got.headers.items() if name not in {"date", "x-request-id"}}
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from careen.registry.access import Circumstances
 from careen.registry.console_sessions import Method
 from careen.registry.registry import Registry
 from careen.server import Application
+from careen.traffic import Traffic
 from tests.console.visitor import settings_of
 from tests.ecrapi.client import Answer, basic
 from tests.security import endpoints
@@ -374,7 +375,8 @@ ROUTED = {
 
 def test_nothing_else_is_served(registry: Registry, guarded: Guarded) -> None:
     """A route that this module does not know is an endpoint without a test."""
-    application = Application(registry, Secrets(registry.scratch_folder, ""), Draining())
+    traffic = Traffic(registry, slow=0, has_access_log=False)
+    application = Application(registry, Secrets(registry.scratch_folder, ""), Draining(), traffic)
     routes = application._router.routes
     assert {(each.path, ", ".join(sorted(each.methods))) for each in routes} == ROUTED  # type: ignore[attr-defined]
     connection = http.client.HTTPConnection("127.0.0.1", guarded.server.port, timeout=60)

@@ -63,6 +63,9 @@ app.command(
 app.command(
     "careen.cli.nodes:nodes", help="List the nodes that share a database, and say whose clock is wrong."
 )
+app.command(
+    "careen.cli.doctor:doctor", help="Look at a registry where it runs: say what is wrong, and what to do."
+)
 app.command("careen.cli.backup:backup", help="Copy the registry, while it serves.")
 app.command("careen.cli.backup:restore", help="Make a registry from a backup.")
 app.command(

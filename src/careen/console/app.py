@@ -53,6 +53,7 @@ from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.registry import access, console_sessions
 from careen.registry.trouble import tell, trouble
+from careen.traffic import served
 
 MAX_FORM = 1024 * 1024
 """Bytes of a form: a policy has up to 30,720 characters, and a page of digests 10 KB."""
@@ -128,15 +129,16 @@ class Console:
         return [
             Route(static.PREFIX + "{mark}/{name:path}", static.answer, methods=["GET"]),
             *(self._route(path, page) for path, page in PAGES.items()),
-            Route(ROOT + "{rest:path}", self._endpoint(Page(get=_nothing)), methods=["GET"]),
+            Route(ROOT + "{rest:path}", self._endpoint("other", Page(get=_nothing)), methods=["GET"]),
         ]
 
     def _route(self, path: str, page: Page) -> Route:
         methods = [method for method, handler in (("GET", page.get), ("POST", page.post)) if handler]
-        return Route(ROOT + path, self._endpoint(page), methods=methods)
+        return Route(ROOT + path, self._endpoint(ROOT + path, page), methods=methods)
 
-    def _endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, template: str, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
+            served(request.scope).operation = template
             response = await self._answer(request, page)
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
@@ -146,6 +148,9 @@ class Console:
 
     async def _answer(self, request: Request, page: Page) -> Response:
         visit = await self._arrive(request)
+        noted = served(request.scope)
+        if visit.is_signed_in:
+            noted.principal = visit.principal
         if not visit.is_signed_in and not page.is_open:
             asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             if request.method == "POST":  # what was sent is gone, and often there is no page at its address
@@ -156,6 +161,7 @@ class Console:
             return response
         wait = 0.0 if visit.is_signed_in else self._wait_of(request)
         if wait:
+            noted.refusal = "too often"
             refused = _refusal(
                 visit, 429, "Too often", "Many requests come from this address. Wait a moment."
             )
@@ -179,6 +185,7 @@ class Console:
             reason = "The page that this came from is of another session, or of another site. Open it again."
             return _refusal(visit, 403, "Not done", reason)
         except AccessDenied as error:  # which the wire of JSON has as a 400
+            noted.refusal = "denied"
             return _refusal(visit, 403, "You may not do this", error.message, error.code)
         except EcrError as error:
             is_absent = error.code.endswith("NotFoundException")  # another 400 there

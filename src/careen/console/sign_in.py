@@ -11,6 +11,7 @@ from careen.console.visit import ROOT, SESSION_COOKIE, Page, Visit, url
 from careen.iam.errors import PasswordPolicyViolation, TooManyAttempts
 from careen.registry import console_sessions, sign_in
 from careen.registry.sign_in import PasswordExpired, SignInRefused
+from careen.traffic import served
 
 METHODS = {"password": "Password", "key": "Access key"}
 """What the page offers."""
@@ -45,8 +46,10 @@ async def enter(visit: Visit) -> Response:
     except PasswordPolicyViolation as refusal:
         return _change(visit, refusal.message)
     except SignInRefused as refusal:
+        served(visit.request.scope).refusal = "wrong credential"
         return _again(visit, str(refusal), 403)
     except TooManyAttempts as refusal:
+        served(visit.request.scope).refusal = "locked out"
         response = _again(visit, refusal.message, 429)
         response.headers["retry-after"] = str(refusal.seconds)
         return response

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
+from careen.traffic import served
+
 FOLDER = Path(__file__).parent / "static"
 
 PREFIX = "/console/static/"
@@ -56,6 +58,7 @@ def address(name: str) -> str:
 
 async def answer(request: Request) -> Response:
     """One file."""
+    served(request.scope).operation = "static"
     asset = assets().get(request.path_params["name"])
     if asset is None or request.path_params["mark"] != asset.mark:
         return Response("there is no such file\n", 404, media_type="text/plain")

@@ -31,6 +31,7 @@ from psycopg.pq import Format, TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader
 from psycopg.types.string import StrDumper
 
+from careen import figures
 from careen.db.engine import Away, Connection, OutcomeUnknown
 from careen.faults import Point, reach
 
@@ -248,11 +249,14 @@ class _Server:
         if self.is_away:
             raise Away(self._why)
         try:
-            return connect(self._url, settings)
+            driver = connect(self._url, settings)
         except psycopg.OperationalError as error:
+            figures.DATABASE_CONNECTIONS.add("failed")
             why = str(error).strip()
             self.lost(why)
             raise Away(why) from error
+        figures.DATABASE_CONNECTIONS.add("opened")
+        return driver
 
     def lost(self, why: str) -> None:
         """Somebody could not reach it: look out for it."""
@@ -525,6 +529,7 @@ class PostgresDatabase:
                 is_alone = is_refused or failures >= ALONE_AFTER
                 result = _transact(driver, task.work, _BEGIN_ALONE if is_alone else task.begin)
             except (errors.SerializationFailure, errors.DeadlockDetected) as error:
+                figures.DATABASE_RERUNS.add()
                 failures += 1
                 if failures >= MAX_FAILURES:
                     task.future.set_exception(error)

@@ -9,14 +9,19 @@ when its time is over.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from careen import figures
 from careen.clock import SECOND, Instant, system_now
+from careen.counting import Series
 from careen.distribution.exchange import Exchange, Header
 from careen.registry.fresh import Fresh
 from careen.registry.pulls import Pull, PullTimes
 from careen.registry.registry import Registry
+from careen.traffic import REQUEST_ID, is_request_id
 
 CONDITIONS = frozenset({b"if-none-match", b"if-range", b"range"})
 """Headers that the answer depends on besides path, query and credential."""
+
+_MINDED = CONDITIONS | {REQUEST_ID}
 
 
 class Question(NamedTuple):
@@ -37,6 +42,8 @@ class Answer(NamedTuple):
     """What giving it counts as."""
     until: Instant | None
     """The registry's instant from which it may not be given; None: only what changes ends it."""
+    given: Series
+    """How often such answers were given again."""
 
 
 class Again:
@@ -68,18 +75,24 @@ class Again:
         if any(name in CONDITIONS for name, _ in exchange.headers):
             return
         question = Question(exchange.method.encode(), exchange.target, exchange.credential)
-        self._fresh.keep(question, Answer(response, system_now() // SECOND, pull, until), len(response))
+        # The id is the request's that was answered, not of those that will be.
+        response = response.replace(b"x-request-id: %b\r\n" % exchange.served.id.encode(), b"", 1)
+        given = figures.REQUESTS.series("oci", exchange.served.operation, exchange.method, "2xx", "again")
+        answer = Answer(response, system_now() // SECOND, pull, until, given)
+        self._fresh.keep(question, answer, len(response))
 
     def answer(self, method: bytes, target: bytes, headers: Iterable[Header]) -> bytes | None:
         """The response to a request that has no body and came over a connection that stays open; None: it must be made."""
-        authorization = agent = None
+        authorization = agent = request_id = None
         for name, value in headers:
             if name == b"authorization":
                 authorization = value if authorization is None else authorization
             elif name == b"user-agent":
                 agent = value if agent is None else agent
-            elif name in CONDITIONS:
-                return None
+            elif name in _MINDED:
+                if name != REQUEST_ID:
+                    return None
+                request_id = value
         try:
             self._fresh.renew()
         except Exception:  # noqa: BLE001 whoever makes the answer meets it again, and can say so
@@ -91,4 +104,7 @@ class Again:
             return None
         if found.pull is not None:
             self._pulls.record(found.pull, None if agent is None else str(agent, "latin-1"))
+        found.given.values[found.given.at] += 1
+        if request_id is not None and is_request_id(request_id):
+            return found.response.replace(b"\r\n", b"\r\nx-request-id: %b\r\n" % request_id, 1)
         return found.response

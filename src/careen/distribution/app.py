@@ -30,6 +30,7 @@ from careen.distribution import anonymous, auth, blobs, manifests, uploads
 from careen.distribution.exchange import ClientGone, Exchange, Header, json_header
 from careen.distribution.surface import Surface
 from careen.distribution.trail import Trail
+from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.oci.errors import OciError
 from careen.oci.manifest import InvalidManifest
@@ -91,6 +92,9 @@ PASSES = {Trouble.BUSY, Trouble.AWAY, Trouble.UNKNOWN, Trouble.BYTES_AWAY}
 RETRY_AFTER = 1
 """Seconds after which a client may find that the trouble is over."""
 
+_ALONE = {"/v2": "root", "/v2/": "root", "/v2/_catalog": "catalog", auth.TOKEN_PATH: "token"}
+"""What the figures call the paths that are of no repository."""
+
 LINGER_BYTES = 16 * 1024 * 1024
 """How much is still read of a body that is too large, before the connection is closed."""
 
@@ -110,6 +114,7 @@ class DistributionApp:
         except ClientGone:
             pass
         except auth.Unauthenticated:
+            exchange.served.refusal = "no credential" if auth.is_empty(exchange) else "wrong credential"
             await auth.challenge(self._surface.registry, exchange)
         except Exception as error:
             if exchange.started:
@@ -133,6 +138,7 @@ class DistributionApp:
         kind, argument = ("", "") if match is None else _kind(match)
         if match is not None:
             trail.kind, trail.name, trail.argument = kind, match["name"], argument
+        exchange.served.operation = kind or _ALONE.get(exchange.path, "")
         if (
             kind == "blobs"
             and match is not None
@@ -145,13 +151,14 @@ class DistributionApp:
             await auth.hand_out_token(surface.registry, surface.fresh, exchange)
             return
         if exchange.path.startswith(public.LOGOS):
+            exchange.served.operation = "logo"
             await anonymous.send_logo(surface, exchange)
             return
         try:
             principal = auth.authenticate(surface.registry, surface.fresh, exchange)
         except auth.Unauthenticated:
             principal = anonymous.admit(surface, exchange, kind, "" if match is None else match["name"])
-        trail.principal = principal
+        trail.principal = exchange.served.principal = principal
         if match is not None:
             handler = HANDLERS.get((kind, exchange.method))
             if handler is None:
@@ -195,6 +202,7 @@ async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     """Write a refusal in the specification's envelope."""
     refusal, wrong = _in_oci_words(error), trouble(error)
     trail.refusal = refusal
+    exchange.served.refusal = _refused_for(error)
     headers: list[Header] = [json_header(), *refusal.headers]
     if refusal.status >= 500 and not isinstance(error, UpstreamError):  # that was told where it happened
         tell(error, "request failed", method=exchange.method, path=exchange.path)
@@ -205,6 +213,19 @@ async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     if refusal.status in {408, 413} or refusal.status >= 500:
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     await exchange.respond(refusal.status, headers, refusal.body())
+
+
+def _refused_for(error: Exception) -> str:
+    """What the figures say of a refusal; empty if it is for what was asked, and not for who asked or how often."""
+    match error:
+        case AccessDenied():
+            return "denied"
+        case OciError(message=auth.EXPIRED):
+            return "expired credential"
+        case OciError(code="TOOMANYREQUESTS"):
+            return "too often"
+        case _:
+            return ""
 
 
 def _in_oci_words(error: Exception) -> OciError:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from careen.oci.errors import OciError
 from careen.registry.fresh import Version
+from careen.traffic import Served, served
 
 Header = tuple[bytes, bytes]
 
@@ -47,6 +48,8 @@ class Exchange:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self._direct = scope.get("extensions", {}).get("careen.direct")
+        self.served: Served = served(scope)
+        """What is noted of the request for figures and the log."""
         self.started = False
         self.version: Version = -1
         """The database's when the answering began (:attr:`careen.registry.fresh.Fresh.version`): what was decided is of it."""
@@ -190,6 +193,7 @@ class Exchange:
         if self.on_answer is not None:
             self.on_answer(status, headers)
         if self._direct is not None:
+            self._direct.request_id = self.served.id.encode()
             response: bytes | None = await self._direct.respond(status, headers, body)
             return response
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -253,6 +257,7 @@ class Exchange:
         headers = [API_VERSION, *headers]
         self.started = True
         if self._direct is not None and self._direct.sends_files:
+            self._direct.request_id = self.served.id.encode()
             await self._direct.send_file(status, headers, fd, start, count)
             return
         await self._send({"type": "http.response.start", "status": status, "headers": headers})

@@ -21,6 +21,7 @@ from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.errors import OciError
+from careen.pull_through import importer
 from careen.registry import images, pull_through, repositories, trash
 from careen.registry.access import ANONYMOUS, EVERY_REPOSITORY, Action, Principal
 from careen.registry.deletions import Cause
@@ -74,7 +75,8 @@ async def _with_upstream(
         The manifest, and the registry's instant from which its upstream is to be asked; None: not for this reference.
     """
     rules = surface.fresh.get(("rules",), lambda: surface.registry.read(pull_through.rules))
-    if pull_through.upstream_of(rules, name) is None:
+    upstream = pull_through.upstream_of(rules, name)
+    if upstream is None:
         return _manifest(surface, name, reference), None
     standing = _standing(surface, name, reference)
     if standing.is_due(surface.registry.clock()):
@@ -86,6 +88,8 @@ async def _with_upstream(
             )
         surface.fresh.renew()
         standing = _standing(surface, name, reference)
+    else:
+        importer.count(upstream.rule, "cached")
     return _manifest(surface, name, reference), standing.due_at
 
 

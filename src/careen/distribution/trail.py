@@ -79,7 +79,7 @@ class Trail:
                 account=registry.id,
                 region=registry.region,
                 event_id=str(uuid.uuid4()),
-                request_id=str(uuid.uuid4()),
+                request_id=exchange.served.id,
                 time=system_now(),
                 service=self._service,
                 name=self._operation(),

@@ -9,7 +9,6 @@ The same address answers IAM and STS, which speak the older query protocol; thei
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import IO, Any, TypeVar
 
@@ -20,7 +19,16 @@ from starlette.responses import Response
 from careen.circumstances import circumstances_of
 from careen.clock import Instant, system_now
 from careen.ecr import errors, model, query, wire
-from careen.ecr.common_errors import ExpiredToken, RequestTimeout, Serialization, UnrecognizedClient
+from careen.ecr.common_errors import (
+    AccessDenied,
+    ExpiredToken,
+    IncompleteSignature,
+    InvalidSignature,
+    MissingAuthenticationToken,
+    RequestTimeout,
+    Serialization,
+    UnrecognizedClient,
+)
 from careen.ecr.errors import EcrError
 from careen.ecrapi import operations, permissions
 from careen.ecrapi.call import Call, base_url_of
@@ -36,6 +44,7 @@ from careen.registry.access import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import tell, trouble
+from careen.traffic import served
 
 T = TypeVar("T")
 
@@ -54,6 +63,16 @@ LARGE_BODY = 64 * 1024
 MAX_FORM = LARGE_BODY
 """The largest form: a role's policy of 10,240 characters, each percent-encoded, and some white space. It never has to wait."""
 
+REFUSED_FOR: dict[type[EcrError], str] = {
+    AccessDenied: "denied",
+    ExpiredToken: "expired credential",
+    IncompleteSignature: "wrong credential",
+    InvalidSignature: "wrong credential",
+    MissingAuthenticationToken: "no credential",
+    UnrecognizedClient: "wrong credential",
+}
+"""What the figures say of a refusal for who asked."""
+
 LARGE_AT_ONCE = 2
 """Large requests that are in memory at the same time. A layer part takes four times its size while it is parsed."""
 
@@ -70,7 +89,9 @@ class EcrApiApp:
 
     async def answer(self, request: Request) -> Response:
         """Answer one call."""
-        request_id = str(uuid.uuid4())
+        noted = served(request.scope)
+        noted.operation = "other"
+        request_id, noted.surface = noted.id, _service(request).signing_name
         trail, refusal = Trail(self._registry, request, request_id), None
         is_query = _is_query(request)
         try:
@@ -99,6 +120,8 @@ class EcrApiApp:
                 else wire.write_error(refusal)
             )
             response = Response(text, status, headers)
+            noted.refusal = REFUSED_FOR.get(type(refusal), "")
+        noted.principal = trail.principal
         trail.end(bytes(response.body), refusal)
         response.headers["x-amzn-requestid"] = request_id
         if response.status_code == 408:
@@ -111,6 +134,7 @@ class EcrApiApp:
         principal = trail.principal = self._verify(request, body, service.signing_name)
         operation = service.targeted(target)
         operations.check_served(operation)
+        served(request.scope).operation = operation.name
         parameters = trail.parameters = await self._parse(operation, body)
         call = Call(
             self._registry,
@@ -185,6 +209,10 @@ class EcrApiApp:
     async def _answer_query(self, request: Request, body: bytes, request_id: str, trail: Trail) -> Response:
         sent = query.read(body)
         service = request.state.service = iamapi.service_of(sent.version)
+        noted = served(request.scope)
+        noted.surface = service.signing_name
+        if sent.action in iamapi.OPERATIONS[service.signing_name]:
+            noted.operation = sent.action
         trail.service = service.signing_name
         trail.operation = sent.action if sent.action in service.description["operations"] else ""
         if not iamapi.goes_unsigned(service, sent.action):

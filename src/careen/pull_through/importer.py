@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import structlog
 
+from careen import figures
 from careen.clock import SECOND, Instant
 from careen.ecr import errors
 from careen.ecr.errors import EcrError
@@ -85,6 +86,11 @@ class _Task:
     source: str
     """The repository's name upstream."""
     repository: Repository
+
+
+def count(rule: Rule, outcome: str) -> None:
+    """Count what was done for a pull under a rule. Upstreams that ECR has no name for are one to the figures."""
+    figures.PULL_THROUGH.add(rule.upstream_registry or "other", outcome)
 
 
 class Importer:
@@ -207,12 +213,16 @@ class Importer:
                 held = await self._call(self._client(rule, CHECKING).resolve, repository, reference)
                 if held.digest == standing.digest:
                     await self._registry.write(pull_through.confirm, name, reference, held.digest)
+                    count(rule, "confirmed")
                     return
             await self._import(standing.upstream, name, reference)
+            count(rule, "imported")
         except Exception as error:
             if not _is_foreseen(error):
                 raise
             self._note_away(rule, error)
+            is_absent = isinstance(error, NotFound)
+            count(rule, "stale" if standing.digest is not None else "absent" if is_absent else "failed")
             _tell(error, standing.upstream, reference, is_cached=standing.digest is not None)
             if not isinstance(error, NotFound):
                 await self._registry.write(pull_through.fail, name, rule, reference, str(error))

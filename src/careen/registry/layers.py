@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
+from careen import figures
 from careen.blobs.store import INLINE_BYTES as INLINE_BYTES
 from careen.blobs.store import BlobStore
 from careen.blobs.store import BlobsUnavailable as BlobsUnavailable
@@ -106,6 +107,7 @@ async def begin(registry: Registry, repository: Repository) -> str:
     """Begin an upload. Returns its id, a UUID."""
     upload_id = str(uuid.uuid4())
     await _asked(registry, registry.blobs.create_upload, repository.id, upload_id)
+    figures.UPLOADS.add("begun")
     return upload_id
 
 
@@ -281,6 +283,7 @@ async def complete(registry: Registry, repository: Repository, upload: Upload, d
             raise
         if not admitted:  # another push of the same bytes was first
             await _forget(registry, digest, generation)
+    figures.UPLOADS.add("completed")
     return size
 
 
@@ -309,6 +312,7 @@ async def complete_small(
     """
     await admit_small(registry, repository, content, digest)
     await abort(registry, upload)
+    figures.UPLOADS.add("completed")
 
 
 async def admit_small(registry: Registry, repository: Repository, content: bytes, digest: str) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from careen import figures
 from careen.clock import DAY, SECOND, Instant, system_now
 from careen.db import images as image_rows
 from careen.db import jobs, scans
@@ -188,11 +189,14 @@ def run(
     try:
         report = formats.read(scanner.scan(target, Watch(stop, keep)))
     except ScanFailed as error:
+        figures.SCANS.add("failed")
         registry.write_now(_fail, scan, str(error))
     except UnreadableReport as error:
+        figures.SCANS.add("unreadable")
         log.warning("the scanner's report cannot be read", image=target.reference, reason=str(error))
         registry.write_now(_fail, scan, f"The scanner's report cannot be read: {error}")
     else:
+        figures.SCANS.add("complete")
         registry.write_now(_complete, scan, report)
 
 

@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 
+from careen import figures
 from careen.clock import SECOND, Instant
 from careen.registry import backfills, jobs, replication
 from careen.registry.backfills import Backfill
@@ -234,6 +235,13 @@ def _attempt(
     Returns:
         How it ended; and how long to wait before it is tried again, if the destination is away or busy.
     """
+    outcome, wait = _tried(turn, to, do)
+    said = "done" if outcome.code is None else "away" if wait is not None else "refused"
+    figures.REPLICATION.add(turn.job.kind, said)
+    return outcome, wait
+
+
+def _tried(turn: Turn, to: Destination, do: Callable[[Transfer], Outcome]) -> tuple[Outcome, Instant | None]:
     try:
         with connected(turn.registry, to, turn.beat) as transfer:
             return do(transfer), None

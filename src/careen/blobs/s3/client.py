@@ -1,11 +1,13 @@
 """The client: botocore's, how long it is waited for, and what its errors mean."""
 
+import time
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from careen import figures
 from careen.blobs.s3.place import Place
 from careen.blobs.store import BlobsUnavailable
 
@@ -37,7 +39,7 @@ def connect(place: Place) -> Any:
     import botocore.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
-    return botocore.session.get_session().create_client(
+    client = botocore.session.get_session().create_client(
         "s3",
         endpoint_url=place.endpoint,
         region_name=place.region,
@@ -54,6 +56,33 @@ def connect(place: Place) -> Any:
             tcp_keepalive=True,
         ),
     )
+    client.meta.events.register("before-call.s3", _begin)
+    client.meta.events.register("after-call.s3", _end)
+    client.meta.events.register("after-call-error.s3", _fail)
+    return client
+
+
+def _begin(context: dict[str, Any], **_: Any) -> None:
+    context["careen_began"] = time.perf_counter()
+
+
+def _end(event_name: str, http_response: Any, context: dict[str, Any], **_: Any) -> None:
+    status = http_response.status_code
+    # What is not there, or has changed, is an answer like any other.
+    _count(
+        event_name, "refused" if status in {401, 403} else "failed" if status >= 500 else "answered", context
+    )
+
+
+def _fail(event_name: str, context: dict[str, Any], **_: Any) -> None:
+    _count(event_name, "silent", context)
+
+
+def _count(event_name: str, outcome: str, context: dict[str, Any]) -> None:
+    """Count a call; the name of the event ends in the operation's."""
+    operation = event_name.rpartition(".")[2]
+    figures.S3_REQUESTS.add(operation, outcome)
+    figures.S3_SECONDS.observe(operation, value=time.perf_counter() - context["careen_began"])
 
 
 def in_our_words(error: BotoCoreError | ClientError) -> Exception:

@@ -1,0 +1,151 @@
+"""What operators see of requests: ids, the access log, the slow ones."""
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from careen.registry.registry import Registry
+from careen.traffic import Traffic, is_request_id
+from tests.distribution.client import Client
+from tests.distribution.test_again import Caller
+from tests.ecrapi.client import push
+from tests.images import image
+from tests.server import SECRET_ACCESS_KEY, Server
+
+UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}")
+
+
+@pytest.fixture
+def connections() -> Iterator[contextlib.ExitStack]:
+    """Closes at the end what a test opened."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+def lines(server: Server, event: str, count: int) -> list[dict[str, Any]]:
+    """The lines of a server's log that tell of an event, once there are so many."""
+    deadline = time.monotonic() + 30
+    while True:
+        texts = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
+        found = [line for line in map(json.loads, texts) if line["event"] == event]
+        if len(found) >= count:
+            return found
+        assert time.monotonic() < deadline, texts
+        time.sleep(0.02)
+
+
+PATHS = {
+    "an answer of the distribution API": "/v2/",
+    "a refusal of it": "/v2/test/nothing/manifests/1",
+    "a page": "/console/sign-in",
+    "a probe": "/healthz",
+    "metrics": "/metrics",
+    "no path of ours": "/nothing",
+}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_every_answer_says_which_request_it_answers(server: Server, path: str) -> None:
+    """With the id that came with the request, or one of its own."""
+    client = Client(server)
+    made = {client.send("GET", path).headers["x-request-id"] for _ in range(3)}
+    assert len(made) == 3
+    assert all(UUID.fullmatch(each) for each in made)
+    assert client.send("GET", path, None, {"X-Request-Id": "ours/1"}).headers["x-request-id"] == "ours/1"
+
+
+def test_an_id_that_no_log_can_take_is_replaced(server: Server) -> None:
+    """A client cannot write lines of the log, nor fill it."""
+    for sent in ('a" b', "x" * 129):
+        answer = Client(server).send("GET", "/v2/", None, {"X-Request-Id": sent})
+        assert UUID.fullmatch(answer.headers["x-request-id"])
+    assert not is_request_id(b"a\nb")
+
+
+def test_an_api_call_has_one_id(server: Server) -> None:
+    """What AWS's clients show of a failed call is what the log has of it."""
+    headers = server.boto().describe_repositories()["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["x-amzn-requestid"] == headers["x-request-id"]
+
+
+def test_an_answer_given_again_is_nobody_elses(
+    server: Server, name: str, connections: contextlib.ExitStack
+) -> None:
+    """It has the id of the request that brings one, and never that of the request it was made for."""
+    push(server.boto(), name, image("layer"), "1")
+    client = Client(server)
+    caller = Caller(client, connections.enter_context(contextlib.closing(client.open())))
+    made = [caller.ask(f"/v2/{name}/manifests/1").headers.get("x-request-id") for _ in range(20)]
+    assert len({each for each in made if each}) == sum(each is not None for each in made)
+    assert None in made, "no answer was given again"
+    told = {
+        caller.ask(f"/v2/{name}/manifests/1", x_request_id=f"ours-{n}").headers["x-request-id"]
+        for n in range(9)
+    }
+    assert told == {f"ours-{n}" for n in range(9)}
+
+
+def test_the_access_log_has_who_asked_for_what(
+    make_server: Callable[..., Server], name: str, connections: contextlib.ExitStack
+) -> None:
+    """One line for every request, also for those whose answer could be given again, and no secret in any."""
+    server = make_server(access_log=True, log_level="info")
+    push(server.boto(), name, image("layer"), "1")
+    client = Client(server)
+    caller = Caller(client, connections.enter_context(contextlib.closing(client.open())))
+    for number in range(5):
+        caller.ask(f"/v2/{name}/manifests/1", x_request_id=f"pull-{number}")
+    client.send("GET", "/console/sign-in?link=a-secret-link")
+    client.send("GET", "/v2/", None, {"Authorization": ""})
+    found = {line["request_id"]: line for line in lines(server, "request", 14)}
+    pull = found["pull-4"]
+    assert pull["principal"] == "arn:aws:iam::123456789012:root"
+    assert {key: pull[key] for key in ("method", "path", "status", "surface", "operation", "address")} == {
+        "method": "GET",
+        "path": f"/v2/{name}/manifests/1",
+        "status": 200,
+        "surface": "oci",
+        "operation": "manifests",
+        "address": "127.0.0.1",
+    }
+    assert [f"pull-{number}" in found for number in range(5)] == [True] * 5
+    assert any(line["operation"] == "PutImage" and line["surface"] == "ecr" for line in found.values())
+    assert any(line["status"] == 401 and line["principal"] is None for line in found.values())
+    text = server.log.read_text()
+    assert SECRET_ACCESS_KEY not in text
+    assert "a-secret-link" not in text
+    assert client.authorization not in text
+
+
+def test_a_slow_request_is_told_of(make_server: Callable[..., Server], name: str) -> None:
+    """With what it was, how long it took and its id, so that it can be found where the client complains."""
+    server = make_server(slow_request=0.000001)
+    Client(server).send("GET", f"/v2/{name}/tags/list", None, {"X-Request-Id": "slow-1"})
+    told = next(line for line in lines(server, "slow request", 1) if line["request_id"] == "slow-1")
+    assert told["seconds"] >= 0
+    assert (told["operation"], told["status"], told["level"]) == ("tags", 404, "warning")
+
+
+@pytest.mark.parametrize(("waited", "is_slow"), [(9.9, False), (4.0, True)])
+def test_a_slow_client_is_not_a_slow_request(registry: Registry, waited: float, is_slow: bool) -> None:
+    """What we waited for the body of a request that took ten seconds does not count."""
+    direct = SimpleNamespace(status=202, waited=waited, answered=0.0)
+
+    async def answer(*_: Any) -> None:
+        direct.answered = time.perf_counter() + 10
+
+    scope = {"method": "PATCH", "path": "/v2/", "headers": [], "scheme": "http"}
+    traffic = Traffic(registry, slow=5, has_access_log=False)
+    with capture_logs() as logs:
+        asyncio.run(
+            traffic.serve("oci", answer, scope | {"extensions": {"careen.direct": direct}}, None, None)
+        )
+    assert [line["event"] for line in logs] == ["slow request"] * is_slow
