@@ -57,7 +57,7 @@ class MetricsApp:
             principal = trail.principal = served(request.scope).principal = self._caller(request)
             self._registry.read(access.require, principal, Action.GET_METRICS, "*", circumstances)
         except (UnrecognizedClient, ExpiredToken) as refusal:
-            is_told = "authorization" in request.headers
+            is_told = bool(request.headers.get("authorization"))
             served(request.scope).refusal = "wrong credential" if is_told else "no credential"
             if is_told:  # else nobody is refused: he is only asked who he is
                 trail.end(b"", refusal)
