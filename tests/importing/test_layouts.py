@@ -65,6 +65,16 @@ def test_a_tree_of_layouts_is_many(registry: Registry, tmp_path: Path) -> None:
         assert tags(registry, name) == {"latest": BOTH.digest}
 
 
+def test_a_damaged_list_is_a_fault_of_one_repository(registry: Registry, tmp_path: Path) -> None:
+    """The others come."""
+    for name in ("team/app", "team/web"):
+        layout(tmp_path / "in" / name, latest=BOTH)
+    (tmp_path / "in" / "team/app" / "index.json").write_text("{")
+    (fault,) = bring_from(registry, opened(tmp_path / "in")).faults
+    assert (fault.repository, fault.kind) == ("team/app", "unreadable")
+    assert tags(registry, "team/web") == {"latest": BOTH.digest}
+
+
 def test_docker_says_which_repositories_it_saved(registry: Registry, tmp_path: Path) -> None:
     """`docker save one:1 two:1` writes one layout; its annotations tell the images apart."""
     source = layout(tmp_path / "in", one=ONE, two=TWO)

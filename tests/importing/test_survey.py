@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from careen.importing.fault import Kind
 from careen.importing.opening import opened
 from careen.importing.selection import Selection
 from careen.importing.survey import Survey, keep_newest, survey
@@ -84,3 +85,10 @@ def test_what_stays_behind_is_not_counted(registry: Registry, folder: Folder) ->
     refused = look(registry, folder, Selection(prefix="p" * 250))
     assert (refused.images, refused.bytes) == (0, 0)
     assert {(fault.repository, fault.kind) for fault in refused.faults} == {(APP, "name"), (WEB, "name")}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_fault_is_explained(kind: Kind) -> None:
+    """docs/import.md says what each is and what helps."""
+    page = (Path(__file__).parents[2] / "docs" / "import.md").read_text()
+    assert f"`{kind}`" in page

@@ -9,6 +9,8 @@ class Kind(StrEnum):
 
     NAME = "name"
     """The repository's name is none that the registry takes. A prefix makes one of a name that is too short."""
+    UNREADABLE = "unreadable"
+    """What the repository has cannot be read: a folder that only somebody else may open, a damaged list. Mend that first."""
     TAG = "tag"
     """The tag is none that the registry takes; its image is imported."""
     DANGLING_TAG = "dangling-tag"

@@ -9,7 +9,7 @@ import msgspec
 
 from careen.clock import Instant
 from careen.importing.fault import Fault, Kind
-from careen.importing.source import Source, Tag
+from careen.importing.source import CannotRead, Listing, Source, Tag
 from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
@@ -61,13 +61,16 @@ class Reader:
         """Of a home and a digest: whether the bytes there have it."""
 
     def read(self, repository: str) -> Contents:
-        """Read a repository.
+        """Read a repository. That it cannot be read is a fault of it, and of no other."""
+        try:
+            return self._read(repository, self._source.listing(repository))
+        except CannotRead as error:
+            why = str(error)
+        except OSError as error:
+            why = f"{error.filename or 'a file of it'} cannot be read: {error.strerror}"
+        return Contents(repository, [], [Fault(repository, "", (), Kind.UNREADABLE, why)], {})
 
-        Raises:
-            CannotRead: what the source says of it makes no sense.
-            OSError: it cannot be read.
-        """
-        listing = self._source.listing(repository)
+    def _read(self, repository: str, listing: Listing) -> Contents:
         tags: defaultdict[str, list[Tag]] = defaultdict(list)
         faults: list[Fault] = []
         for tag in listing.tags:

@@ -120,8 +120,7 @@ def survey(
         told: hears of each repository that is read.
 
     Raises:
-        CannotRead: a repository's list makes no sense.
-        OSError: something cannot be read at all.
+        OSError: the source cannot be read at all.
     """
     result, uses, reader = Survey(), dict[str, _Use](), Reader(source, verify=verify)
     for name in filter(selection.selects, source.repositories()):

@@ -93,7 +93,6 @@ async def transfer(
         bring_back: whether images come, too, that were deleted here since.
 
     Raises:
-        CannotRead: a repository's list makes no sense.
         OSError: the source cannot be read at all, or the registry's disk is in trouble.
     """
     result, reader = Result(), Reader(source)
