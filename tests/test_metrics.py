@@ -42,6 +42,23 @@ def test_a_collection_shows(make_server: Callable[..., Server]) -> None:
     assert found["careen_jobs_overdue_seconds", "sweep"] == 0
 
 
+def test_requests_are_counted_whichever_process_answers(make_server: Callable[..., Server]) -> None:
+    """Both the request and the question how many there were."""
+    server = make_server(workers=2)
+    client = Client(server)
+    for _ in range(20):
+        client.send("GET", "/v2/")
+    for _ in range(6):
+        families = text_string_to_metric_families(client.send("GET", "/metrics").body.decode())
+        (roots,) = (
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "careen_http_requests_total" and sample.labels["operation"] == "root"
+        )
+        assert roots == 20
+
+
 @pytest.mark.parametrize(
     ("policy", "status"),
     [("PullOnly", 403), ("ReadOnly", 200), ("FullAccess", 200)],

@@ -11,7 +11,7 @@ A row is a log of series, each of which is appended once and then changed in pla
     series = sizes: two of 4 bytes | key | values   key: the family's name and its labels, in JSON, padded to 8 bytes
                                                  values: one double; of a histogram one for each bucket, and the sum
 
-Other ways were measured (docs/adr/0036): a file for each process costs six times as much for each request.
+Other ways, and what this one costs, are in docs/adr/0036.
 """
 
 import mmap

@@ -54,8 +54,8 @@ def _new_id() -> str:
     """An id that no other request has, in the shape of the service's (a UUID); random is only its part for the process."""
     global _process  # noqa: PLW0603 made once in every process, after the fork
     if not _process:
-        half = secrets.token_hex(10)
-        _process = f"{half[:8]}-{half[8:12]}-4{half[12:15]}-a{half[15:18]}-"
+        drawn = secrets.token_hex(10)
+        _process = f"{drawn[:8]}-{drawn[8:12]}-4{drawn[12:15]}-a{drawn[15:18]}-"
     return f"{_process}{next(_numbers):012x}"
 
 
@@ -163,8 +163,6 @@ class Traffic:
         series[1].observe(seconds)
         if found.refusal:
             figures.REFUSALS.add(found.surface, found.refusal)
-        if not (self.has_access_log or seconds >= self._slow):
-            return
         if self.has_access_log:
             whole = time.perf_counter() - found.began
             log.info("request", seconds=round(whole, 6), **self._told(found, scope))

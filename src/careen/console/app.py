@@ -193,7 +193,7 @@ class Console:
             return _refusal(visit, status, title, error.message, error.code)
         except Exception as error:  # noqa: BLE001 it is told
             wrong = trouble(error)
-            tell(error, "a page failed", path=request.url.path)
+            tell(error, "a page failed", path=request.url.path, request_id=noted.id)
             reason = (
                 "Something failed here. The log of the registry has it." if wrong is None else wrong.value
             )

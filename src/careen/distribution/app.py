@@ -205,7 +205,8 @@ async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     exchange.served.refusal = _refused_for(error)
     headers: list[Header] = [json_header(), *refusal.headers]
     if refusal.status >= 500 and not isinstance(error, UpstreamError):  # that was told where it happened
-        tell(error, "request failed", method=exchange.method, path=exchange.path)
+        about = {"method": exchange.method, "path": exchange.path, "request_id": exchange.served.id}
+        tell(error, "request failed", **about)
     if refusal.status == 413 or wrong is not None:
         await exchange.discard(LINGER_BYTES)
     if refusal.status == 503 and wrong is not None:
