@@ -106,7 +106,7 @@ class Feed:
             self.open -= 1
 
     def _authorize(self, exchange: Exchange, wanted: Filter, trail: Trail) -> None:
-        """Let the reader read, or raise. Asked again whenever something has changed, and at every heartbeat."""
+        """Let the reader read, or raise; the trail hears who it is. Asked again after every change, and at every heartbeat."""
         self._fresh.renew()
         principal = auth.authenticate(self._registry, self._fresh, exchange)
         trail.principal = exchange.served.principal = principal
