@@ -159,11 +159,17 @@ class _Deliveries:
         """Send an event. Returns what went wrong; None: the receiver took it."""
         import httpx2  # noqa: PLC0415 most registries have no webhook: they are spared the 9 MB that it takes
 
+        from careen.upstream.off_limits import kept_by_async  # noqa: PLC0415
+
         registry = self._registry
         if self._client is None:
             # The system's authorities, as any other program here; no proxy, no netrc: what the settings do not say is not done.
             self._client = httpx2.AsyncClient(
-                verify=ssl.create_default_context(), timeout=None, trust_env=False, follow_redirects=False
+                verify=ssl.create_default_context(),
+                timeout=None,
+                trust_env=False,
+                follow_redirects=False,
+                event_hooks={"request": [kept_by_async(registry.limits.off_limits)]},
             )
         body = msgspec.json.encode(ecr_events.envelope(event, account=registry.id, region=registry.region))
         headers = standard_webhooks.headers(

@@ -79,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a webhook's receiver may take for an event."""
     webhook_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
     """How often an event is sent before it is a dead letter: after 1, 2, 4, … seconds, an hour at most."""
+    off_limits: str = "169.254.0.0/16,fe80::/10,fd00:ec2::/32"
+    """Addresses and networks, separated by commas, that no request to webhooks and other registries reaches: see security.md."""
     audit_log: str = ""
     """A file for an audit log in CloudTrail's shape, one JSON document a line; see docs/events.md. Empty: none is written."""
     audit_size: Annotated[int, msgspec.Meta(ge=1024)] = 104_857_600
@@ -257,10 +259,11 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting(
             f"public_host is a host in small letters and perhaps a port, not '{settings.public_host}'"
         )
-    try:
-        networks(settings.proxies)
-    except ValueError as error:
-        raise InvalidSetting(f"proxies is addresses and networks, separated by commas: {error}") from None
+    for name in ("proxies", "off_limits"):
+        try:
+            networks(getattr(settings, name))
+        except ValueError as error:
+            raise InvalidSetting(f"{name} is addresses and networks, separated by commas: {error}") from None
     if bool(settings.access_key_id) != bool(settings.secret_access_key):
         raise InvalidSetting("access_key_id and secret_access_key go together")
     if settings.access_key_id and len(settings.secret_access_key) < MIN_SECRET:

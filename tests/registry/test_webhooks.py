@@ -12,6 +12,7 @@ from careen.iam import standard_webhooks
 from careen.registry import events, webhooks
 from careen.registry.events import Filter
 from careen.registry.registry import Registry
+from careen.settings import networks
 from tests.images import image
 from tests.receiver import Delivery, Receiver
 from tests.registry.steps import Hands, noted, push, put, with_limits
@@ -206,6 +207,19 @@ def test_a_receiver_that_cannot_be_reached_is_tried_again_when_its_address_is_se
     _, is_new = registry.write_now(webhooks.put, "hook", receiver.url, Filter(actions=["PUSH"]))
     assert not is_new
     assert actions(receiver.wait_for(1)) == [("PUSH", "1")]
+
+
+def test_a_webhook_to_an_address_that_is_off_limits_is_told_so(
+    registry: Registry, receiver: Receiver, delivering: Callable[[Registry], None]
+) -> None:
+    """Whatever name leads there: nothing is sent."""
+    registry = with_limits(registry, off_limits=networks("127.0.0.0/8"))
+    add(registry, receiver)
+    delivering(registry)
+    push(registry, "team/app", ONE, "1")
+    found = until(registry, lambda each: each.webhook.error is not None)
+    assert "127.0.0.1 is off limits" in str(found.webhook.error)
+    assert receiver.deliveries == []
 
 
 def test_a_secret_that_is_turned_over_signs_beside_the_new_one(

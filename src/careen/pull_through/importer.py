@@ -383,7 +383,12 @@ class Importer:
             # Ten megabytes with all that it needs: a registry without such rules is spared them.
             from careen.upstream.client import Client  # noqa: PLC0415
 
-            client = Client(registries.parse(rule.upstream_url), self._source(rule), patience)
+            client = Client(
+                registries.parse(rule.upstream_url),
+                self._source(rule),
+                patience,
+                off_limits=self._registry.limits.off_limits,
+            )
             self._clients[rule.prefix, patience] = rule, client
         return client
 

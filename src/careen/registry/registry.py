@@ -66,6 +66,8 @@ class Limits:
     """How many seconds a webhook's receiver may take for an event."""
     webhook_attempts: int = 12
     """How often an event is tried before it is a dead letter."""
+    off_limits: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Where no request to a webhook or another registry goes."""
     pin_grace: Instant = 30 * DAY
     """How long the pins of a feed that stopped reporting are kept."""
     token_ttl: Instant = 12 * HOUR

@@ -46,7 +46,7 @@ def connected(registry: Registry, to: Destination, beat: Callable[[], None]) -> 
     headers = {"Careen-Replica-Of": f"{registry.region}/{registry.id}"}
     from careen.upstream.client import Client  # noqa: PLC0415 ten megabytes for those who replicate
 
-    with Client(at, source, PATIENCE, headers) as client:
+    with Client(at, source, PATIENCE, headers, registry.limits.off_limits) as client:
         yield Transfer(registry, client, api, beat)
 
 

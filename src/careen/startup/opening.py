@@ -84,6 +84,7 @@ def open_registry(
             pull_events=settings.pull_events,
             webhook_timeout=settings.webhook_timeout,
             webhook_attempts=settings.webhook_attempts,
+            off_limits=networks(settings.off_limits),
             pin_grace=round(settings.pin_grace * SECOND),
             anonymous_rate=settings.anonymous_rate,
             anonymous_burst=settings.anonymous_burst,

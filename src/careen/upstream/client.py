@@ -15,6 +15,7 @@ from careen.upstream.address import Address
 from careen.upstream.credentials import Source, anonymous
 from careen.upstream.errors import Invalid, NotFound, TooManyRequests, Unavailable
 from careen.upstream.exchange import Exchange
+from careen.upstream.off_limits import Networks
 from careen.upstream.patience import Patience
 
 ACCEPT = ", ".join(sorted(media_types.MANIFESTS))
@@ -68,6 +69,7 @@ class Client:
         source: who we are there.
         patience: how long it is waited for.
         headers: sent with every request.
+        off_limits: addresses that are not connected to, wherever it sends us.
     """
 
     def __init__(
@@ -76,10 +78,11 @@ class Client:
         source: Source = anonymous,
         patience: Patience | None = None,
         headers: Mapping[str, str] | None = None,
+        off_limits: Networks = (),
     ) -> None:
         self.address = at
         self._patience = patience or Patience()
-        self._exchange = Exchange(at, source, self._patience, headers)
+        self._exchange = Exchange(at, source, self._patience, headers, off_limits)
 
     def __enter__(self) -> Self:
         """Close it at the end of a ``with`` block."""

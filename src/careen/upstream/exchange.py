@@ -14,6 +14,7 @@ from careen.upstream.address import Address
 from careen.upstream.authorization import Authorization
 from careen.upstream.credentials import Source
 from careen.upstream.errors import Denied, Invalid, NotFound, TooManyRequests, Unavailable, UpstreamError
+from careen.upstream.off_limits import Networks, kept_by
 from careen.upstream.patience import Patience, retry_after
 
 ERROR_BYTES = 64 * 1024
@@ -51,6 +52,7 @@ class Exchange:
         source: who we are there.
         patience: how long it is waited for.
         headers: sent with every request.
+        off_limits: addresses that are not connected to, wherever it sends us.
     """
 
     def __init__(
@@ -59,10 +61,17 @@ class Exchange:
         source: Source,
         patience: Patience,
         headers: Mapping[str, str] | None = None,
+        off_limits: Networks = (),
     ) -> None:
         timeout = httpx2.Timeout(patience.silence_timeout, connect=patience.connect_timeout)
         constant = {"User-Agent": "careen", "Accept-Encoding": "identity", **(headers or {})}
-        self._http = httpx2.Client(base_url=at.url, timeout=timeout, headers=constant, verify=_trust())
+        self._http = httpx2.Client(
+            base_url=at.url,
+            timeout=timeout,
+            headers=constant,
+            verify=_trust(),
+            event_hooks={"request": [kept_by(off_limits)]} if off_limits else None,
+        )
         self._authorization = Authorization(self._http, source)
         self._patience = patience
         self._name = at.host
