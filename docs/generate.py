@@ -17,6 +17,10 @@ from careen.ecrapi import operations as ecr_api
 from careen.iam.actions import action_of
 from careen.iam.managed import ManagedPolicy, documents
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # started as a program, it has docs/ there alone
+
+from release import licences
+
 HERE = Path(__file__).parent
 
 
@@ -279,6 +283,7 @@ COMMON = {
 }
 
 PAGES = {
+    "licences.md": licences.page,
     "settings.md": settings_page,
     "service.md": service_page,
     "faults.md": faults_page,

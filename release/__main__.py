@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 
 from release import bom, packages
-
-ROOT = Path(__file__).parents[1]
+from release.uv import ROOT
 
 
 def main() -> None:

@@ -6,16 +6,15 @@ elsewhere; the number and the time are the build's, so that the same build has t
 
 import hashlib
 import json
-import os
-import shutil
 import subprocess
 import uuid
+import zipfile
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import PackageNotFoundError, PathDistribution
 from pathlib import Path
 from typing import Any
 
-from release import licences
+from release import licences, uv
 from release.packages import Built
 
 NPM = {"htmx": "htmx.org", "Tabler": "%40tabler/core", "Tabler Icons": "%40tabler/icons"}
@@ -43,7 +42,7 @@ def bill_of(locked: dict[str, Any], built: Built) -> dict[str, Any]:
     component = {
         **{key: ours[key] for key in ("type", "bom-ref", "name", "version")},
         "purl": f"pkg:pypi/{ours['name']}@{ours['version']}",
-        "licenses": _expression(licences.licence_of(ours["name"])),
+        "licenses": _expression(_licence_in(built.wheel)),
         "externalReferences": [
             {
                 "type": "distribution",
@@ -82,6 +81,11 @@ def bill_of(locked: dict[str, Any], built: Built) -> dict[str, Any]:
     }
 
 
+def _licence_in(wheel: Path) -> str:
+    folder = zipfile.Path(wheel, f"{'-'.join(wheel.name.split('-')[:2])}.dist-info/")
+    return PathDistribution(folder).metadata["License-Expression"]
+
+
 def _with_licence(component: dict[str, Any]) -> dict[str, Any]:
     try:
         return {**component, "licenses": _expression(licences.licence_of(component["name"]))}
@@ -95,8 +99,16 @@ def _expression(licence: str) -> list[dict[str, str]]:
 
 def _locked(tree: Path) -> dict[str, Any]:
     """What uv says of a tree's lock file: Careen with all its extras."""
-    uv = os.environ.get("UV") or shutil.which("uv") or licences.ROOT / ".uv" / "bin" / "uv"
-    command = [uv, "export", "--quiet", "--frozen", "--no-dev", "--all-extras", "--format", "cyclonedx1.5"]
+    command = [
+        uv.program(),
+        "export",
+        "--quiet",
+        "--frozen",
+        "--no-dev",
+        "--all-extras",
+        "--format",
+        "cyclonedx1.5",
+    ]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True)
     bill: dict[str, Any] = json.loads(done.stdout)
     return bill

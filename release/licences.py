@@ -9,18 +9,16 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import distribution
-from pathlib import Path
 from typing import Any
 
 from license_expression import LicenseSymbol, Licensing, get_spdx_licensing
 from packaging.markers import Marker
 
-ROOT = Path(__file__).parents[1]
+from release.uv import ROOT
+
 CORE = "careen"
 
-ALLOWED = frozenset(
-    {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"}
-)
+ALLOWED = frozenset({"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"})
 """What Careen may need: nothing that asks more than to be named."""
 
 ALLOWED_IN_EXTRAS = ALLOWED | {"LGPL-3.0-only"}
@@ -99,7 +97,9 @@ def licence_of(name: str) -> str:
         expression = SAID.get(said or "", said)
         if expression and not _spdx().validate(expression).errors:
             return str(_spdx().parse(expression))
-    raise Unclear(f"{name} says neither as an expression nor in a word of SPDX's under which licence it is: read, and add it to READ")
+    raise Unclear(
+        f"{name} says neither as an expression nor in a word of SPDX's under which licence it is: read, and add it to READ"
+    )
 
 
 def is_allowed(expression: str, allowed: frozenset[str] = ALLOWED) -> bool:
@@ -135,10 +135,10 @@ def page() -> str:
     lines = [
         "# Licences",
         "",
-        "Careen is under the [Apache License 2.0](../LICENSE). This is what it needs and what it has in it, each with its licence in",
-        "SPDX's words; versions and digests are in the [bill of materials](release.md#the-bill-of-materials) of a release. A test keeps",
-        f"everything to {', '.join(sorted(ALLOWED))}; extras, which one asks for by name, may also need",
-        f"{', '.join(sorted(ALLOWED_IN_EXTRAS - ALLOWED))}.",
+        "Careen is under the [Apache License 2.0](../LICENSE). This is what it needs and what it has in it, each with its licence",
+        "in SPDX's words; versions and digests are in the [bill of materials](release.md#what-is-in-it) of a release. A test",
+        f"keeps everything to {', '.join(sorted(ALLOWED))}; extras, which one",
+        f"asks for by name, may also need {', '.join(sorted(ALLOWED_IN_EXTRAS - ALLOWED))}.",
         "",
         "## In the wheel",
         "",

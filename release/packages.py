@@ -1,7 +1,7 @@
 """The sdist and the wheel, with the same bytes whenever, wherever and by whomever they are built.
 
-The wheel is built from the sdist, so whoever builds from that has the same. Hatchling gives files one time, one order and one of two
-modes; its version, which the wheel names, is the lock file's.
+The wheel is built from the sdist, so whoever builds from that has the same. Hatchling gives files one time, one order and one of
+two modes; its version, which the wheel names, is the lock file's.
 """
 
 import hashlib

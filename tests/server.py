@@ -31,6 +31,9 @@ REGISTRY_ID = "123456789012"
 class Server:
     """``careen serve`` on a free port of 127.0.0.1, with the root key above."""
 
+    ready_path = "/readyz"
+    """Where it answers 200 when it serves."""
+
     def __init__(self, data: Path, port: int | None = None, **settings: Any) -> None:
         self.data = data
         self.port = port or free_port()
@@ -125,7 +128,7 @@ class Server:
             else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=tls)
         )
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", self.ready_path)
             return connection.getresponse().status == 200
         except OSError:
             return False

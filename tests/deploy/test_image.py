@@ -12,23 +12,21 @@ from typing import Any, NamedTuple
 import pytest
 
 from careen.oci.digest import digest_of
+from release.uv import ROOT, program
 from tests.clients.client import Shell, needs
 from tests.deploy.base import write_base
 from tests.distribution.client import Client
 from tests.images import image as layered
 from tests.server import Server, serving
 
-ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "deploy" / "image" / "build"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-
-UV = os.environ.get("UV") or shutil.which("uv") or ROOT / ".uv" / "bin" / "uv"
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),  # it compresses two hundred megabytes, more than once
     needs("buildah", "skopeo"),
-    pytest.mark.skipif(not Path(UV).exists(), reason="uv is not installed: make .uv/bin/uv"),
+    pytest.mark.skipif(not program().exists(), reason="uv is not installed: make .uv/bin/uv"),
 ]
 
 

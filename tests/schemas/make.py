@@ -10,7 +10,6 @@ import contextlib
 import json
 import lzma
 import os
-import shutil
 import sqlite3
 import subprocess
 import tarfile
@@ -19,13 +18,13 @@ import time
 from pathlib import Path
 
 from careen.db import schema
+from release.uv import ROOT, program
 from tests import postgres
 from tests.distribution.client import Client
 from tests.schemas.contents import APP, KEEP_ONE, LEFTOVER, POLICY, PUSHED
 from tests.server import Server
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 MAX_BYTES = 50_000
 """A fixture that is larger does not belong into the tree."""
 
@@ -38,9 +37,8 @@ def install(commit: str, folder: Path, *extras: str) -> Path:
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    uv = shutil.which("uv") or str(ROOT / ".uv" / "bin" / "uv")
     subprocess.run(
-        [uv, "sync", "--quiet", "--frozen", "--no-default-groups", *extras],
+        [program(), "sync", "--quiet", "--frozen", "--no-default-groups", *extras],
         cwd=folder, env=environment, check=True,
     )  # fmt: skip
     return folder / ".venv" / "bin" / "python"
