@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.processes import cpu_seconds
 from benchmarks.rows import insert
-from careen import server as composition
+from careen import startup
 from careen.clock import DAY, HOUR, system_now
 from tests.console.visitor import Visitor, settings_of, sign_in
 from tests.server import Server, serving
@@ -58,7 +58,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="careen-bench-") as folder:
         made = Server(Path(folder) / "data", collect_interval=86_400, lifecycle_interval=86_400)
         settings = settings_of(made)
-        composition.prepare(settings)
+        startup.prepare(settings)
         fill(made.data / "careen.db")
         with serving(made) as server:
             settle(server)

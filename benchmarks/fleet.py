@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.lifecycle_images import NOW, three_rules
 from benchmarks.peers import PEERS, Launch, running
 from benchmarks.processes import cpu_seconds
-from careen import server
+from careen import startup
 from careen.clock import DAY
 from careen.demo.images import CONFIG, LAYER
 from careen.lifecycle.policy import LifecyclePolicy, canonical
@@ -179,7 +179,7 @@ def _run(
 
 def fill(data: Path, repositories: int, images: int) -> None:
     """Make a data folder with so many repositories."""
-    server.prepare(Settings(data=str(data)))
+    startup.prepare(Settings(data=str(data)))
     with closing(sqlite3.connect(data / "careen.db")) as connection, connection:
         connection.execute("PRAGMA synchronous=OFF")
         chance = random.Random(1)

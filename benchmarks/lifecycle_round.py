@@ -19,7 +19,7 @@ import structlog
 
 from benchmarks.lifecycle_images import NOW, UNTAGGED_DAYS, three_rules
 from benchmarks.rows import insert
-from careen import server, worker
+from careen import startup, worker
 from careen.clock import DAY, HOUR, Instant
 from careen.lifecycle.policy import canonical
 from careen.registry import lifecycle
@@ -47,10 +47,10 @@ def registry(repositories: int, folder: Path | None = None) -> Iterator[tuple[Re
     """A registry with so many repositories in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="careen-benchmark-", dir=folder) as name:
         settings = Settings(data=name)
-        server.prepare(settings)
+        startup.prepare(settings)
         _fill(Path(name) / "careen.db", repositories)
         clock = Clock()
-        opened = dataclasses.replace(server.open_registry(settings), clock=clock)
+        opened = dataclasses.replace(startup.open_registry(settings), clock=clock)
         try:
             yield opened, clock
         finally:

@@ -21,7 +21,7 @@ from benchmarks.nodes_pushes import Pushes
 from benchmarks.nodes_round import Round
 from benchmarks.nodes_together import together
 from benchmarks.report import aligned
-from careen import server
+from careen import startup
 from careen.settings import Settings
 
 BAR = 60.0
@@ -98,7 +98,7 @@ def _pulls_and_pushes(meter: Meter, folder: Path, size: Size) -> Found:
     url = meter.server.database()
     nodes_rows.fill(url, 100, size.pulled_images)
     nodes_rows.copy(url, folder / "sqlite")
-    server.prepare(Settings(data=str(folder / "postgresql"), database=url))
+    startup.prepare(Settings(data=str(folder / "postgresql"), database=url))
     _tell("pulls")
     for workers in PROCESSES:
         for database, place in (("SQLite", ""), ("PostgreSQL", url)):
@@ -140,7 +140,7 @@ def _rounds(meter: Meter, folder: Path, size: Size) -> Found:
     url, data = meter.server.database(), folder / "round"
     _tell(f"{size.repositories * size.images:,} images")
     nodes_rows.fill(url, size.repositories, size.images, nodes_round.policy(size.images))
-    server.prepare(Settings(data=str(data), database=url))
+    startup.prepare(Settings(data=str(data), database=url))
     yield "sizes", meter.sizes(url)
     yield "idle", nodes_round.undisturbed(url, data)
     yield "busy", nodes_round.undisturbed(url, data, busy=nodes_round.WORKERS)
@@ -152,7 +152,7 @@ def _rounds(meter: Meter, folder: Path, size: Size) -> Found:
 def _memory(meter: Meter, folder: Path, size: Size) -> Found:
     url, data = meter.server.database(), folder / "large"
     nodes_rows.fill(url, 1, size.large, nodes_round.policy(size.large))
-    server.prepare(Settings(data=str(data), database=url))
+    startup.prepare(Settings(data=str(data), database=url))
     with together(nodes_round.evaluate_one, [(url, data)]) as (go, ended):
         go()
         [(cpu, before, peak)] = ended()

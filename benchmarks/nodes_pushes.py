@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.nodes_postgres import Meter, Reading
 from benchmarks.nodes_together import together
-from careen import server, telemetry
+from careen import startup, telemetry
 from careen.oci.digest import digest_of
 from careen.oci.media_types import OCI_MANIFEST
 from careen.registry import images, layers, repositories
@@ -87,7 +87,7 @@ def push(registry: Registry, target: Repository, image: Image, tag: str) -> None
 def opened(url: str, data: Path) -> Iterator[Registry]:
     """A registry as a process of a node has it."""
     telemetry.configure("warning")
-    registry = server.open_registry(Settings(data=str(data), database=url, create_on_push=True))
+    registry = startup.open_registry(Settings(data=str(data), database=url, create_on_push=True))
     try:
         yield registry
     finally:

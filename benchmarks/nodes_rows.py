@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.rows import insert
-from careen import server
+from careen import startup
 from careen.clock import DAY, system_now
 from careen.settings import Settings
 
@@ -113,7 +113,7 @@ def fill(url: str, repositories: int, images: int, policy: str | None = None) ->
 
 def copy(url: str, data: Path) -> None:
     """Make a data folder whose SQLite database has the rows that :func:`fill` put into ``url``."""
-    server.prepare(Settings(data=str(data)))
+    startup.prepare(Settings(data=str(data)))
     with (
         psycopg.connect(url) as source,
         closing(sqlite3.connect(data / "careen.db")) as target,

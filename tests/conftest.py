@@ -15,7 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from careen import server as composition
+from careen import startup
 from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests import backend
@@ -141,7 +141,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
     settings = Settings(
         data=str(data), create_on_push=True, blob_grace=0, trash_days=0, **backend.current().settings(data)
     )
-    composition.prepare(settings)
-    opened = composition.open_registry(settings)
+    startup.prepare(settings)
+    opened = startup.open_registry(settings)
     yield opened
     opened.close()

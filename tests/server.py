@@ -15,8 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from careen import server as composition
-from careen import settings
+from careen import settings, startup
 from careen.db import engine
 from careen.db.engine import Database
 from careen.ecr.model import OWN_MODELS
@@ -83,7 +82,7 @@ class Server:
 
     def master_key(self) -> bytes:
         """The registry's, wherever it is kept."""
-        return composition.begin(settings.load(environ=self.environment())).master_key
+        return startup.begin(settings.load(environ=self.environment())).master_key
 
     def careen(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a `careen` command where this server is, or would be, started."""

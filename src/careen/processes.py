@@ -27,13 +27,13 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 import uvicorn
 
-from careen import clock, server, telemetry, worker
+from careen import clock, server, startup, telemetry, worker
 from careen.bounds import Bounds
 from careen.draining import Draining
 from careen.feed import Feed
 from careen.protocol import Protocol
-from careen.server import CannotStart, Start
 from careen.settings import Settings
+from careen.startup import CannotStart, Start
 
 QUICK_DEATH = 10.0
 """A child that ends sooner than this many seconds after its start did not come up."""
@@ -142,7 +142,7 @@ def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None 
 
     Args:
         settings: how.
-        start: what the children have in common, found out by :func:`careen.server.begin`.
+        start: what the children have in common, found out by :func:`careen.startup.begin`.
         ready: called in the parent as soon as the registry answers.
 
     Returns:
@@ -307,7 +307,7 @@ def _work(settings: Settings, listener: socket.socket, start: Start, judging: cl
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _end_with_parent(stop)
-    registry = server.open_registry(settings, judging, start)
+    registry = startup.open_registry(settings, judging, start)
     try:
         worker.run(registry, stop)
     finally:

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import nodes_rows, nodes_together
 from benchmarks.nodes_postgres import SIZES
 from benchmarks.nodes_round import policy
-from careen import server
+from careen import startup
 from careen.oci.digest import digest_of
 from careen.registry import lifecycle, repositories
 from careen.settings import Settings
@@ -38,8 +38,8 @@ def test_a_filled_registry_is_one_that_pushes_could_have_made(postgres: Postgres
     assert all(digest_of(content) == digest for digest, content in contents)
     assert loose == (0,)
     settings = Settings(data=str(tmp_path / "node"), database=url)
-    server.prepare(settings)
-    registry = server.open_registry(settings)
+    startup.prepare(settings)
+    registry = startup.open_registry(settings)
     try:
         for repository in registry.read(repositories.page, "", 10):
             planned = registry.read(lifecycle.planned, repository.id)

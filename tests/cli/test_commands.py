@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from careen import server
+from careen import startup
 from careen.cli.serve import Prepared, greeting
 from careen.demo import images
 from careen.registry import images as image_cases
@@ -251,7 +251,7 @@ def test_the_link_leads_to_the_port_that_was_given(data: str) -> None:
     """As the command that a server prints, which was told its port by an option."""
     settings = Settings(data=data, port=8123)
     command = re.search(
-        r"`careen (console [^`]+)`", greeting(settings, Prepared(server.begin(settings), None, None))
+        r"`careen (console [^`]+)`", greeting(settings, Prepared(startup.begin(settings), None, None))
     )
     assert command is not None
     assert "no user administrator" in careen(*command[1].split()).stderr

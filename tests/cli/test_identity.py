@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from careen import server
+from careen import startup
 from careen.cli.main import app
 from careen.clock import system_now
 from careen.iam import passwords
@@ -24,7 +24,7 @@ Said = Callable[..., str]
 def data(tmp_path: Path) -> str:
     """A data folder."""
     folder = str(tmp_path / "data")
-    server.prepare(Settings(data=folder))
+    startup.prepare(Settings(data=folder))
     return folder
 
 
@@ -213,7 +213,7 @@ def test_a_link_into_the_console(data: str, said: Said) -> None:
     assert "cannot be found" in said("console", "nobody", "--data", data, status=1)
     link = said("console", "--data", data).strip()
     assert link.startswith("http://localhost:5000/console/sign-in?link=")
-    registry = server.open_registry(Settings(data=data))
+    registry = startup.open_registry(Settings(data=data))
     try:
         secret = link.rpartition("=")[2]
         holder = registry.read(console_sessions.holder_of_link, registry, secret, system_now())
@@ -225,7 +225,7 @@ def test_a_link_into_the_console(data: str, said: Said) -> None:
 
 def read_password(data: str) -> LoginProfileRow | None:
     """What is kept of alice's."""
-    registry = server.open_registry(Settings(data=data))
+    registry = startup.open_registry(Settings(data=data))
     try:
         return registry.read(login_profiles.find, "alice")
     finally:

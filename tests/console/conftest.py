@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from careen import clock
-from careen import server as composition
+from careen import clock, startup
 from careen.demo.fill import fill
 from careen.demo.history import history
 from careen.iam.managed import ManagedPolicy
@@ -41,9 +40,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("console") / "data"
     server = Server(data, lifecycle_interval=86_400, webhook_attempts=1)
     settings = settings_of(server)
-    composition.prepare(settings)
+    startup.prepare(settings)
     present = [0]
-    registry = composition.open_registry(settings, lambda: present[0])
+    registry = startup.open_registry(settings, lambda: present[0])
     pushes = history(clock.system_now())[-PUSHES:]
     fill(registry, pushes, lambda at: present.__setitem__(0, at), lambda _: None)
     registry.close()
@@ -148,7 +147,7 @@ def registry_of(house: Server) -> Iterator[Callable[[], Registry]]:
     opened = []
 
     def opening() -> Registry:
-        opened.append(composition.open_registry(settings_of(house)))
+        opened.append(startup.open_registry(settings_of(house)))
         return opened[-1]
 
     yield opening

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 
-from careen import server as composition
+from careen import startup
 from careen.clock import system_now
 from careen.iam.managed import ManagedPolicy
 from careen.registry import console_sessions, identities, identity_policies
@@ -66,7 +66,7 @@ def sign_in(
         user: made now, with that policy; None: the account itself.
         policy: what the user may do.
     """
-    registry = composition.open_registry(settings_of(server))
+    registry = startup.open_registry(settings_of(server))
     try:
         row = None
         if user is not None:

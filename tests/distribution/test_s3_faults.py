@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from careen import server as composition
+from careen import startup
 from careen.blobs.s3.client import ATTEMPTS
 from careen.oci.digest import digest_of
 from careen.registry import gc
 from careen.settings import Settings
+from careen.startup import opening
 from tests.clients.client import Shell, needs
 from tests.distribution.client import Answer, Client
 from tests.faulty_s3 import FAULTS, SLOW_DOWN, FaultyS3
@@ -117,7 +118,7 @@ def sweep(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv(key, value)
     monkeypatch.setattr(gc, "ORPHAN_AGE", -10.0)
     blobs = environment["CAREEN_BLOBS"]
-    opened = composition.open_registry(Settings(data=str(server.data), blobs=blobs, upload_ttl=1))
+    opened = startup.open_registry(Settings(data=str(server.data), blobs=blobs, upload_ttl=1))
     try:
         gc.sweep(opened)
     finally:
@@ -171,7 +172,7 @@ def test_a_silent_bucket_holds_up_nobody_who_needs_none(bucket: FaultyS3, passin
     with ThreadPoolExecutor(70) as threads:
         pulls = [threads.submit(client.send, "GET", layer) for _ in range(60)]
         pushes = [threads.submit(client.send, "POST", f"/v2/{name}/blobs/uploads/") for _ in range(10)]
-        while len(bucket.asked) < composition.REMOTE_THREADS:
+        while len(bucket.asked) < opening.REMOTE_THREADS:
             time.sleep(0.02)
         assert client.send("GET", "/healthz").status == 200
         assert client.send("GET", f"/v2/{name}/manifests/1").body == built.manifest

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from careen import server as composition
+from careen import startup
 from careen.oci.digest import digest_of
 from careen.registry import gc
 from careen.settings import Settings
@@ -143,7 +143,7 @@ def collect(scene: Scene) -> None:
     """What that leaves, and nothing else."""
     server = scene.client.server
     settings = Settings(data=str(server.data), blobs=server.environment()["CAREEN_BLOBS"])
-    opened = composition.open_registry(settings)
+    opened = startup.open_registry(settings)
     try:
         gc.collect(opened, grace=0)
         delete(scene)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from careen import server
+from careen import startup
 from tests.faults.model import settings_of
 
 MEMORY = Path("/dev/shm")  # noqa: S108 a disk for those who die: the kernel outlives them, and nothing waits for a real one
@@ -36,7 +36,7 @@ def quick_path(memory: Path) -> Iterator[Path]:
 def template(memory: Path) -> Path:
     """A prepared data folder with what only a sweep finds: a file that no row names, and an old upload."""
     folder = memory / "template"
-    server.prepare(settings_of(folder))
+    startup.prepare(settings_of(folder))
     for path in (
         folder / "blobs" / "sha256" / "00" / f"{'0' * 64}.0123456789abcdef",
         folder / "uploads" / "1" / "01234567-89ab-4def-8123-456789abcdef",

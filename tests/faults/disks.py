@@ -65,9 +65,12 @@ class ServerOnADisk(Server):
 
     def fill(self, leave: int = 0) -> None:
         """Take all of the disk but ``leave`` bytes."""
-        with contextlib.suppress(OSError), (self.inside / "ballast").open("ab", buffering=0) as ballast:
+        deadline = time.monotonic() + 30
+        with (self.inside / "ballast").open("ab", buffering=0) as ballast:
             while (free := self.free()) > leave:
-                ballast.write(b"x" * min(MIB, free - leave))
+                assert time.monotonic() < deadline, free
+                with contextlib.suppress(OSError):  # what was free a moment ago, the server took or gave back
+                    ballast.write(b"x" * min(MIB, free - leave))
 
     def free(self) -> int:
         """Bytes that are free."""

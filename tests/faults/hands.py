@@ -18,7 +18,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from careen import server, worker
+from careen import startup, worker
 from careen.oci.digest import digest_of
 from careen.registry import gc, jobs, lifecycle, repositories
 from careen.registry.registry import Registry
@@ -184,12 +184,12 @@ def labour(folder: Path, journal: Path, seed: str) -> None:
     for hand in range(HANDS):
         if os.fork() == 0:
             with _noted(notes):
-                registry = server.open_registry(settings_of(folder))
+                registry = startup.open_registry(settings_of(folder))
                 dice = random.Random(f"{seed} {hand}")  # noqa: S311
                 live(hand, Direct(registry), notes, dice, lambda: True)
     with _noted(notes):
         often = {"collect_interval": 0.01, "lifecycle_interval": 0.01, "sweep_interval": 0.01}
-        registry = server.open_registry(settings_of(folder, **often))
+        registry = startup.open_registry(settings_of(folder, **often))
         registry.write_now(jobs.schedule)
         moving = worker.moving(threading.Event(), "mover")
         while True:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from careen import server
+from careen import startup
 from careen.blobs.archive import ArchivingBlobStore, at_home, is_archived
 from careen.blobs.disk import DiskBlobStore
 from careen.oci import digest as digests
@@ -185,8 +185,8 @@ def settings_of(folder: Path, **others: Any) -> Settings:
 def reopened(folder: Path) -> Registry:
     """What a start after the crash finds."""
     settings = settings_of(folder)
-    server.prepare(settings)
-    return server.open_registry(settings)
+    startup.prepare(settings)
+    return startup.open_registry(settings)
 
 
 def end_leases(folder: Path) -> None:

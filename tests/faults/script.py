@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from careen import server
+from careen import startup
 from careen.oci.digest import digest_of
 from careen.registry import gc, layers, lifecycle
 from tests.faults.doors import PIECE, Direct, Door, Gone
@@ -217,7 +217,7 @@ def play(folder: Path, journal: Path, first: int = 0) -> None:
     # A few images make several batches, and a small upload several pieces.
     lifecycle.BATCH, gc.BATCH = 2, 3
     layers.FLUSH_BYTES = PIECE
-    registry = server.open_registry(settings_of(folder))
+    registry = startup.open_registry(settings_of(folder))
     notes = Journal(journal)
     go_through(Direct(registry), notes, first)
     notes.close()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from careen import server
+from careen import startup
 from careen.faults import Point
 from careen.registry import backup
 from careen.settings import Settings
@@ -27,19 +27,19 @@ def nothing(*_: object) -> None:
 
 def move(settings: Settings, target: str) -> None:
     """What ``careen database move`` does."""
-    server.move_database(settings, target, nothing)
+    startup.move_database(settings, target, nothing)
 
 
 def restore(source: Path, settings: Settings) -> None:
     """What ``careen restore`` does."""
-    server.restore(source, settings)
+    startup.restore(source, settings)
 
 
 def why_not(settings: Settings) -> str | None:
     """Why a start would refuse."""
     try:
-        server.prepare(settings)
-    except server.CannotStart as error:
+        startup.prepare(settings)
+    except startup.CannotStart as error:
         return str(error)
     return None
 
@@ -69,16 +69,16 @@ def ends(request: pytest.FixtureRequest, postgres: Postgres, quick_path: Path) -
 
 def fill(settings: Settings) -> None:
     """Make a registry and push."""
-    server.prepare(settings)
-    registry = server.open_registry(settings)
+    startup.prepare(settings)
+    registry = startup.open_registry(settings)
     steps.push(registry, "team/app", image("one", size=70_000), "1")
     registry.close()
 
 
 def images_of(settings: Settings) -> dict[tuple[str, str], tuple[list[str], bytes]]:
     """What clients can pull, all of it whole."""
-    server.prepare(settings)
-    registry = server.open_registry(settings)
+    startup.prepare(settings)
+    registry = startup.open_registry(settings)
     try:
         return steps.everything(registry)
     finally:
@@ -109,7 +109,7 @@ def test_a_killed_restore_into_a_server(quick_path: Path, postgres: Postgres, po
     source, target = at(quick_path / "data", ""), at(quick_path / "restored", postgres.empty_database())
     fill(source)
     before = images_of(source)
-    registry = server.open_registry(source)
+    registry = startup.open_registry(source)
     backup.make(registry, quick_path / "data", quick_path / "backup")
     registry.close()
     assert programs.start(restore, quick_path / "backup", target, kill=Kill((point,))).was_killed()

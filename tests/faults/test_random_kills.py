@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from careen import server
+from careen import startup
 from careen.faults import Point
 from tests.distribution.client import Client
 from tests.faults import hands, programs
@@ -38,8 +38,8 @@ POINTS = [point for point in Point if point.value.partition(".")[0] not in OTHER
 def folder(quick_path: Path) -> Path:
     """A data folder with a repository for each hand."""
     folder = quick_path / "data"
-    server.prepare(settings_of(folder))
-    registry = server.open_registry(settings_of(folder))
+    startup.prepare(settings_of(folder))
+    registry = startup.open_registry(settings_of(folder))
     hands.furnish(registry)
     registry.close()
     return folder

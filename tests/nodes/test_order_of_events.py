@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from careen import server
+from careen import startup
 from careen.registry import images, repositories
 from careen.registry.registry import Registry, Transaction
 from careen.registry.repositories import Repository
@@ -27,8 +27,8 @@ OLD, NEW = (artifact("kind/of", None, annotations={"name": name}) for name in ("
 def registry(postgres: Postgres, tmp_path: Path) -> Iterator[Registry]:
     """A registry with a tag that names the old image; the blobs of the new one are there."""
     settings = Settings(data=str(tmp_path / "data"), database=postgres.database(), create_on_push=True)
-    server.prepare(settings)
-    opened = server.open_registry(settings)
+    startup.prepare(settings)
+    opened = startup.open_registry(settings)
     steps.push(opened, REPOSITORY, OLD, TAG)
     yield opened
     opened.close()

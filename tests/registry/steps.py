@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from careen import server
+from careen import startup
 from careen.clock import DAY, Instant, parse_instant
 from careen.db.images import ImageRow
 from careen.db.postgres import PostgresDatabase
@@ -59,7 +59,7 @@ def with_limits(registry: Registry, **limits: Any) -> Registry:
 
 def reopen(registry: Registry) -> Registry:
     """The same registry as another process has it open. Close it."""
-    another = server.open_registry(
+    another = startup.open_registry(
         Settings(
             **{"data": str(registry.scratch_folder), **backend.current().settings(registry.scratch_folder)}
         )
@@ -70,8 +70,8 @@ def reopen(registry: Registry) -> Registry:
 @contextlib.contextmanager
 def prepared(settings: Settings) -> Iterator[Registry]:
     """The registry of these settings, prepared as a start prepares it."""
-    server.prepare(settings)
-    registry = server.open_registry(settings)
+    startup.prepare(settings)
+    registry = startup.open_registry(settings)
     try:
         yield registry
     finally:

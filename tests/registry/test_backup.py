@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ from typing import Any, NoReturn
 import psycopg
 import pytest
 
-from careen import server
+from careen import startup
 from careen.blobs.store import BlobsUnavailable
 from careen.clock import SECOND, system_now
 from careen.db import copies, holds, schema
@@ -29,10 +27,9 @@ from careen.registry import backup, gc, images, lifecycle, repositories, scrub, 
 from careen.registry.backup import BackupFailed
 from careen.registry.registry import Registry
 from careen.settings import Settings
-from tests import backend
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import Built, image, index
-from tests.registry import contents
+from tests.registry import contents, killed
 from tests.registry.contents import APP, LARGE, LIB
 from tests.registry.steps import (
     damage,
@@ -64,9 +61,9 @@ def make(registry: Registry, target: Path, *, verify: bool = False) -> backup.Ma
 def restore(source: Path, data: Path) -> Registry:
     """Restore and open it. Close it."""
     settings = Settings(data=str(data), create_on_push=True, blob_grace=0)
-    server.restore(source, settings)
-    server.prepare(settings)
-    return server.open_registry(settings)
+    startup.restore(source, settings)
+    startup.prepare(settings)
+    return startup.open_registry(settings)
 
 
 @pytest.fixture
@@ -341,45 +338,6 @@ def test_a_backup_that_meets_trouble_says_so(
     assert make(registry, target).backup.lost == ()
 
 
-KILLED = """
-import json, os, signal, sys
-from pathlib import Path
-from careen import server
-from careen.registry import backup
-from careen.settings import Settings
-
-what, folder, target, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-places = json.loads(sys.argv[5])
-calls = 0
-def count(event, arguments):
-    global calls
-    if event in ("os.link", "os.rename", "os.remove"):
-        calls += 1
-        if calls == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-if what == "backup":
-    registry = server.open_registry(Settings(data=str(folder), **places))
-    sys.addaudithook(count)
-    backup.make(registry, folder, target)
-    registry.close()
-else:
-    sys.addaudithook(count)
-    server.restore(target, Settings(data=str(folder)))
-"""
-
-
-def killed(what: str, folder: Path, target: Path, number: int) -> bool:
-    """Run it in a process that kills itself at the so-many-th change of a name. False: it had ended by then."""
-    places = json.dumps(backend.current().settings(folder) if what == "backup" else {})
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, what, folder, target, str(number), places],
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode in {0, -9}, done.stderr
-    return done.returncode == -9
-
-
 def found_in(target: Path, data: Path) -> dict[tuple[str, str], tuple[list[str], bytes]]:
     """Everything that a backup restores to."""
     restored = restore(target, data)
@@ -394,7 +352,7 @@ def test_a_killed_backup_never_looks_complete(registry: Registry, target: Path, 
     """At every change of a name in turn: there is no backup yet, or the one before is whole; the next run completes it."""
     before = everything(registry)
     for number in itertools.count(1):
-        if not killed("backup", folder(registry), target, number):
+        if not killed.backup(folder(registry), target, number):
             break
         if (target / backup.MANIFEST).exists():  # killed when it tidied up
             assert found_in(target, tmp_path / f"first-{number}") == before
@@ -405,7 +363,7 @@ def test_a_killed_backup_never_looks_complete(registry: Registry, target: Path, 
     push(registry, LIB, image("another", size=LARGE), "2")
     after = everything(registry)
     for number in itertools.count(1):
-        if not killed("backup", folder(registry), target, number):
+        if not killed.backup(folder(registry), target, number):
             break
         assert found_in(target, tmp_path / f"second-{number}") in (before, after)
     assert found_in(target, tmp_path / "last") == after
@@ -421,15 +379,15 @@ def test_a_killed_restore_is_not_served_and_goes_on(registry: Registry, target: 
     data = tmp_path / "restored"
     settings = Settings(data=str(data))
     for number in itertools.count(1):
-        if not killed("restore", data, target, number):
+        if not killed.restore(data, target, number):
             break
         assert (data / backup.RESTORING).exists() or not any(data.glob("careen.db"))
         if (data / backup.RESTORING).exists():
-            with pytest.raises(server.CannotStart, match="has not ended: start it again"):
-                server.prepare(settings)
+            with pytest.raises(startup.CannotStart, match="has not ended: start it again"):
+                startup.prepare(settings)
     assert number > 6
-    server.prepare(settings)
-    opened = server.open_registry(settings)
+    startup.prepare(settings)
+    opened = startup.open_registry(settings)
     try:
         assert everything(opened) == everything(registry)
     finally:
@@ -494,7 +452,7 @@ def test_a_restore_needs_an_empty_folder(
         (data / "letter.txt").write_text("dear reader")
     before = {it: it.stat().st_mtime_ns for it in data.rglob("*")}
     with pytest.raises(BackupFailed, match="is not empty"):
-        server.restore(target, Settings(data=str(data)))
+        startup.restore(target, Settings(data=str(data)))
     assert {it: it.stat().st_mtime_ns for it in data.rglob("*")} == before
     empty = tmp_path / "empty"
     (empty / "lost+found").mkdir(parents=True)

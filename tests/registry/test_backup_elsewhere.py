@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from careen import server
+from careen import startup
 from careen.blobs.s3 import client
 from careen.db import copies
 from careen.registry import backup, events, gc, lifecycle, scrub, storage
@@ -83,7 +83,7 @@ def test_wherever_it_was_and_wherever_it_goes_it_is_the_same(
     assert made.backup.lost == ()
     assert (made.copied, again.copied, again.kept) == (4, 0, 4)
     assert (target / "master.key").read_bytes() == key
-    assert server.restore(target, restored_to).lost == []
+    assert startup.restore(target, restored_to).lost == []
     with prepared(restored_to) as restored:
         assert everything(restored) == before
         assert damage(restored) == []
@@ -108,7 +108,7 @@ def test_what_is_lost_is_said_on_the_server_too(places: Places, tmp_path: Path) 
         backup.make(registry, registry.scratch_folder, target)
     lost = next(path for path in (target / "blobs").rglob("*.*") if path.is_file())
     lost.unlink()
-    assert [each.what for each in server.restore(target, restored_to).lost] == ["missing"]
+    assert [each.what for each in startup.restore(target, restored_to).lost] == ["missing"]
     with prepared(restored_to) as restored:
         report = restored.read(scrub.report)
         assert [each.digest for each in report.blobs] == [f"sha256:{lost.name.partition('.')[0]}"]
@@ -134,10 +134,10 @@ def test_a_restore_needs_empty_places(places: Places, a_backup: Path) -> None:
         (places("blobs"), "where the blobs are to go there are some"),
     ):
         with pytest.raises(BackupFailed, match=says):
-            server.restore(a_backup, Settings(data=mixed.data, database=mixed.database, blobs=taken.blobs))
+            startup.restore(a_backup, Settings(data=mixed.data, database=mixed.database, blobs=taken.blobs))
         assert list(Path(mixed.data).iterdir()) == []
     with pytest.raises(BackupFailed, match=r"postgresql://127.0.0.1:\d+/\w+ is not empty: there are rows in"):
-        server.restore(a_backup, Settings(data=places("").data, database=taken.database))
+        startup.restore(a_backup, Settings(data=places("").data, database=taken.database))
     with prepared(taken) as registry:
         assert everything(registry) == before
 
@@ -149,15 +149,15 @@ def test_until_it_has_ended_no_node_serves_it(places: Places, a_backup: Path) ->
         Settings(data=places("").data, database=settings.database, blobs=settings.blobs) for _ in range(2)
     )
     backup.begin_restore(backup.Goal(Path(settings.data), settings.database, settings.blobs), None)
-    with pytest.raises(server.CannotStart, match="has not ended: start it again"):
-        server.prepare(settings)
+    with pytest.raises(startup.CannotStart, match="has not ended: start it again"):
+        startup.prepare(settings)
     with pytest.raises(
-        server.CannotStart, match=rf"the restore into {settings.data} and s3://\S+ has not ended"
+        startup.CannotStart, match=rf"the restore into {settings.data} and s3://\S+ has not ended"
     ):
-        server.prepare(another)
+        startup.prepare(another)
     with pytest.raises(BackupFailed, match=rf"awaits another copy: the restore into {settings.data}"):
-        server.restore(a_backup, third)
-    server.restore(a_backup, settings)
+        startup.restore(a_backup, third)
+    startup.restore(a_backup, settings)
     with prepared(settings) as registry:
         found, key = everything(registry), registry.master_key
     with prepared(another) as registry:  # whose folder has no key: the database has it
@@ -175,12 +175,12 @@ def test_a_restore_goes_on_only_where_it_began(
     with monkeypatch.context() as patch:
         patch.setattr(backup, "restore", lambda *_: (_ for _ in ()).throw(BackupFailed("stopped")))
         with pytest.raises(BackupFailed, match="stopped"):
-            server.restore(a_backup, settings)
+            startup.restore(a_backup, settings)
     wrong = Settings(data=settings.data, database=other.database, blobs=other.blobs)
     if begun != now or now != "folder":
         with pytest.raises(BackupFailed, match="has not ended whose rows or blobs go elsewhere"):
-            server.restore(a_backup, wrong)
-    assert server.restore(a_backup, settings).lost == []
+            startup.restore(a_backup, wrong)
+    assert startup.restore(a_backup, settings).lost == []
     with prepared(settings) as registry:
         assert damage(registry) == []
 
@@ -193,11 +193,11 @@ def test_a_restore_that_has_only_to_be_released_takes_no_other_bucket(
     with monkeypatch.context() as patch:
         patch.setattr(copies, "release", lambda *_: (_ for _ in ()).throw(copies.CopyFailed("stopped")))
         with pytest.raises(BackupFailed, match="stopped"):
-            server.restore(a_backup, settings)
+            startup.restore(a_backup, settings)
     assert not (Path(settings.data) / backup.RESTORING).exists()
     with pytest.raises(BackupFailed, match="is not empty: a restore needs a folder of its own"):
-        server.restore(a_backup, Settings(data=settings.data, database=settings.database, blobs=other.blobs))
-    assert server.restore(a_backup, settings).lost == []
+        startup.restore(a_backup, Settings(data=settings.data, database=settings.database, blobs=other.blobs))
+    assert startup.restore(a_backup, settings).lost == []
 
 
 @pytest.mark.parametrize("text", ["", "careen restore has not ended\n"], ids=["empty", "of an older version"])
@@ -207,8 +207,8 @@ def test_what_says_nothing_of_places_is_of_the_folder(places: Places, a_backup: 
     Path(settings.data).mkdir()
     (Path(settings.data) / backup.RESTORING).write_text(text)
     with pytest.raises(BackupFailed, match="go elsewhere"):
-        server.restore(a_backup, Settings(data=settings.data, blobs=places("blobs").blobs))
-    assert server.restore(a_backup, settings).lost == []
+        startup.restore(a_backup, Settings(data=settings.data, blobs=places("blobs").blobs))
+    assert startup.restore(a_backup, settings).lost == []
 
 
 BROKEN = {
@@ -242,12 +242,12 @@ def test_a_restore_into_a_bucket_that_fails_is_started_again(
         settings = Settings(data=places("").data, blobs=bucket.url(uuid.uuid4().hex))
         bucket.fail(1, [fault], only=lambda asked: asked.operation == operation and key in asked.key)
         with pytest.raises(BackupFailed, match=f"{says}.*; start it again: it goes on where it was"):
-            server.restore(a_backup, settings)
+            startup.restore(a_backup, settings)
         bucket.heal()
         monkeypatch.undo()
         for name, value in s3.environment.items():
             monkeypatch.setenv(name, value)
-        assert server.restore(a_backup, settings).lost == []
+        assert startup.restore(a_backup, settings).lost == []
         with prepared(settings) as registry:
             assert damage(registry) == []
 

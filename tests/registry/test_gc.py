@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from careen import server
+from careen import startup
 from careen.clock import DAY, HOUR, SECOND
 from careen.db import layers as layer_rows
 from careen.oci.digest import digest_of
@@ -322,8 +322,8 @@ def test_the_sweep_of_a_bucket_asks_the_rows(s3: S3, tmp_path: Path, monkeypatch
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     settings = Settings(data=str(tmp_path), blobs=s3.url("swept"), s3_redirect=False, create_on_push=True)
-    server.prepare(settings)
-    opened = server.open_registry(settings)
+    startup.prepare(settings)
+    opened = startup.open_registry(settings)
     try:
         digest = upload(opened, APP, LARGE)
         (kept,) = opened.blobs.stored()

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from careen import server, worker
+from careen import startup, worker
 from careen.blobs.archive import is_archived
 from careen.clock import DAY
 from careen.db import layers as layer_rows
@@ -104,7 +104,7 @@ def build(names: list[str]) -> Built:
 def prepared() -> Path:
     """An empty data folder, made once: copying it is a hundred times faster than migrating anew."""
     folder = Path(tempfile.mkdtemp(prefix="careen-machine-"))
-    server.prepare(Settings(data=str(folder), **backend.current().settings(folder)))
+    startup.prepare(Settings(data=str(folder), **backend.current().settings(folder)))
     return folder
 
 
@@ -127,7 +127,7 @@ class RegistryMachine(RuleBasedStateMachine):
         shutil.copytree(prepared(), self.folder, dirs_exist_ok=True)
         self.backend = backend.current().emptied(self.folder, prepared())
         if self.backend:  # the key and the home of blobs went with the rows
-            server.prepare(Settings(data=str(self.folder), **self.backend))
+            startup.prepare(Settings(data=str(self.folder), **self.backend))
         self.clock = steps.Hands()
         self.registry = self._opened()
         self.dead: list[Registry] = []
@@ -151,7 +151,7 @@ class RegistryMachine(RuleBasedStateMachine):
             trash_days=7,
             **self.backend,
         )
-        return dataclasses.replace(server.open_registry(settings), clock=self.clock)
+        return dataclasses.replace(startup.open_registry(settings), clock=self.clock)
 
     def teardown(self) -> None:
         """Put everything away."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from careen import server, worker
+from careen import startup, worker
 from careen.blobs.archive import MARK, ArchivingBlobStore, Corrupt
 from careen.clock import DAY, HOUR
 from careen.db import layers as layer_rows
@@ -30,8 +30,8 @@ from careen.registry import (
 )
 from careen.registry.registry import Registry
 from careen.registry.scrub import Pace
-from careen.server import CannotStart
 from careen.settings import InvalidSetting, Settings, load
+from careen.startup import CannotStart
 from tests import backend
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import Built, artifact, image
@@ -58,8 +58,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def registry(settings: Settings) -> Iterator[Registry]:
-    server.prepare(settings)
-    opened = server.open_registry(settings)
+    startup.prepare(settings)
+    opened = startup.open_registry(settings)
     yield opened
     opened.close()
 
@@ -361,9 +361,9 @@ def test_a_backup_has_both_homes_and_its_restore_stands_alone(
     to_archive(registry, ONE)
     backup.make(registry, Path(settings.data), tmp_path / "backup", verify=True)
     alone = Settings(data=str(tmp_path / "restored"), blob_grace=0)
-    assert server.restore(tmp_path / "backup", alone).lost == []
-    server.prepare(alone)
-    restored = server.open_registry(alone)
+    assert startup.restore(tmp_path / "backup", alone).lost == []
+    startup.prepare(alone)
+    restored = startup.open_registry(alone)
     try:
         assert set(homes(restored).values()) == {"home"}
         assert is_whole(restored, APP, TWO)
@@ -381,24 +381,24 @@ def test_a_registry_does_not_start_without_its_archive(
     push(registry, APP, ONE)
     to_archive(registry, ONE)
     gc.collect(registry, grace=0)
-    server.prepare(settings)
+    startup.prepare(settings)
     with pytest.raises(CannotStart, match="set archive_blobs as it was"):
-        server.prepare(msgspec.structs.replace(settings, archive_blobs=""))
+        startup.prepare(msgspec.structs.replace(settings, archive_blobs=""))
     with pytest.raises(CannotStart, match="is it mounted"):
-        server.prepare(msgspec.structs.replace(settings, archive_blobs=str(tmp_path / "empty")))
+        startup.prepare(msgspec.structs.replace(settings, archive_blobs=str(tmp_path / "empty")))
 
 
 @pytest.mark.disk
 @pytest.mark.sqlite
 def test_an_archive_is_one_registrys(settings: Settings, registry: Registry, tmp_path: Path) -> None:
     """A restored registry that is given the same place would delete what it does not know: it does not start."""
-    server.prepare(settings)
+    startup.prepare(settings)
     backup.make(registry, Path(settings.data), tmp_path / "backup")
     drill = Settings(data=str(tmp_path / "drill"), archive_blobs=settings.archive_blobs)
-    server.restore(tmp_path / "backup", drill)
-    with pytest.raises(CannotStart, match="the archive of another registry"):
-        server.prepare(drill)
-    server.prepare(settings)
+    startup.restore(tmp_path / "backup", drill)
+    with pytest.raises(CannotStart, match="has the blobs of another registry"):
+        startup.prepare(drill)
+    startup.prepare(settings)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from careen import server
+from careen import startup
 from careen.db import schema
 from careen.registry import gc, images, lifecycle, repositories, scrub, storage
 from careen.registry.registry import Registry
@@ -53,8 +53,8 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def old(data: Path) -> Iterator[Registry]:
     """It, opened by this version."""
     settings = Settings(data=str(data), create_on_push=True, blob_grace=0, trash_days=0)
-    server.prepare(settings)
-    opened = server.open_registry(settings)
+    startup.prepare(settings)
+    opened = startup.open_registry(settings)
     yield opened
     opened.close()
 
@@ -164,7 +164,14 @@ print(number)
 """
 
 
-@pytest.mark.parametrize("revision", ["none", REVISIONS[0], REVISIONS[-1]])
+@pytest.mark.parametrize(
+    "revision",
+    [
+        pytest.param("none", marks=pytest.mark.slow),
+        pytest.param(REVISIONS[0], marks=pytest.mark.slow),
+        REVISIONS[-1],
+    ],
+)
 def test_a_migration_that_is_killed_is_repeated(revision: str, tmp_path: Path) -> None:
     """Before each of its statements in turn: the next start does it all, and nothing is done twice."""
     original = tmp_path / "original" / "careen.db"
@@ -204,6 +211,6 @@ def test_a_folder_of_a_later_version_is_refused(data: Path) -> None:
 def test_a_folder_without_its_master_key_is_refused(data: Path) -> None:
     """A new key would make every access key of the folder worthless without a word."""
     (data / "master.key").unlink()
-    with pytest.raises(server.CannotStart, match="restore it from a backup"):
-        server.prepare(Settings(data=str(data)))
+    with pytest.raises(startup.CannotStart, match="restore it from a backup"):
+        startup.prepare(Settings(data=str(data)))
     assert schema.current(data / "careen.db") != schema.head()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from careen import server
+from careen import startup
 from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests.postgres import Postgres
@@ -33,8 +33,8 @@ def opened(settings_of: MakeSettings) -> Iterator[Callable[..., Registry]]:
 
     def another(name: str, **others: str | float) -> Registry:
         settings = settings_of(name, **others)
-        server.prepare(settings)
-        registries.append(server.open_registry(settings))
+        startup.prepare(settings)
+        registries.append(startup.open_registry(settings))
         return registries[-1]
 
     yield another

@@ -6,7 +6,7 @@ import msgspec
 import psycopg
 import pytest
 
-from careen import server
+from careen import startup
 from careen.iam import keys
 from careen.registry.nodes import Company
 from careen.settings import Settings
@@ -19,7 +19,7 @@ pytestmark = needs_postgres
 
 def move(settings: Settings, target: str) -> Settings:
     """Move. Returns the settings with which it is served from then on."""
-    server.move_database(settings, target, lambda *_: None)
+    startup.move_database(settings, target, lambda *_: None)
     return msgspec.structs.replace(settings, database=target)
 
 
@@ -34,11 +34,11 @@ def test_a_key_that_is_not_the_registrys_is_refused(
 ) -> None:
     """As one that lies in a folder that had another registry once: nothing has moved, and the right one is kept."""
     source = settings_of("first")
-    server.prepare(source)
+    startup.prepare(source)
     stray = settings_of("second", data=str(tmp_path / "stray"))
     write_key(stray, OTHER)
     target = postgres.database()
-    with pytest.raises(server.CannotStart, match="is not the master key that this registry began with"):
+    with pytest.raises(startup.CannotStart, match="is not the master key that this registry began with"):
         move(stray, target)
     assert kept(move(source, target)) == kept(source)
 
@@ -49,15 +49,15 @@ def test_a_key_that_nobody_brings_is_asked_for(
     """A registry whose key is a file's is not moved without the file, and not into a database that would have its key."""
     source = settings_of("first")
     write_key(source, KEY)
-    server.prepare(source)
+    startup.prepare(source)
     target = postgres.database()
     without = settings_of("second", data=str(tmp_path / "another"))
-    with pytest.raises(server.CannotStart, match="the registry began with a master key in a file"):
+    with pytest.raises(startup.CannotStart, match="the registry began with a master key in a file"):
         move(without, target)
     moved = move(source, target)
     assert kept(moved) is None
     assert kept(moved, "master-key-fingerprint") == keys.fingerprint(KEY, "master key")
-    server.prepare(moved)
+    startup.prepare(moved)
 
 
 @pytest.mark.parametrize("is_target", [False, True], ids=["source", "target"])
@@ -67,22 +67,22 @@ def test_a_node_that_connects_as_another_user_is_seen(
     """Its sessions are not ours to see, but it says in a row that it is at work."""
     source = settings_of("first")
     another = settings_of("second", database=postgres.database(), data=str(tmp_path / "another"))
-    server.prepare(source)
+    startup.prepare(source)
     served = another if is_target else source
     as_user = postgres.as_another_user(served.database)
     if is_target:
-        server.prepare(another)
-    node = server.open_registry(msgspec.structs.replace(served, database=as_user))
+        startup.prepare(another)
+    node = startup.open_registry(msgspec.structs.replace(served, database=as_user))
     company = Company(node)
     company.note()
     try:
         with pytest.raises(
-            server.CannotMove, match=r"nodes are at work .*: (first|second); stop the registry"
+            startup.CannotMove, match=r"nodes are at work .*: (first|second); stop the registry"
         ):
             move(source, another.database)
         if not is_target:
             company.leave()
-            server.prepare(move(source, another.database))
+            startup.prepare(move(source, another.database))
     finally:
         node.close()
 
@@ -90,17 +90,17 @@ def test_a_node_that_connects_as_another_user_is_seen(
 def test_a_registry_that_is_open_and_has_not_asked_yet_is_seen(postgres: Postgres, tmp_path: Path) -> None:
     """From the moment on at which it looked whether it may be served, its file is not moved away."""
     source = Settings(data=str(tmp_path / "data"))
-    server.prepare(source)
-    registry = server.open_registry(source)
+    startup.prepare(source)
+    registry = startup.open_registry(source)
     try:
-        with pytest.raises(server.CannotMove, match="open; stop the registry"):
+        with pytest.raises(startup.CannotMove, match="open; stop the registry"):
             move(source, postgres.database())
     finally:
         registry.close()
     target = move(source, postgres.database())
-    with pytest.raises(server.CannotStart, match="was moved to"):
-        server.open_registry(source)
-    server.prepare(target)
+    with pytest.raises(startup.CannotStart, match="was moved to"):
+        startup.open_registry(source)
+    startup.prepare(target)
 
 
 @pytest.mark.parametrize("blobs", ["", "elsewhere"], ids=["blobs in the folder", "blobs elsewhere"])
@@ -116,15 +116,15 @@ def test_the_homes_of_blobs_stay_the_registrys(
         archive_blobs=str(tmp_path / "archive"),
         database="" if begins == "in a folder" else url,
     )
-    server.prepare(here)
+    startup.prepare(here)
     for _ in range(3):
         here = move(here, "" if here.database else url)
-        server.prepare(here)
+        startup.prepare(here)
     there = here if here.database else move(here, url)
-    server.prepare(there)
+    startup.prepare(there)
     for other in ({"blobs": str(tmp_path / "other")}, {"archive_blobs": str(tmp_path / "other")}):
-        with pytest.raises(server.CannotStart, match="is not where the other nodes of this registry have"):
-            server.prepare(msgspec.structs.replace(there, **other))
+        with pytest.raises(startup.CannotStart, match="is not where the other nodes of this registry have"):
+            startup.prepare(msgspec.structs.replace(there, **other))
 
 
 def test_a_folder_with_another_registrys_blobs_is_not_moved_to(
@@ -132,32 +132,32 @@ def test_a_folder_with_another_registrys_blobs_is_not_moved_to(
 ) -> None:
     """Its sweep would delete them."""
     source = settings_of("first", blobs=str(tmp_path / "blobs"))
-    server.prepare(source)
+    startup.prepare(source)
     (tmp_path / "data" / "owner").write_text("another:1")
-    with pytest.raises(server.CannotMove, match="has the blobs of another registry"):
+    with pytest.raises(startup.CannotMove, match="has the blobs of another registry"):
         move(source, "")
-    server.prepare(source)
+    startup.prepare(source)
 
 
 def test_a_folder_that_is_not_there_yet_is_made(settings_of: MakeSettings, tmp_path: Path) -> None:
     """Where it cannot be, that is said, and nothing has moved."""
     source = settings_of("first", blobs=str(tmp_path / "blobs"))
-    server.prepare(source)
+    startup.prepare(source)
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(server.CannotMove, match=r"the data folder .*/link cannot be used: File exists"):
+    with pytest.raises(startup.CannotMove, match=r"the data folder .*/link cannot be used: File exists"):
         move(settings_of("first", data=str(tmp_path / "link"), blobs=source.blobs), "")
-    server.prepare(move(settings_of("first", data=str(tmp_path / "a" / "b"), blobs=source.blobs), ""))
+    startup.prepare(move(settings_of("first", data=str(tmp_path / "a" / "b"), blobs=source.blobs), ""))
 
 
 def test_a_start_sees_to_the_events_of_a_dump(settings_of: MakeSettings) -> None:
     """Events that no transaction of this server can have told: it goes on after them."""
     settings = settings_of("first")
-    server.prepare(settings)
+    startup.prepare(settings)
     assert kept(settings, "event-shift") is None
     with psycopg.connect(settings.database) as connection:
         connection.execute(
             "INSERT INTO events (id, recorded_at, detail_type, action, repository, detail) VALUES (%s, 1, 'T', '', NULL, '{}')",
             (2**45,),
         )
-    server.prepare(settings)
+    startup.prepare(settings)
     assert int(kept(settings, "event-shift") or 0) > 0

@@ -9,7 +9,7 @@ from typing import Any, Self
 import psycopg
 import pytest
 
-from careen import server
+from careen import startup
 from careen.db import schema
 from careen.registry.nodes import Company
 from careen.registry.registry import Registry
@@ -114,13 +114,13 @@ def test_what_an_older_version_cannot_work_with_waits_until_it_is_gone(
     old.note()
     with monkeypatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS", migrations(tmp_path / "later", r9001=EXPAND, r9002=CONTRACT))
-        with pytest.raises(server.CannotStart, match=r"cannot go on: stop old \(Careen [^)]*\) first"):
-            server.prepare(settings)
+        with pytest.raises(startup.CannotStart, match=r"cannot go on: stop old \(Careen [^)]*\) first"):
+            startup.prepare(settings)
         old.leave()
-        server.prepare(settings)
+        startup.prepare(settings)
     assert schema.current(settings.database) == "9002"
-    with pytest.raises(server.CannotStart, match="has schema 9002; this version of Careen knows 0"):
-        server.prepare(settings)
+    with pytest.raises(startup.CannotStart, match="has schema 9002; this version of Careen knows 0"):
+        startup.prepare(settings)
 
 
 def test_a_migration_waits_for_a_table_and_lets_others_pass(postgres: Postgres, tmp_path: Path) -> None:

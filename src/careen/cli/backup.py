@@ -80,14 +80,14 @@ def restore(
     """
     import threading
 
-    from careen import server
+    from careen import startup
     from careen.registry import scrub
     from careen.registry.backup import BackupFailed, Lost
 
     options = {"data": data, "database": database, "blobs": blobs}
     try:
-        restored = server.restore(source, load_settings(options))
-    except (BackupFailed, server.CannotStart) as error:
+        restored = startup.restore(source, load_settings(options))
+    except (BackupFailed, startup.CannotStart) as error:
         fail(str(error))
     except OSError as error:
         fail(f"the restore has not ended: {error}", "start it again: it goes on where it was")

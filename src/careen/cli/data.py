@@ -17,20 +17,20 @@ def opened(data: str | None, **options: str | None) -> "Iterator[Registry]":
 
     It is there already: a command knows neither where the nodes will have their blobs nor which key they will bring.
     """
-    from careen import server
+    from careen import startup
 
     loaded = load_settings({"data": data, **options})
     try:
-        server.check_begun(loaded)
-        server.prepare(loaded)
-    except server.NoRegistry as error:
+        startup.check_begun(loaded)
+        startup.prepare(loaded)
+    except startup.NoRegistry as error:
         hint = (
             "set `database` as its nodes have it" if loaded.database else "name its data folder with --data"
         )
         fail(str(error), f"{hint}, or start one with `careen serve`")
-    except server.CannotStart as error:
+    except startup.CannotStart as error:
         fail(str(error))
-    registry = server.open_registry(loaded)
+    registry = startup.open_registry(loaded)
     try:
         yield registry
     finally:

@@ -28,7 +28,7 @@ def move(
     Args:
         target: A URL, postgresql://user:password@host:port/database, of a database that is empty; or `sqlite`: the data folder.
     """
-    from careen import server
+    from careen import startup
 
     loaded = load_settings({"data": data})
     # The setting's own rules are the rules for what it is moved to.
@@ -41,8 +41,8 @@ def move(
             print(f"{rows:>12,}  {table}", flush=True)
 
     try:
-        place = server.move_database(loaded, wanted, told)
-    except (server.CannotMove, server.CannotStart) as error:
+        place = startup.move_database(loaded, wanted, told)
+    except (startup.CannotMove, startup.CannotStart) as error:
         fail(str(error))
     what = (
         f"{plural(sum(copied), 'row')} arrived and were compared" if copied else "the move has ended before"

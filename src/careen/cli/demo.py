@@ -69,16 +69,16 @@ def _show(folder: Path) -> None:
 
     from rich.console import Console
 
-    from careen import clock, server
+    from careen import clock, startup
     from careen.demo.history import DAYS, history
     from careen.registry import gc
 
     console = Console(highlight=False)
     settings = load_settings({"data": str(folder), "create_on_push": True})
-    server.prepare(settings)
+    startup.prepare(settings)
     now = clock.system_now()
     present = [now]
-    registry = replace(server.open_registry(settings), clock=lambda: present[0])
+    registry = replace(startup.open_registry(settings), clock=lambda: present[0])
     try:
         pushes = history(now)
         repositories = {push.repository for push in pushes}

@@ -11,7 +11,7 @@ from careen.settings import Settings
 
 if TYPE_CHECKING:
     from careen.registry.principals import NewKey
-    from careen.server import Start
+    from careen.startup import Start
 
 
 class Prepared(NamedTuple):
@@ -44,7 +44,7 @@ def serve(
         workers: HTTP worker processes.
         create_on_push: Whether a push to a repository that does not exist creates it.
     """
-    from careen import processes, server
+    from careen import processes, startup
 
     settings = load_settings(
         {"data": data, "host": host, "port": port, "workers": workers, "create_on_push": create_on_push}
@@ -54,7 +54,7 @@ def serve(
         status = processes.serve(
             settings, prepared.start, ready=lambda: print(greeting(settings, prepared), flush=True)
         )
-    except server.CannotStart as error:
+    except startup.CannotStart as error:
         fail(str(error))
     sys.exit(status)
 
@@ -67,13 +67,13 @@ def _prepare(settings: Settings, *, is_watched: bool = False) -> Prepared:
         is_watched: whether somebody looks on. A link that signs an administrator in belongs on a terminal; what is printed
             elsewhere is kept, and read by others. At the first start it goes where the key goes.
     """
-    from careen import server
+    from careen import startup
     from careen.cli.console import link_for
     from careen.registry import principals
 
-    server.prepare(settings)
-    start = server.begin(settings)
-    registry = server.open_registry(settings, start=start)
+    startup.prepare(settings)
+    start = startup.begin(settings)
+    registry = startup.open_registry(settings, start=start)
     try:
         key = None
         if registry.root_key is None:
