@@ -4,7 +4,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 PORT ?= 5000
 
-.PHONY: help run demo test test-all test-nodes conformance lint types arch check bench screenshots format clean
+.PHONY: help run demo test test-all test-nodes test-pythons conformance lint types arch check audit bench dist screenshots format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ ON_NODES := $(addprefix tests/,registry distribution ecrapi iamapi replication c
 test-nodes: .venv/.dev ## the tests of whatever is stored, on PostgreSQL and S3
 	$(BIN)/pytest -n auto -m "not slow" --database=postgresql --blobs=s3 $(ON_NODES)
 
+test-pythons: .venv/.dev ## the core of the tests on every version of Python that is supported and installed
+	UV=$(UV) $(BIN)/python -m release.pythons
+
 conformance: .venv/.dev ## the official OCI distribution conformance suite; report in results/conformance/
 	$(BIN)/pytest -q tests/conformance
 	@cat results/conformance/summary.txt 2>/dev/null || true
@@ -42,6 +45,12 @@ types: .venv/.dev ## mypy, strict
 
 arch: .venv/.dev ## import directions (import-linter)
 	$(BIN)/lint-imports
+
+audit: $(UV) ## known vulnerabilities of what uv.lock names, from OSV: needs api.osv.dev
+	$(UV) audit --frozen
+
+dist: .venv/.dev ## a release of this commit: sdist, wheel, bill of materials, SHA256SUMS; in results/dist/
+	UV=$(UV) $(BIN)/python -m release
 
 bench: .venv/.dev ## policies beside SQL and a dataframe, then the registry beside CNCF distribution, where it is installed
 	-$(BIN)/python -m benchmarks.lifecycle --json results/bench-lifecycle.json
