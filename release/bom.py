@@ -99,16 +99,9 @@ def _expression(licence: str) -> list[dict[str, str]]:
 
 def _locked(tree: Path) -> dict[str, Any]:
     """What uv says of a tree's lock file: Careen with all its extras."""
-    command = [
-        uv.program(),
-        "export",
-        "--quiet",
-        "--frozen",
-        "--no-dev",
-        "--all-extras",
-        "--format",
-        "cyclonedx1.5",
-    ]
+    command: list[str | Path] = [
+        uv.program(), "export", "--quiet", "--frozen", "--no-dev", "--all-extras", "--format", "cyclonedx1.5",
+    ]  # fmt: skip
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=True)
     bill: dict[str, Any] = json.loads(done.stdout)
     return bill

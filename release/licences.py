@@ -90,11 +90,11 @@ def licence_of(name: str) -> str:
         return READ[name]
     metadata = distribution(name).metadata
     classifiers = [
-        each.rpartition(" :: ")[2] for each in metadata.get_all("Classifier") or () if "License ::" in each
+        each.rpartition(" :: ")[2] for each in metadata.get_all("Classifier", ()) if "License ::" in each
     ]
-    first_line = (metadata.get("License") or "").partition("\n")[0].strip()
-    for said in (metadata.get("License-Expression"), first_line, *classifiers):
-        expression = SAID.get(said or "", said)
+    fields = (*metadata.get_all("License-Expression", ()), *metadata.get_all("License", ()))
+    for said in (*(field.partition("\n")[0].strip() for field in fields), *classifiers):
+        expression = SAID.get(said, said)
         if expression and not _spdx().validate(expression).errors:
             return str(_spdx().parse(expression))
     raise Unclear(

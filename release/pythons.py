@@ -1,6 +1,6 @@
-"""The versions of Python that Careen is for, each tried: ``python -m release.pythons [VERSION …]``.
+"""The versions of Python that Careen is for, beside the one at hand: ``python -m release.pythons [VERSION …]``.
 
-For each an environment of its own is made with what the lock file says, and the core of the tests runs in it, where warnings are
+The whole suite runs on the one at hand. For each of the others an environment of its own is made with what the lock file says, and the core of the tests runs in it, where warnings are
 errors: what an interpreter deprecates is found here first. One that this machine does not have is said by name, and is no failure.
 """
 
@@ -35,12 +35,13 @@ NOT_YET = ("3.14",)
 
 
 def versions() -> list[str]:
-    """``3.11``, …: those that the package's metadata names, oldest first, and those to come."""
+    """``3.12``, …: those that the package's metadata names and those to come, but for the one that asks."""
     project = tomllib.loads((uv.ROOT / "pyproject.toml").read_text())["project"]
     named = (
         re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", each) for each in project["classifiers"]
     )
-    return [*(each[1] for each in named if each), *NOT_YET]
+    ours = "{}.{}".format(*sys.version_info)
+    return [each for each in (*(each[1] for each in named if each), *NOT_YET) if each != ours]
 
 
 def interpreter(version: str) -> Path | None:
@@ -68,35 +69,14 @@ def passes(version: str, python: Path) -> bool:
     """Run the core of the tests with an interpreter, in an environment that is made or brought up to date."""
     home = uv.ROOT / "results" / "pythons" / version
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    sync = [
-        uv.program(),
-        "sync",
-        "--quiet",
-        "--frozen",
-        "--compile-bytecode",
-        "--no-default-groups",
-        "--group",
-        "test",
-    ]
-    subprocess.run(
-        [*sync, "--python", python],
-        cwd=uv.ROOT,
-        env={**environment, "UV_PROJECT_ENVIRONMENT": str(home)},
-        check=True,
-    )
-    tests = [
-        home / "bin" / "python",
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "auto",
-        "-m",
-        "not slow",
-        "-p",
-        "no:cacheprovider",
-        *CORE,
-    ]
+    sync: list[str | Path] = [
+        uv.program(), "sync", "--quiet", "--frozen", "--compile-bytecode", "--no-default-groups", "--group", "test",
+        "--python", python,
+    ]  # fmt: skip
+    subprocess.run(sync, cwd=uv.ROOT, env={**environment, "UV_PROJECT_ENVIRONMENT": str(home)}, check=True)
+    tests: list[str | Path] = [
+        home / "bin" / "python", "-m", "pytest", "-q", "-n", "auto", "-m", "not slow", "-p", "no:cacheprovider", *CORE,
+    ]  # fmt: skip
     return subprocess.run(tests, cwd=uv.ROOT, env=environment, check=False).returncode == 0
 
 

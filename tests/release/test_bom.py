@@ -10,6 +10,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from release import bom, licences
 from release.packages import Built
+from release.uv import ROOT
 
 
 @pytest.fixture
@@ -53,5 +54,5 @@ def test_it_says_which_bytes_it_is_about(bill: dict[str, Any], built: Built) -> 
     }
     [path] = built.sdist.parent.glob("*.cdx.json")
     before = path.read_bytes()
-    bom.write(licences.ROOT, built)
+    bom.write(ROOT, built)
     assert path.read_bytes() == before

@@ -114,16 +114,26 @@ class Installed(Server):
 def test_it_installs_without_a_compiler_and_works(built: Built, uv: Path, tmp_path: Path) -> None:
     """Into an empty environment, with no other program to call; then it serves, and crane has every byte back that it pushed."""
     python, locked = tmp_path / "venv" / "bin" / "python", tmp_path / "locked.txt"
-    export = [uv, "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--output-file", locked]
+    export: list[str | Path] = [
+        uv,
+        "export",
+        "--quiet",
+        "--frozen",
+        "--no-dev",
+        "--no-emit-project",
+        "--output-file",
+        locked,
+    ]
     subprocess.run(export, cwd=ROOT, check=True, capture_output=True)
     bare = clean_environment() | {"PATH": str(tmp_path / "nothing"), "CC": "false", "CXX": "false"}
     bare.pop("VIRTUAL_ENV", None)
-    install = [uv, "pip", "install", "--quiet", "--python", python]
-    for command in (
+    install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python]
+    commands: list[list[str | Path]] = [
         [uv, "venv", "--quiet", "--python", sys.executable, python.parents[1]],
         [*install, "--only-binary", ":all:", "--require-hashes", "--requirements", locked],
         [*install, "--no-deps", built.wheel],
-    ):
+    ]
+    for command in commands:
         subprocess.run(command, env=bare, cwd=tmp_path, check=True)
     careen = python.with_name("careen")
     said = subprocess.run(
