@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import distribution
 from typing import Any
 
-from license_expression import LicenseSymbol, Licensing, get_spdx_licensing
+from license_expression import Licensing, get_spdx_licensing
 from packaging.markers import Marker
 
 from release.uv import ROOT
@@ -108,10 +108,11 @@ def is_allowed(expression: str, allowed: frozenset[str] = ALLOWED) -> bool:
 
 
 def _holds(part: Any, allowed: frozenset[str]) -> bool:
-    if isinstance(part, LicenseSymbol):
-        return part.key in allowed
-    each = (_holds(one, allowed) for one in part.args)
-    return any(each) if isinstance(part, _spdx().OR) else all(each)
+    if isinstance(part, _spdx().OR):
+        return any(_holds(each, allowed) for each in part.args)
+    if isinstance(part, _spdx().AND):
+        return all(_holds(each, allowed) for each in part.args)
+    return str(part) in allowed  # with an exception to it, it is another
 
 
 @cache

@@ -1,7 +1,8 @@
 """The versions of Python that Careen is for, beside the one at hand: ``python -m release.pythons [VERSION …]``.
 
-The whole suite runs on the one at hand. For each of the others an environment of its own is made with what the lock file says, and the core of the tests runs in it, where warnings are
-errors: what an interpreter deprecates is found here first. One that this machine does not have is said by name, and is no failure.
+The whole suite runs on the one at hand. For each of the others an environment of its own is made with what the lock file says, and
+the core of the tests runs in it, where warnings are errors: what an interpreter deprecates is found here first. One that this
+machine does not have is said by name, and is no failure.
 """
 
 import argparse
