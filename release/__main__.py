@@ -3,7 +3,6 @@
 import argparse
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -22,8 +21,7 @@ def main() -> None:
         tree = Path(folder) / "tree"
         archive = Path(folder) / "tree.tar"
         _git("archive", "--output", str(archive), "HEAD")
-        with tarfile.open(archive) as packed:
-            packed.extractall(tree)  # noqa: S202 our own commit
+        packages.extract(archive, tree)
         built = packages.build(tree, out, int(_git("log", "-1", "--format=%ct")))
         bom.write(tree, built)
     sys.stdout.write(packages.write_sums(out))

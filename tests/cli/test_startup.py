@@ -70,3 +70,20 @@ def test_no_command_imports_what_it_does_before_it_does_it() -> None:
     asked, imported = json.loads(done.stdout)
     assert asked > 80
     assert imported == {}
+
+
+@pytest.mark.parametrize(("columns", "lines"), [("400", 1), ("60", 5)])
+def test_help_fills_the_terminal(columns: str, lines: int) -> None:
+    """However the source wraps it: a paragraph has no line of its own but where the terminal ends; the next is apart from it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "careen", "database", "move", "--help"],
+        env=clean_environment() | {"COLUMNS": columns},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    [paragraph] = [
+        part for part in re.split(r"\n *\n", done.stdout) if part.startswith("Every row is copied")
+    ]
+    assert len(paragraph.splitlines()) == lines
+    assert paragraph.rstrip().endswith("Blobs stay where they are.")

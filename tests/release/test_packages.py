@@ -115,15 +115,8 @@ def test_it_installs_without_a_compiler_and_works(built: Built, uv: Path, tmp_pa
     """Into an empty environment, with no other program to call; then it serves, and crane has every byte back that it pushed."""
     python, locked = tmp_path / "venv" / "bin" / "python", tmp_path / "locked.txt"
     export: list[str | Path] = [
-        uv,
-        "export",
-        "--quiet",
-        "--frozen",
-        "--no-dev",
-        "--no-emit-project",
-        "--output-file",
-        locked,
-    ]
+        uv, "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--output-file", locked,
+    ]  # fmt: skip
     subprocess.run(export, cwd=ROOT, check=True, capture_output=True)
     bare = clean_environment() | {"PATH": str(tmp_path / "nothing"), "CC": "false", "CXX": "false"}
     bare.pop("VIRTUAL_ENV", None)

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from careen.db import schema
+from release.packages import extract
 from release.uv import ROOT, program
 from tests import postgres
 from tests.distribution.client import Client
@@ -34,8 +35,7 @@ def install(commit: str, folder: Path, *extras: str) -> Path:
     folder.mkdir()
     archive = folder.with_suffix(".tar")
     subprocess.run(["git", "archive", "-o", archive, commit], cwd=ROOT, check=True)
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
+    extract(archive, folder)
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     subprocess.run(
         [program(), "sync", "--quiet", "--frozen", "--no-default-groups", *extras],

@@ -6,7 +6,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from careen.db import schema
 from careen.registry import gc, images, lifecycle, repositories, scrub, storage
 from careen.registry.registry import Registry
 from careen.settings import Settings
+from release.packages import extract
 from tests.cli.test_commands import careen
 from tests.db.test_schema import master
 from tests.distribution.client import Client
@@ -31,20 +31,11 @@ FOLDERS = sorted(FOLDER.glob("[0-9]*.tar.xz"))
 REVISIONS = [path.name.partition(".")[0] for path in FOLDERS]
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack one of ours. Filters came with Python 3.11.4; Debian 12 has 3.11.2."""
-    with tarfile.open(archive) as packed:
-        if hasattr(tarfile, "data_filter"):
-            packed.extractall(folder, filter="data")
-        else:
-            packed.extractall(folder)  # noqa: S202 an archive of this repository
-
-
 @pytest.fixture(params=FOLDERS, ids=REVISIONS)
 def data(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A data folder as that version left it."""
     folder = tmp_path / "data"
-    unpack(request.param, folder)
+    extract(request.param, folder)
     assert schema.current(folder / "careen.db") == request.param.name.partition(".")[0]
     return folder
 
@@ -179,7 +170,7 @@ def test_a_migration_that_is_killed_is_repeated(revision: str, tmp_path: Path) -
     if revision == "none":
         original.touch()
     else:
-        unpack(FOLDERS[REVISIONS.index(revision)], original.parent)
+        extract(FOLDERS[REVISIONS.index(revision)], original.parent)
     copy = tmp_path / "copy" / "careen.db"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", KILLED_AT, original, copy],

@@ -5,6 +5,8 @@ import sys
 
 from cyclopts import App
 
+from careen.cli.help import PlainHelp
+
 
 def _version() -> str:
     from importlib.metadata import version
@@ -15,7 +17,8 @@ def _version() -> str:
 app = App(
     name="careen",
     help="A container registry that keeps itself clean.",
-    help_format="plaintext",  # what Markdown would need takes longer than all the rest
+    help_format="plaintext",
+    help_formatter=PlainHelp(),
     version=_version,
 )
 app.command("careen.cli.serve:serve", help="Start the registry.")
