@@ -117,7 +117,7 @@ def open_page(browser: "Browser", house: Server, root: Visitor) -> Iterator[Call
             permissions=["clipboard-read", "clipboard-write"],
         )
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         context.add_cookies(
             [{"name": "careen-session", "value": visitor.secret, "url": f"{house.url}/console/"}]
         )

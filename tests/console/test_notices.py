@@ -67,7 +67,9 @@ def test_what_is_asked_for_a_part_of_a_page_takes_no_notice_away(
     house.boto().create_repository(repositoryName=name)
     done = root.post(f"repositories/{name}/-/settings", {"mutability": "IMMUTABLE"})
     cookies = {"careen-session": root.secret, **done.cookies}
-    parts = httpx2.get(f"{house.url}/console/activity", cookies=cookies, headers={"HX-Request": "true"})
+    parts = httpx2.get(
+        f"{house.url}/console/activity", cookies=cookies, headers={"HX-Request": "true"}, timeout=60
+    )
     assert parts.status_code == 200
     assert "set-cookie" not in parts.headers
     assert "Saved." in root.follow(done).text
@@ -77,5 +79,5 @@ def test_nobody_is_told_what_he_sealed_himself(house: Server) -> None:
     """Who is not signed in has no secret to seal with."""
     packed = "bm90aGluZw=="
     forged = f"{packed}.{hmac.digest(b'', packed.encode(), 'sha256').hex()}"
-    page = httpx2.get(f"{house.url}/console/sign-in", cookies={"careen-notice": forged})
+    page = httpx2.get(f"{house.url}/console/sign-in", cookies={"careen-notice": forged}, timeout=60)
     assert page.status_code == 200

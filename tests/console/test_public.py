@@ -34,7 +34,7 @@ def test_a_repository_with_a_logo(house: Server, open_page: Callable[..., "Page"
     said = house.boto("ecr-public").get_repository_catalog_data(repositoryName="pictured")["catalogData"]
     assert said["architectures"] == ["ARM 64"]
     assert said["logoUrl"]
-    assert httpx2.get(f"{house.url}/v2/_logos/public/pictured").content == png()
+    assert httpx2.get(f"{house.url}/v2/_logos/public/pictured", timeout=60).content == png()
 
 
 def test_a_logo_goes_when_it_is_to(house: Server, root: Visitor) -> None:

@@ -31,7 +31,7 @@ class Visitor:
     def _client(self) -> httpx2.Client:
         """A connection for one request, so that nothing has to be closed."""
         cookies = {"careen-session": self.secret} if self.secret else {}
-        return httpx2.Client(base_url=self._home, cookies=cookies, trust_env=False, verify=False)
+        return httpx2.Client(base_url=self._home, cookies=cookies, trust_env=False, verify=False, timeout=60)
 
     def get(self, path: str = "", **parameters: Any) -> httpx2.Response:
         """A page, whatever its status."""

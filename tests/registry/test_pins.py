@@ -124,10 +124,10 @@ def test_the_worker_says_which_feeds_are_silent(
     registry: Registry, clock: Hands, old: Built, logs: list[MutableMapping[str, Any]]
 ) -> None:
     """Once an hour, in its log; and drops what has ended."""
-    registry = with_limits(registry, pin_grace=2 * DAY)
+    registry = with_limits(registry, pin_grace=5 * HOUR)
     report(registry, use(old), ttl=HOUR)
     registry.write_now(lambda tx: jobs.enqueue(tx.rows, "pins", "", tx.now))
-    for _ in range(50 * 6):
+    for _ in range(7 * 6):
         clock.forward(pins.LOOK_EVERY)
         assert worker.run_one(registry, "w")
     said = [each for each in logs if each["event"].startswith("a feed of images in use is silent")]
