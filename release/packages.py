@@ -68,7 +68,6 @@ def _hatchling(target: str, tree: Path, out: Path, epoch: int) -> Path:
         [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", out],
         cwd=tree,
         env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)},
-        stdout=subprocess.DEVNULL,
         check=True,
     )
     [made] = set(out.iterdir()) - before

@@ -9,4 +9,5 @@ ROOT = Path(__file__).parents[1]
 
 def program() -> Path:
     """``$UV``, or the one on the path, or the one that ``make .uv/bin/uv`` installs; it may not be there."""
-    return Path(os.environ.get("UV") or shutil.which("uv") or ROOT / ".uv" / "bin" / "uv")
+    found = shutil.which(os.environ.get("UV", "uv"))
+    return Path(found).absolute() if found else ROOT / ".uv" / "bin" / "uv"
