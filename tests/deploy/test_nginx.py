@@ -25,8 +25,8 @@ pytestmark = needs_nginx
 
 NAME = "behind/nginx"
 
-OWN = {"date", "server", "connection", "transfer-encoding", "keep-alive"}
-"""Headers that are each server's own."""
+OWN = {"date", "x-request-id", "server", "connection", "transfer-encoding", "keep-alive"}
+"""Headers that are each server's own, or each request's."""
 
 
 @pytest.fixture(scope="module")
