@@ -27,6 +27,7 @@ FUNCTIONS = frozenset(
         "abs",
         "by",
         "count",
+        "delta",
         "histogram_quantile",
         "increase",
         "label_values",

@@ -55,7 +55,7 @@ def import_(
 
     Says first what is there, what is wrong with it and what nobody needs; then imports, if that is wanted. Nothing in the source is
     changed, and both registries may serve meanwhile. Started again, it imports what is new. Exit status: 0 all is here, 1 failed,
-    2 bad input, 3 something was left out, and is named.
+    2 bad input, 3 something was left out, and is named, 130 broken off.
 
     Args:
         source: The folder: with docker/registry/v2 in it, a layout, or a folder of layouts. Or a tar of a layout.
