@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -283,7 +284,7 @@ def test_the_command_says_it_to_people_and_programs(server: Server) -> None:
 def test_settings_that_cannot_be_read_are_a_problem(server: Server) -> None:
     """As for every command."""
     told = subprocess.run(
-        ["careen", "doctor"],
+        [sys.executable, "-m", "careen", "doctor"],
         env=server.environment() | {"CAREEN_PORT": "many"},
         capture_output=True,
         text=True,

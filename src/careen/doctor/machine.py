@@ -127,7 +127,9 @@ def _certificate(settings: Settings) -> Finding:
         ends = _end_of(where, settings.tls_key)
     except ssl.SSLCertVerificationError as error:
         return problem(
-            "certificate", f"clients refuse {where}: {error.verify_message}", "renew it: the server takes the new files by itself"
+            "certificate",
+            f"clients refuse {where}: {error.verify_message}",
+            "renew it: the server takes the new files by itself",
         )
     except OSError as error:  # SSLError is one
         return problem(
@@ -137,7 +139,9 @@ def _certificate(settings: Settings) -> Finding:
         )
     if ends - time.time() < SOON:
         return warning(
-            "certificate", f"{where} ends at {formatdate(ends, usegmt=True)}", "renew it: the server takes the new files by itself"
+            "certificate",
+            f"{where} ends at {formatdate(ends, usegmt=True)}",
+            "renew it: the server takes the new files by itself",
         )
     return ok("certificate", f"{where} is good until {formatdate(ends, usegmt=True)}")
 
