@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import re
 import shutil
 import ssl
 import subprocess
@@ -190,7 +191,7 @@ def test_skopeo(guarded: Guarded, tmp_path: Path) -> None:
     push: list[str | Path] = ["skopeo", "copy", *who, source, f"docker://127.0.0.1:{guarded.port}/mutual:1"]
     refused = subprocess.run(push, capture_output=True, text=True, check=False, timeout=120)
     assert refused.returncode
-    assert "EOF" in refused.stderr
+    assert re.search("EOF|reset by peer", refused.stderr)  # the server hangs up, before or while it writes
     shutil.copy(guarded.owner.chain, folder / "client.cert")
     shutil.copy(guarded.owner.key, folder / "client.key")
     done = subprocess.run(push, capture_output=True, text=True, check=False, timeout=120)
