@@ -1,6 +1,7 @@
 """Registries that were broken for the purpose, and what the doctor says of each."""
 
 import contextlib
+import multiprocessing
 import os
 import shutil
 import sqlite3
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +227,40 @@ def test_a_certificate_is_told_of_before_it_ends(data: Path, tmp_path: Path) -> 
     (wrong,) = findings(data, tls_certificate=str(made.chain), tls_key=str(other))
     assert (wrong.check, wrong.verdict) == ("certificate", P)
     assert "its own private key" in wrong.advice
+
+
+@needs_openssl
+def test_authorities_of_clients_are_looked_at_too(data: Path, tmp_path: Path) -> None:
+    """A file that has none keeps the server from starting."""
+    made = make_certificate(tmp_path)
+    files = {"tls_certificate": made.chain, "tls_key": made.key, "tls_client_ca": made.key}
+    (wrong,) = findings(data, None, deep=False, **{name: str(path) for name, path in files.items()})
+    assert (wrong.check, wrong.verdict) == ("certificate", P)
+    assert "has no certificates of authorities" in wrong.message
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_somebody_else_is_told_whose_it_is(data: Path, tmp_path: Path) -> None:
+    """The commonest mistake: the doctor is called as a user who may not look."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid():
+            folder.chmod(folder.stat().st_mode | 0o055)
+    data.chmod(0o700)
+    forks = multiprocessing.get_context("fork")
+    ours, theirs = forks.Pipe()
+    child = forks.Process(target=_as_nobody, args=(data, theirs))
+    child.start()
+    assert ours.poll(60)
+    found = {each.check: each for each in ours.recv()}
+    child.join()
+    assert found["data folder"].verdict is P
+    assert f"user 65534 may not read and write {data}, which is user 0's" in found["data folder"].message
+    assert found["store"].verdict is P
+
+
+def _as_nobody(data: Path, told: Connection) -> None:
+    os.setresuid(65534, 65534, 65534)
+    told.send(findings(data))
 
 
 def test_a_server_for_rows_is_looked_at(tmp_path: Path, postgres: Postgres) -> None:

@@ -1,6 +1,7 @@
 """All looks, one after the other. None depends on that another found nothing."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 
@@ -8,7 +9,7 @@ from careen.db import inspection
 from careen.db.engine import Connection
 from careen.db.failures import failure
 from careen.doctor import configuration, machine, rows, store
-from careen.doctor.finding import Finding
+from careen.doctor.finding import Finding, problem
 from careen.settings import Settings
 from careen.startup.stores import database_place
 
@@ -33,7 +34,14 @@ def examine(settings: Settings, environ: Mapping[str, str], *, deep: bool = Fals
                 raise
             yield rows.unreachable(settings, error)
             found = None
-        yield from store.look(settings, found, deep=deep)
+        try:
+            yield from store.look(settings, found, deep=deep)
+        except PermissionError as error:
+            yield problem(
+                "store",
+                f"user {os.getuid()} may not read {error.filename}",
+                "run Careen, and this command, as the owner of the blobs' folder",
+            )
 
 
 def _is_foreseen(error: Exception) -> bool:

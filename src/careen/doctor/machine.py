@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
+from careen import tls
 from careen.doctor.finding import Finding, ok, problem, warning
 from careen.iam.keys import MASTER_KEY_SIZE
 from careen.settings import Settings
+from careen.tls import Files, InvalidTls
 
 LOW = 0.1
 """The part of a disk, of its bytes or of its files, that should be free."""
@@ -26,12 +28,20 @@ ASTRAY = 60
 def look(settings: Settings) -> Iterator[Finding]:
     """The findings. Nothing more is looked at where there is no data folder."""
     data = Path(settings.data)
-    if not data.is_dir():
+    try:
+        is_there = data.is_dir()
+    except PermissionError:  # of a folder above
+        yield _not_ours(data)
+        return
+    if not is_there:
         yield problem(
             "data folder",
             f"there is no folder {data}",
             "name it with --data or CAREEN_DATA, or make a registry with `careen serve`",
         )
+        return
+    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        yield _not_ours(data)
         return
     yield from _permissions(settings, data)
     yield from _disk(settings, data)
@@ -40,17 +50,19 @@ def look(settings: Settings) -> Iterator[Finding]:
         yield _certificate(settings)
 
 
+def _not_ours(data: Path) -> Finding:
+    owner = ""
+    with contextlib.suppress(PermissionError):
+        owner = f", which is user {data.stat().st_uid}'s"
+    return problem(
+        "data folder",
+        f"user {os.getuid()} may not read and write {data}{owner}",
+        "run Careen, and this command, as the folder's owner, or give the folder to who runs them",
+    )
+
+
 def _permissions(settings: Settings, data: Path) -> Iterator[Finding]:
-    found = []
-    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        owner = data.stat().st_uid
-        found.append(
-            problem(
-                "data folder",
-                f"user {os.getuid()} may not read and write {data}, which is user {owner}'s",
-                "run Careen, and this command, as the folder's owner, or give the folder to who runs them",
-            )
-        )
+    found: list[Finding] = []
     key = Path(settings.master_key or data / "master.key")
     if key.exists():
         found += _key(key)
@@ -110,7 +122,11 @@ def _disk(settings: Settings, data: Path) -> Iterator[Finding]:
 
 def _clock(data: Path) -> Iterator[Finding]:
     """Compare the clock with what was written: nothing is of the future."""
-    newest = max((path.stat().st_mtime for path in data.iterdir() if path.is_file()), default=0.0)
+    newest = 0.0
+    for path in data.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a server at work makes and removes some
+            if path.is_file():
+                newest = max(newest, path.stat().st_mtime)
     if newest > time.time() + ASTRAY:
         yield problem(
             "clock",
@@ -122,20 +138,21 @@ def _clock(data: Path) -> Iterator[Finding]:
 
 
 def _certificate(settings: Settings) -> Finding:
-    where = settings.tls_certificate
+    where, client_ca = settings.tls_certificate, settings.tls_client_ca
     try:
+        tls.load(Files(Path(where), Path(settings.tls_key), Path(client_ca) if client_ca else None))
         ends = _end_of(where, settings.tls_key)
+    except InvalidTls as error:
+        return problem(
+            "certificate",
+            f"nothing can be served with it: {error}",
+            "put a certificate chain and its own private key there, both PEM, the key without a passphrase",
+        )
     except ssl.SSLCertVerificationError as error:
         return problem(
             "certificate",
             f"clients refuse {where}: {error.verify_message}",
             "renew it: the server takes the new files by itself",
-        )
-    except OSError as error:  # SSLError is one
-        return problem(
-            "certificate",
-            f"{where} cannot be served with {settings.tls_key}: {error}",
-            "put a certificate chain and its own private key there, both PEM",
         )
     if ends - time.time() < SOON:
         return warning(
@@ -153,7 +170,6 @@ def _end_of(chain: str, key: str) -> float:
 
     Raises:
         ssl.SSLCertVerificationError: it has ended, say.
-        OSError: a file cannot be read, or is no PEM, or the key is another's.
     """
     ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ours.load_cert_chain(chain, key)

@@ -14,7 +14,7 @@ from careen.upstream.address import Address
 from careen.upstream.authorization import Authorization
 from careen.upstream.credentials import Source
 from careen.upstream.errors import Denied, Invalid, NotFound, TooManyRequests, Unavailable, UpstreamError
-from careen.upstream.off_limits import Networks, kept_by
+from careen.upstream.off_limits import Networks, OffLimits, kept_by
 from careen.upstream.patience import Patience, retry_after
 
 ERROR_BYTES = 64 * 1024
@@ -238,8 +238,9 @@ class Exchange:
         if self._http.base_url.scheme == "https" and url.scheme != "https":
             raise Invalid(f"{self._name} leads to {url.host} unencrypted")
 
-    def _unreachable(self, error: httpx2.HTTPError) -> Unavailable:
-        return Unavailable(f"{self._name}: {str(error) or type(error).__name__}")
+    def _unreachable(self, error: httpx2.HTTPError) -> UpstreamError:
+        kind = Invalid if isinstance(error, OffLimits) else Unavailable
+        return kind(f"{self._name}: {str(error) or type(error).__name__}")
 
     def _refusal(self, response: httpx2.Response) -> UpstreamError:
         """What a status of 400 and more means. The response is read and closed."""

@@ -12,18 +12,28 @@ import httpx2
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+
 _CONNECTED = "connection.connect_tcp.complete"
 """What HTTPX's extension ``trace`` calls the moment (HTTPX, "Extensions")."""
 
 
+class OffLimits(httpx2.ConnectError):
+    """What was asked for is where nothing of ours goes. It will be no better at the next try."""
+
+
 def kept_by(networks: Networks) -> Callable[[httpx2.Request], None]:
-    """What a client does with each request, as a hook of that name: it connects to none of the networks, or raises ConnectError."""
+    """What a client does with each request, as a hook of that name: it connects to none of the networks.
+
+    Then the request raises :class:`OffLimits`, and another ``ConnectError`` if the connection is gone before it could be looked at.
+    """
 
     def trace(event: str, told: dict[str, Any]) -> None:
-        reason = _refusal(event, told, networks)
-        if reason:
-            told["return_value"].close()
-            raise httpx2.ConnectError(reason)
+        if event == _CONNECTED:
+            refusal = _refusal(told["return_value"], networks)
+            if refusal is not None:
+                told["return_value"].close()
+                raise refusal
 
     def hook(request: httpx2.Request) -> None:
         request.extensions["trace"] = trace
@@ -35,10 +45,11 @@ def kept_by_async(networks: Networks) -> Callable[[httpx2.Request], Awaitable[No
     """The same for an asynchronous client."""
 
     async def trace(event: str, told: dict[str, Any]) -> None:
-        reason = _refusal(event, told, networks)
-        if reason:
-            await told["return_value"].aclose()
-            raise httpx2.ConnectError(reason)
+        if event == _CONNECTED:
+            refusal = _refusal(told["return_value"], networks)
+            if refusal is not None:
+                await told["return_value"].aclose()
+                raise refusal
 
     async def hook(request: httpx2.Request) -> None:
         request.extensions["trace"] = trace
@@ -46,12 +57,22 @@ def kept_by_async(networks: Networks) -> Callable[[httpx2.Request], Awaitable[No
     return hook
 
 
-def _refusal(event: str, told: dict[str, Any], networks: Networks) -> str:
-    """Why a connection may not be used; empty: it may."""
-    if event != _CONNECTED:
-        return ""
-    address = ipaddress.ip_address(told["return_value"].get_extra_info("server_addr")[0].partition("%")[0])
-    meant = getattr(address, "ipv4_mapped", None) or address
-    if any(meant in network for network in networks):
-        return f"the address {meant} is off limits (the setting off_limits)"
-    return ""
+def _refusal(connection: Any, networks: Networks) -> httpx2.ConnectError | None:
+    """Why a connection may not be used; None: it may."""
+    try:
+        there = ipaddress.ip_address(connection.get_extra_info("server_addr")[0].partition("%")[0])
+    except (OSError, TypeError):  # nobody is there any more
+        return httpx2.ConnectError("the connection was closed at once")
+    if any(each in network for each in _meant(there) for network in networks):
+        return OffLimits(f"the address {there} is off limits (the setting off_limits)")
+    return None
+
+
+def _meant(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[Any]:
+    """An address, and the one of IPv4 that it stands for: mapped, of 6to4, or translated (RFC 6052)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return [address]
+    translated = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _TRANSLATED else None
+    return [
+        each for each in (address, address.ipv4_mapped, address.sixtofour, translated) if each is not None
+    ]
