@@ -1,7 +1,7 @@
 """What comes in, with which times, and who is right when both registries take pushes for a while."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from careen.clock import Instant
 from careen.ecr.mutability import Mutability
+from careen.importing.distribution import DistributionFolder
 from careen.importing.selection import Selection
-from careen.registry import events, images, lifecycle, repositories
+from careen.importing.source import Content
+from careen.registry import archive, events, gc, images, lifecycle, repositories
 from careen.registry.deletions import Cause
 from careen.registry.registry import Registry
 from tests import backend
-from tests.images import artifact, image, index
+from tests.images import Built, artifact, image, index
 from tests.importing.folder import Folder, day
-from tests.importing.steps import bring, opened_registry, pushed, put, tags
+from tests.importing.steps import bring, bring_from, opened_registry, pushed, put, tags
 
 APP = "team/app"
 ONE, TWO, THREE = (image("base", each) for each in ("one", "two", "three"))
@@ -105,6 +107,81 @@ def test_what_was_deleted_here_stays_away(registry: Registry, folder: Folder) ->
     assert tags(registry, APP) == {"1": ONE.digest, "2": TWO.digest}
 
 
+def delete(registry: Registry, built: Built) -> None:
+    """Delete an image here."""
+    found = registry.read(repositories.require, APP)
+    registry.write_now(images.delete_by_digest, found, built.digest, BY)
+
+
+class Meanwhile(DistributionFolder):
+    """A source, of which an import reads an image that it wants; before it puts that, something is done here."""
+
+    def __init__(self, folder: Folder, wanted: Built, deed: Callable[[], None]) -> None:
+        super().__init__(folder.root)
+        self._wanted, self._deed, self._reads = wanted.digest, deed, 0
+
+    def manifest(self, repository: str, digest: str) -> Content | None:
+        """The first time it looks over the source; the second time it has looked what is wanted here."""
+        self._reads += digest == self._wanted
+        if digest == self._wanted and self._reads == 2:
+            self._deed()
+        return super().manifest(repository, digest)
+
+
+def test_a_tag_that_is_pushed_here_while_blobs_are_copied_stays(registry: Registry, folder: Folder) -> None:
+    """What is wanted is asked again when an image is put; the image comes without the tag."""
+    folder.push(APP, ONE, "one", at=day(0))
+    bring(registry, folder)
+    folder.push(APP, BIG, "latest", at=day(1))
+    result = bring_from(registry, Meanwhile(folder, BIG, lambda: put(registry, APP, ONE, "latest")))
+    assert tags(registry, APP) == {"one": ONE.digest, "latest": ONE.digest}
+    assert BIG.digest in pushed(registry, APP)
+    assert (result.images, result.tags, result.newer_here) == (1, 0, [(APP, "latest")])
+
+
+def test_an_image_that_is_deleted_here_meanwhile_stays_away(registry: Registry, folder: Folder) -> None:
+    """It was here, and was to have another tag."""
+    folder.push(APP, ONE, "1", at=day(0))
+    bring(registry, folder)
+    folder.push(APP, ONE, "1", "2", at=day(1))
+    result = bring_from(registry, Meanwhile(folder, ONE, lambda: delete(registry, ONE)))
+    assert not pushed(registry, APP)
+    assert (result.present, result.tags, result.deleted_here) == (0, 0, [(APP, ONE.digest)])
+    assert not result.faults
+
+
+def test_what_a_collection_takes_meanwhile_is_copied_again(registry: Registry, folder: Folder) -> None:
+    """It was here and is not any more, and was asked for there since."""
+    folder.push(APP, BIG, "1", at=day(0))
+    bring(registry, folder)
+    folder.push(APP, BIG, "1", "2", at=registry.clock() + day(1))
+
+    def lose() -> None:
+        delete(registry, BIG)
+        gc.sweep(registry)
+
+    result = bring_from(registry, Meanwhile(folder, BIG, lose))
+    assert tags(registry, APP) == {"1": BIG.digest, "2": BIG.digest}
+    assert (result.images, result.present) == (1, 0)
+    assert not result.faults
+
+
+@pytest.mark.parametrize("newer", [BOTH, index(BOTH)], ids=["index", "index of an index"])
+def test_an_index_brings_back_what_it_lists(registry: Registry, folder: Folder, newer: Built) -> None:
+    """A child was deleted here after its own push, but before the index was pushed there."""
+    folder.push(APP, ONE, "1", at=day(0))
+    bring(registry, folder)
+    delete(registry, ONE)
+    folder.push(APP, TWO, at=day(0))
+    folder.push(APP, BOTH, at=day(0))
+    folder.push(APP, newer, "both", at=registry.clock())
+    result = bring(registry, folder)
+    assert not result.faults
+    assert not result.deleted_here
+    assert pushed(registry, APP)[ONE.digest] == day(0)
+    assert tags(registry, APP)["both"] == newer.digest
+
+
 def test_whoever_follows_events_hears_of_it(registry: Registry, folder: Folder) -> None:
     """As of a push, at the time of the import; and once, however often it runs."""
     before = registry.clock()
@@ -127,6 +204,26 @@ def test_an_immutable_tag_does_not_move(registry: Registry, folder: Folder) -> N
     assert (fault.what, fault.kind) == ("1", "refused")
     assert tags(registry, APP) == {"1": ONE.digest}
     assert THREE.digest in pushed(registry, APP)
+
+
+def test_a_refused_tag_is_no_push_of_its_image(registry: Registry, folder: Folder) -> None:
+    """The image is here already: nobody hears of it again, and in the archive it stays there."""
+    folder.push(APP, ONE, "1", at=day(0))
+    bring(registry, folder)
+    found = registry.write_now(repositories.put_mutability, APP, Mutability.IMMUTABLE, None)
+    folder.push(APP, THREE, "1", at=registry.clock())
+    bring(registry, folder)
+    stored = registry.read(images.find, found, digest=THREE.digest)
+    assert stored is not None
+    registry.write_now(archive.archive, stored)
+    (fault,) = bring(registry, folder).faults
+    assert fault.kind == "refused"
+    backend.current().settle()
+    told = [each.event for each in registry.read(events.following, 0, 100) if each.event.action == "PUSH"]
+    assert [each.detail["image-digest"] for each in told].count(THREE.digest) == 1
+    after = registry.read(images.find, found, digest=THREE.digest)
+    assert after is not None
+    assert after.status == "ARCHIVED"
 
 
 def test_bytes_that_changed_in_place_are_left_out(registry: Registry, folder: Folder) -> None:

@@ -245,7 +245,7 @@ def _document(source: "Source", found: "Survey", result: "Result | None") -> dic
         "unneeded": None if found.unneeded is None else found.unneeded._asdict(),
         "uploads": None if found.uploads is None else found.uploads._asdict(),
         "keep_newest": {"number": KEEP, "would_expire": found.would_expire._asdict()},
-        "faults": [fault._asdict() for fault in found.faults],
+        "faults": [dataclasses.asdict(fault) for fault in found.faults],
         "imported": None if result is None else _done(result),
     }
 
@@ -268,5 +268,5 @@ def _done(result: "Result") -> dict[str, Any]:
         "linked": result.linked,
         "newer_here": [{"repository": name, "tag": tag} for name, tag in result.newer_here],
         "deleted_here": [{"repository": name, "digest": digest} for name, digest in result.deleted_here],
-        "faults": [fault._asdict() for fault in result.faults],
+        "faults": [dataclasses.asdict(fault) for fault in result.faults],
     }

@@ -1,7 +1,7 @@
 """What is wrong with something in a source, so that it is left out."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -33,8 +33,14 @@ class Kind(StrEnum):
     """The registry's own rules say no: an immutable tag, a blob that is too large."""
 
 
-class Fault(NamedTuple):
-    """Something that is left out, and why."""
+def as_text(name: str) -> str:
+    """A name from a folder or a tar, where any bytes can be one, as text: what is no UTF-8 is escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is left out, and why. Whatever names it is made of, it is text."""
 
     repository: str
     """Its name at the source."""
@@ -45,6 +51,12 @@ class Fault(NamedTuple):
     kind: Kind
     why: str
     """The rest of a sentence that begins with what it is."""
+
+    def __post_init__(self) -> None:
+        """See :func:`as_text`."""
+        for part in ("repository", "what", "why"):
+            object.__setattr__(self, part, as_text(getattr(self, part)))
+        object.__setattr__(self, "tags", tuple(map(as_text, self.tags)))
 
     def __str__(self) -> str:
         """``team/app@sha256:… (1.4): blob sha256:… is not there``."""

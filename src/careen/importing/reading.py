@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -257,3 +257,14 @@ def reached_by_tags(images: list[Image]) -> list[Image]:
             waiting += [by_digest[child] for child in image.children]
             waiting += referrers[image.digest]
     return [image for image in images if image.digest in reached]
+
+
+def asked_at(images: Sequence[Image]) -> dict[str, Instant]:
+    """When each image was asked for last: pushed or tagged, or listed by an index of which the same is true."""
+    found: dict[str, Instant] = {}
+    for image in reversed(images):  # an index comes after what it lists
+        deeds = [image.pushed_at, *(tag.tagged_at for tag in image.tags)]
+        last = found[image.digest] = max(found.get(image.digest, image.pushed_at), *deeds)
+        for child in image.children:
+            found[child] = max(found.get(child, last), last)
+    return found

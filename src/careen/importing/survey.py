@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from careen.clock import Instant
-from careen.importing.fault import Fault
+from careen.importing.fault import Fault, as_text
 from careen.importing.reading import Contents, Image, Reader, reached_by_tags
 from careen.importing.selection import Selection
 from careen.importing.source import Source
@@ -175,8 +175,8 @@ def _add(
     result.faults += faults
     result.repositories.append(
         RepositorySurvey(
-            name=contents.name,
-            target=selection.target(contents.name),
+            name=as_text(contents.name),
+            target=as_text(selection.target(contents.name)),
             images=len(taken),
             tags=sum(len(image.tags) for image in taken),
             untagged=len(taken) - (len(reached) if taken else 0),

@@ -7,14 +7,15 @@ meanwhile, in any number of processes, and so may the source.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, ParamSpec, TypeVar
 
+from careen.clock import Instant
 from careen.ecr import errors
 from careen.ecr.errors import EcrError
 from careen.importing.fault import Fault, Kind
-from careen.importing.reading import Contents, Image, Reader, reached_by_tags
+from careen.importing.reading import Contents, Image, Reader, asked_at, reached_by_tags
 from careen.importing.selection import Selection
 from careen.importing.source import Source
 from careen.oci.manifest import InvalidManifest
@@ -138,6 +139,8 @@ class _Here:
         self._result = result
         self._told = told
         self._bring_back = bring_back
+        self._asked_at: dict[str, Instant] = {}
+        """Of each image: the last deed at the source that asks for it."""
         self._places = asyncio.Semaphore(BLOBS)
         self._under_way: dict[str, asyncio.Event] = {}
         """Images by digest; set when one has come, or not."""
@@ -146,8 +149,9 @@ class _Here:
         self._here: set[str] = set()
         """Digests of blobs that have come, and are leased to the repository."""
 
-    async def take_all(self, images: Iterable[Image]) -> None:
+    async def take_all(self, images: Sequence[Image]) -> None:
         """Take images that come in an order in which they can be put."""
+        self._asked_at = asked_at(images)
         waiting = iter(images)
         workers = [asyncio.create_task(self._work(waiting)) for _ in range(IMAGES)]
         try:
@@ -190,46 +194,50 @@ class _Here:
         self._result.faults.append(Fault(self._name, image.digest, tags, kind, why))
 
     async def _put(self, image: Image) -> None:
-        stamps = [imports.Stamped(tag.name, tag.tagged_at) for tag in image.tags]
-        wanted = self._registry.read(
-            imports.wanted,
-            self._repository,
-            image.digest,
-            image.pushed_at,
-            stamps,
-            bring_back=self._bring_back,
+        incoming = imports.Incoming(
+            digest=image.digest,
+            media_type=image.media_type,
+            pushed_at=image.pushed_at,
+            asked_at=self._asked_at[image.digest],
+            tags=tuple(imports.Stamped(tag.name, tag.tagged_at) for tag in image.tags),
         )
-        result = self._result
+        wanted = self._registry.read(imports.wanted, self._repository, incoming, bring_back=self._bring_back)
+        try:
+            if not wanted.is_nothing:
+                wanted = await self._bring(image, incoming, is_here=wanted.is_here)
+        finally:
+            self._note(wanted, image.digest)
+
+    def _note(self, wanted: imports.Wanted, digest: str) -> None:
+        """Count what was not to be done."""
+        result, name = self._result, self._repository.name
         if wanted.deleted_at is not None:
-            result.deleted_here.append((self._repository.name, image.digest))
-        result.newer_here += [(self._repository.name, tag) for tag in wanted.newer_here]
+            result.deleted_here.append((name, digest))
+        result.newer_here += [(name, tag) for tag in wanted.newer_here]
         result.present += wanted.is_here
-        if wanted.is_nothing:
-            return
+
+    async def _bring(self, image: Image, incoming: imports.Incoming, *, is_here: bool) -> imports.Wanted:
+        """Copy what an image needs, unless it is here, and put it. Returns what was wanted of it by then."""
         data = await self._manifest(image)
         for left in reversed(range(TRIES)):
-            if not wanted.is_here:
+            if not is_here:
                 await self._take_blobs(image)
             try:
                 done = await self._registry.write(
-                    imports.put,
-                    self._repository,
-                    data,
-                    media_type=image.media_type,
-                    digest=image.digest,
-                    pushed_at=image.pushed_at,
-                    tags=wanted.tags,
+                    imports.put, self._repository, data, incoming, bring_back=self._bring_back
                 )
             except errors.LayersNotFound:
                 if not left:
                     raise
+                is_here = False  # or not any more
                 self._here.difference_update(image.blobs)
             else:
-                result.images += done.created
-                result.tags += len(done.tags)
-                for tag, why in done.refused:
-                    result.faults.append(Fault(self._name, tag, (tag,), Kind.REFUSED, why))
-                return
+                break
+        self._result.images += done.created
+        self._result.tags += len(done.tags)
+        for tag, why in done.refused:
+            self._result.faults.append(Fault(self._name, tag, (tag,), Kind.REFUSED, why))
+        return done.wanted
 
     async def _manifest(self, image: Image) -> bytes:
         content = await self._read(self._source.manifest, self._name, image.digest)

@@ -2,9 +2,10 @@
 
 Of two registries that take pushes for a while, as during a move, the later deed counts, wherever it was done: a tag that was set
 here after it was set there stays where it is, and an image that was deleted here after it was pushed there stays away.
+
+Of a tag that was removed here while its image stayed, no row tells when: it comes back with the next import.
 """
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from careen.clock import Instant
@@ -22,6 +23,17 @@ class Stamped(NamedTuple):
 
     name: str
     tagged_at: Instant
+
+
+class Incoming(NamedTuple):
+    """An image as it is at the source."""
+
+    digest: str
+    media_type: str
+    pushed_at: Instant
+    asked_at: Instant
+    """The last deed there that asks for it: its push, that of an index that lists it, or a tag on either."""
+    tags: tuple[Stamped, ...]
 
 
 class Wanted(NamedTuple):
@@ -44,6 +56,8 @@ class Wanted(NamedTuple):
 class Imported(NamedTuple):
     """What an import of one image did."""
 
+    wanted: Wanted
+    """What was to be done at that moment."""
     created: bool
     """Whether the image is new here."""
     tags: tuple[str, ...]
@@ -65,9 +79,7 @@ def repository_for(tx: Transaction, name: str) -> Repository:
 def wanted(
     tx: Transaction,
     repository: Repository,
-    digest: str,
-    pushed_at: Instant,
-    tags: Iterable[Stamped],
+    image: Incoming,
     *,
     bring_back: bool = False,
 ) -> Wanted:
@@ -76,25 +88,21 @@ def wanted(
     Args:
         tx: the transaction.
         repository: where to.
-        digest: the image's.
-        pushed_at: when it was pushed to where it comes from.
-        tags: the tags that it has there.
+        image: the image, with all its tags.
         bring_back: whether it comes though it was deleted here since.
     """
-    tags = tuple(tags)
-    row = rows.by_digest(tx.rows, repository.id, digest)
+    row = rows.by_digest(tx.rows, repository.id, image.digest)
     if row is None and not bring_back:
-        deleted_at = trash.deleted_at(tx.rows, repository.name, digest)
-        last = max([pushed_at, *(tag.tagged_at for tag in tags)])
-        if deleted_at is not None and deleted_at > last:
+        deleted_at = trash.deleted_at(tx.rows, repository.name, image.digest)
+        if deleted_at is not None and deleted_at > image.asked_at:
             return Wanted(False, (), deleted_at=deleted_at)
     to_set: list[Stamped] = []
     newer: list[str] = []
-    for tag in tags:
+    for tag in image.tags:
         there = rows.by_tag(tx.rows, repository.id, tag.name)
         if there is None:
             to_set.append(tag)
-        elif there.digest != digest:
+        elif there.digest != image.digest:
             stamps = dict(rows.stamped_tags(tx.rows, there.id))
             if stamps[tag.name] >= tag.tagged_at:
                 newer.append(tag.name)
@@ -107,45 +115,46 @@ def put(
     tx: Transaction,
     repository: Repository,
     data: bytes,
+    image: Incoming,
     *,
-    media_type: str,
-    digest: str,
-    pushed_at: Instant,
-    tags: Sequence[Stamped],
+    bring_back: bool = False,
 ) -> Imported:
     """Store a manifest and set its tags, with the times that they had; else it is a push, with all that follows from one.
+
+    What is wanted is asked in the same transaction: hours may have gone since somebody looked, while blobs were copied.
 
     Args:
         tx: the transaction.
         repository: where to.
         data: the manifest.
-        media_type: what it is.
-        digest: its digest.
-        pushed_at: when it was pushed; in the future counts as now.
-        tags: the tags to set, and when they were set.
+        image: what it is, with all its tags. Times in the future count as now.
+        bring_back: whether it comes though it was deleted here since.
 
     Raises:
         what :func:`careen.registry.images.put` raises, but for tags that may not move.
     """
+    to_do = wanted(tx, repository, image, bring_back=bring_back)
     created, done, refused = False, list[str](), list[tuple[str, str]]()
-    for tag in tags:
+    if to_do.is_nothing:
+        return Imported(to_do, created, (), ())
+    for tag in to_do.tags:
         try:
             made = images.put(
                 tx,
                 repository,
                 data,
-                media_type=media_type,
-                digest=digest,
+                media_type=image.media_type,
+                digest=image.digest,
                 tag=tag.name,
-                times=images.Times(pushed_at, tag.tagged_at),
+                times=images.Times(image.pushed_at, tag.tagged_at),
             )
         except errors.ImageTagAlreadyExists as error:
             refused.append((tag.name, error.message))
         else:
             created |= made.created
             done.append(tag.name)
-    if not done:
-        times = images.Times(pushed_at, pushed_at)
-        made = images.put(tx, repository, data, media_type=media_type, digest=digest, times=times)
+    if not done and not to_do.is_here:
+        times = images.Times(image.pushed_at, image.pushed_at)
+        made = images.put(tx, repository, data, media_type=image.media_type, digest=image.digest, times=times)
         created |= made.created
-    return Imported(created, tuple(done), tuple(refused))
+    return Imported(to_do, created, tuple(done), tuple(refused))
