@@ -1,6 +1,8 @@
 """Counting in shared memory: what several processes count, whoever reads it."""
 
 import multiprocessing
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -115,4 +117,70 @@ def test_a_full_row_counts_on_what_it_has() -> None:
     assert {value for (value,) in totals.values()} == {1, 2}
     assert [line["event"] for line in logs] == [
         "there is no room for more metrics; new series are not counted"
+    ]
+
+
+@pytest.fixture
+def _many_switches() -> Iterator[None]:
+    """Threads take turns a thousand times as often as they would."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_many_switches")
+def test_threads_append_one_after_the_other() -> None:
+    """The loop asks for series while others count from their threads: each series has a place of its own, and no count is lost."""
+    others = Counter("test_others", "Others.", ("kind",))
+    each = range(2500)
+
+    def count(begin: threading.Barrier) -> None:
+        begin.wait()
+        for number in each:
+            others.add(f"t{number}")
+
+    for _ in range(10):  # without turns, two of three go wrong
+        counting.begin(Page(1), 0, [])
+        together = threading.Barrier(3)
+        threads = [threading.Thread(target=count, args=(together,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        together.wait()
+        for number in each:
+            RUNS.series(f"l{number}").add()
+            others.series(f"t{number}")
+        for thread in threads:
+            thread.join()
+        assert counting.totals() == {
+            **{("test_runs", (f"l{number}",)): [1] for number in each},
+            **{("test_others", (f"t{number}",)): [2] for number in each},
+        }
+
+
+BROKEN = {
+    "a key that is none": (16, b"\xff" * 4),
+    "a series beyond the end": (8, b"\xff\xff\xff\x7f"),
+    "an end beyond the row": (0, b"\xff" * 8),
+}
+"""Where in a row, and what is there."""
+
+
+@pytest.mark.parametrize(("at", "what"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_row_stops_nobody(at: int, what: bytes) -> None:
+    """The figures of the others are told, and who is started again in the row counts from zero; the log has both."""
+    page = Page(2)
+    in_a_child(page, 0, count_more)
+    in_a_child(page, 1, count_each)
+    page._part(1)[at : at + len(what)] = what
+    counting.begin(page, 0, [])
+    rest = {("test_runs", ("ours",)): [2], ("test_runs", ("theirs",)): [1]}
+    with capture_logs() as logs:
+        assert counting.totals() == rest
+        counting.begin(page, 1, [OPEN])
+        SECONDS.observe(value=0.5)
+        assert counting.totals() == rest | {("test_seconds", ()): [0, 1, 0, 0.5]}
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("what a process has counted cannot be read", "error"),
+        ("what a process has counted cannot be read; it begins at zero", "error"),
     ]

@@ -1,12 +1,19 @@
 """What Prometheus is told, by a server, to whom."""
 
+import asyncio
+import sys
 import time
 from collections.abc import Callable
+from types import FrameType
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.requests import Request
 
+from careen.metrics import MetricsApp
+from careen.registry.registry import Registry
 from tests.distribution.client import Answer, Client
+from tests.distribution.test_auth import basic, token
 from tests.ecrapi.client import push
 from tests.images import image
 from tests.server import Server
@@ -98,3 +105,56 @@ def test_the_format_is_the_one_asked_for(server: Server) -> None:
     assert plain.headers["content-type"].startswith("text/plain")
     assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
     assert open_metrics.body.endswith(b"# EOF\n")
+
+
+def refused(server: Server, surface: str, reason: str) -> float:
+    """How many requests a surface refused for a reason."""
+    families = text_string_to_metric_families(Client(server).send("GET", "/metrics").body.decode())
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "careen_refusals_total"
+        and (sample.labels["surface"], sample.labels["reason"]) == (surface, reason)
+    )
+
+
+@pytest.mark.parametrize(("surface", "path"), [("oci", "/v2/"), ("events", "/events")])
+@pytest.mark.parametrize(
+    ("reason", "status"), [("expired credential", 403), ("denied", 403), ("wrong credential", 401)]
+)
+def test_why_somebody_was_refused(
+    server: Server, key_of: Callable[[str], dict[str, str]], surface: str, path: str, reason: str, status: int
+) -> None:
+    """Every surface says it in the same words: a token that is over, a policy that does not allow it, a stranger."""
+    key = key_of("PullOnly")
+    credential = {
+        "expired credential": basic(f"AWS:{token(server, lives=-1)}"),
+        "denied": basic(f"{key['accessKeyId']}:{key['secretAccessKey']}"),
+        "wrong credential": basic("AKIAX:y"),
+    }[reason]
+    asked = "/v2/_catalog" if (surface, reason) == ("oci", "denied") else path
+    before = refused(server, surface, reason)
+    answer = Client(server).send("GET", asked, None, {"Authorization": credential})
+    assert answer.status == status, answer
+    assert refused(server, surface, reason) == before + 1
+
+
+def test_nobody_waits_while_it_is_told(registry: Registry) -> None:
+    """The event loop answers others: neither the disk is asked there, nor the rows, nor is the text made there."""
+    ran = set[str]()
+
+    def note(frame: FrameType, event: str, called: object) -> None:
+        ran.add(getattr(called, "__name__", "") if event == "c_call" else frame.f_code.co_name)
+
+    async def answer() -> bytes:
+        sys.setprofile(note)  # of this thread alone
+        try:
+            scope = {"type": "http", "method": "GET", "path": "/metrics", "headers": []}
+            return bytes((await MetricsApp(registry, is_open=True).answer(Request(scope))).body)
+        finally:
+            sys.setprofile(None)
+
+    assert b"careen_disk_free_bytes" in asyncio.run(answer())
+    assert "answer" in ran
+    assert not ran & {"statvfs", "measure", "totals", "generate_latest"}

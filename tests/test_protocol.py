@@ -1,5 +1,6 @@
 """The connection: bodies from files, pipelined requests, slow readers, clients that vanish; the same over TLS."""
 
+import asyncio
 import http.client
 import itertools
 import random
@@ -8,13 +9,18 @@ import ssl
 import struct
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
+from careen import counting
+from careen.counting import Page
 from careen.oci.digest import digest_of
+from careen.protocol import Protocol
 from tests import images
 from tests.distribution.client import Answer, Client, answer
 from tests.server import Server
@@ -284,3 +290,46 @@ def test_tls_is_what_it_says(encrypted: Client) -> None:
     assert f'realm="https://{encrypted.server.host}/"' in got.headers["www-authenticate"]
     with pytest.raises(ssl.SSLCertVerificationError):
         Client(encrypted.server, tls=ssl.create_default_context()).send("GET", "/v2/")
+
+
+@pytest.fixture
+def own_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test counts is forgotten."""
+    monkeypatch.setattr(counting, "_own", counting._own)
+
+
+async def answer_nothing(_scope: object, _receive: object, send: Callable[[object], Awaitable[None]]) -> None:
+    """An application."""
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+
+
+@pytest.mark.usefixtures("own_row")
+def test_a_connection_is_counted_only_if_something_went_over_it() -> None:
+    """Ten thousand that do nothing are looked at once a second, and their figures left alone."""
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    def counted(connection: Protocol) -> set[tuple[str, float]]:
+        """What a look adds."""
+        counting.begin(Page(1), 0, [])
+        connection.look(asyncio.get_running_loop().time())
+        return {(name, value) for (name, _), (value,) in counting.totals().items()}
+
+    async def connect() -> None:
+        config, state = uvicorn.Config(answer_nothing, log_config=None, access_log=False), ServerState()
+        config.load()
+        listening = await asyncio.get_running_loop().create_server(
+            lambda: Protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        )
+        async with listening:
+            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+            writer.write(request)
+            await reader.readuntil(b"\r\n\r\n")
+            (connection,) = state.connections
+            assert isinstance(connection, Protocol)
+            assert ("careen_http_received_bytes", len(request)) in counted(connection)
+            assert counted(connection) == set()
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(connect())

@@ -6,6 +6,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from careen import tls
+from careen import processes, tls
+from careen.clock import Cautious
 from careen.tls import Files, InvalidTls
 from tests.clients.client import needs
 from tests.images import image, write_layout
@@ -122,6 +124,35 @@ def test_what_does_not_fit_together_is_not_taken(authority: Authority, served: C
         served.key.write_bytes(renewed.key.read_bytes())
         until(lambda: shown(server) == der(renewed))
         assert server.log.read_text().count("goes on with the certificate") == 1
+
+
+def offered(certificate: tls.Renewing, client: ssl.SSLContext) -> bytes:
+    """The certificate that this process would show."""
+    asked, answered = ssl.MemoryBIO(), ssl.MemoryBIO()
+    caller = client.wrap_bio(answered, asked, server_hostname="localhost")
+    server = certificate.wrap_bio(asked, answered, server_side=True)
+    for side in (caller, server, caller):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return caller.getpeercert(binary_form=True) or b""
+
+
+def test_the_parent_keeps_up_with_the_certificate(authority: Authority, served: Certificate) -> None:
+    """A process that is started again begins with the renewed one, also when the files are unfit by then."""
+    renewed = authority.issue("renewed", LOOPBACK, SERVER)
+    certificate, over = tls.Renewing(Files(served.chain, served.key)), threading.Event()
+    watching = threading.Thread(target=processes._watch, args=([], Cautious(), certificate, over))
+    watching.start()
+    try:
+        assert offered(certificate, served.context()) == der(served)
+        renewed.replaces(served)
+        until(lambda: offered(certificate, served.context()) == der(renewed))
+    finally:
+        over.set()
+        watching.join()
+    served.chain.write_bytes(b"half a certificate")
+    certificate.look(tells=False)
+    assert offered(certificate, served.context()) == der(renewed)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """Counting across the processes of a node, in memory that they share.
 
 A figure that a process keeps to itself is wrong as soon as there are two: whichever answers the scrape knows a part. So the parent
-maps one page before it forks its children, and each child writes into a row of its own. Nobody waits for anybody: a row has one
-writer, and whoever reads adds the rows up. A child that is started again goes on in the row of the one before, so that counters
-never go back while the node lives.
+maps one page before it forks its children, and each child writes into a row of its own. No process waits for another: a row has one
+writer, whose threads append one after the other, and whoever reads adds the rows up. A child that is started again goes on in the
+row of the one before, so that counters never go back while the node lives.
 
 A row is a log of series, each of which is appended once and then changed in place::
 
@@ -18,8 +18,9 @@ import mmap
 import struct
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from operator import add
 from typing import Generic, TypeVar
 
 import msgspec
@@ -28,11 +29,17 @@ import structlog
 ROW_BYTES = 512 * 1024
 """Address space for the series of one process, some three thousand; of memory it takes what is written."""
 
+_USED = struct.Struct("=Q")
 _SIZES = struct.Struct("=II")
 _WORD = 8
 
+_SPARE_BYTES = 64 * _WORD
+"""The end of a row, where what has no room is counted and nobody reads."""
+
 Labels = tuple[str, ...]
 Key = tuple[str, Labels]
+
+_keys = msgspec.json.Decoder(Key)
 
 log = structlog.get_logger()
 
@@ -73,15 +80,52 @@ class Bars:
         values[at + len(bounds) + 1] += value
 
 
+class BrokenRow(Exception):
+    """What is written in a row is no log of series. The message says where."""
+
+
+def _series_in(memory: "memoryview[int]") -> Iterator[tuple[Key, int, int]]:
+    """Each series of a row: its key, its place, and how many values it has.
+
+    Raises:
+        BrokenRow: it cannot be read any further.
+    """
+    (end,) = _USED.unpack_from(memory)
+    if end > len(memory) - _SPARE_BYTES:
+        raise BrokenRow(f"it cannot have {end} bytes")
+    at = _WORD
+    while at < end:
+        length, count = _SIZES.unpack_from(memory, at)
+        first = at + _SIZES.size
+        place = (first + length + -length % _WORD) // _WORD
+        if (place + count) * _WORD > end:
+            raise BrokenRow(f"the series at {at} does not end")
+        try:
+            key = _keys.decode(memory[first : first + length])
+        except msgspec.DecodeError as error:
+            raise BrokenRow(f"the series at {at} has no key: {error}") from None
+        yield key, place, count
+        at = (place + count) * _WORD
+
+
 class Row:
-    """The series of one process."""
+    """The series of one process, for whichever of its threads."""
 
     def __init__(self, memory: "memoryview[int]") -> None:
+        """Go on with what is there. What cannot be read is forgotten: a process that counts from zero is better than none."""
         self._memory = memory
         self._values = memory.cast("d")
         self._used = memory.cast("Q")
-        self._places = {key: at for key, at, _ in self.series()}
+        self._appending = threading.Lock()
         self._is_full = False
+        self._places: dict[Key, int] = {}
+        try:
+            self._places.update((key, place) for key, place, _ in _series_in(memory))
+        except BrokenRow:
+            log.exception("what a process has counted cannot be read; it begins at zero")
+            self._used[0] = 0  # at first: whoever reads goes no further
+            self._memory[:] = bytes(len(memory))
+            self._places.clear()
 
     @property
     def values(self) -> "memoryview[float]":
@@ -89,42 +133,37 @@ class Row:
         return self._values
 
     def place(self, key: Key, count: int) -> int:
-        """Where the ``count`` values of a series begin; a new one is appended, at zero."""
+        """Where the ``count`` values of a series begin; a new one is appended, at zero. From any thread."""
         at = self._places.get(key)
         if at is None:
-            at = self._places[key] = self._append(key, count)
+            with self._appending:
+                at = self._places.get(key)  # another thread may have been quicker
+                if at is None:
+                    at = self._places[key] = self._append(key, count)
         return at
+
+    def clear(self, names: Container[str]) -> None:
+        """Let the numbers of these gauges be zero."""
+        for (name, _), place in self._places.items():
+            if name in names:
+                self._values[place] = 0.0
 
     def _append(self, key: Key, count: int) -> int:
         text = msgspec.json.encode(key)
         padded = -len(text) % _WORD + len(text)
         begin = self._used[0] or _WORD
         end = begin + _SIZES.size + padded + count * _WORD
-        if end > len(self._memory) - len(self.spare()):
+        spare = len(self._memory) - _SPARE_BYTES
+        if end > spare:
             if not self._is_full:
                 self._is_full = True
                 log.error("there is no room for more metrics; new series are not counted", name=key[0])
-            return (len(self._memory) - len(self.spare())) // _WORD
+            return spare // _WORD
         _SIZES.pack_into(self._memory, begin, len(text), count)
         first = begin + _SIZES.size
         self._memory[first : first + len(text)] = text
         self._used[0] = end  # at last: whoever reads goes no further
         return (first + padded) // _WORD
-
-    def spare(self) -> "memoryview[int]":
-        """The end of the row, where what has no room is counted and nobody reads."""
-        return self._memory[-64 * _WORD :]
-
-    def series(self) -> Iterator[tuple[Key, int, int]]:
-        """Each series: its key, its place, and how many values it has."""
-        at, end = _WORD, self._used[0]
-        while at < end:
-            length, count = _SIZES.unpack_from(self._memory, at)
-            first = at + _SIZES.size
-            name, labels = msgspec.json.decode(self._memory[first : first + length], type=tuple[str, Labels])
-            place = (first + length + -length % _WORD) // _WORD
-            yield (name, labels), place, count
-            at = (place + count) * _WORD
 
 
 class Page:
@@ -135,23 +174,32 @@ class Page:
         self._rows = processes
 
     def row(self, index: int) -> Row:
-        """The row of a process."""
-        return Row(self._memory[index * ROW_BYTES : (index + 1) * ROW_BYTES])
+        """The row of a process, for this process to count in."""
+        return Row(self._part(index))
 
     def totals(self) -> dict[Key, list[float]]:
-        """Each series' values, added up over all rows."""
+        """Each series' values, added up over all rows, as far as they can be read: what is broken is its writer's to mend."""
         totals: dict[Key, list[float]] = {}
         for index in range(self._rows):
-            row = self.row(index)
-            for key, place, count in row.series():
-                values = row.values[place : place + count]
-                known = totals.get(key)
-                totals[key] = (
-                    list(values)
-                    if known is None
-                    else [one + other for one, other in zip(known, values, strict=True)]
-                )
+            memory = self._part(index)
+            try:
+                _add_up(totals, memory)
+            except BrokenRow:
+                log.exception("what a process has counted cannot be read", row=index)
         return totals
+
+    def _part(self, index: int) -> "memoryview[int]":
+        return self._memory[index * ROW_BYTES : (index + 1) * ROW_BYTES]
+
+
+def _add_up(totals: dict[Key, list[float]], memory: "memoryview[int]") -> None:
+    numbers = memory.cast("d")
+    for key, place, count in _series_in(memory):
+        values = list(numbers[place : place + count])
+        known = totals.get(key)
+        if known is not None and len(known) != count:
+            raise BrokenRow(f"{key} has {count} values, and {len(known)} elsewhere")
+        totals[key] = values if known is None else list(map(add, known, values))
 
 
 Handle = TypeVar("Handle", Series, Bars)
@@ -231,10 +279,7 @@ def begin(page: Page, index: int, gauges: Sequence[Gauge]) -> None:
     """
     global _own  # noqa: PLW0603 a process has one row, as it has one log
     _own = _Own(page, index)
-    names = {gauge.name for gauge in gauges}
-    for (name, _), place, _ in _own.row.series():
-        if name in names:
-            _own.row.values[place] = 0.0
+    _own.row.clear({gauge.name for gauge in gauges})
 
 
 def totals() -> dict[Key, list[float]]:

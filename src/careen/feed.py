@@ -75,11 +75,10 @@ class Feed:
         except auth.Unauthenticated:
             exchange.served.refusal = "no credential" if auth.is_empty(exchange) else "wrong credential"
             await auth.challenge(self._registry, exchange)
-        except OciError as error:
-            await _refuse(exchange, error, trail)
-        except EcrError as error:
-            exchange.served.refusal = "denied"
-            await _refuse(exchange, OciError("DENIED", error.message), trail)
+        except (OciError, EcrError) as error:
+            exchange.served.refusal = auth.refused_for(error)
+            refusal = error if isinstance(error, OciError) else OciError("DENIED", error.message)
+            await _refuse(exchange, refusal, trail)
 
     async def _answer(self, exchange: Exchange, trail: Trail) -> None:
         if exchange.method != "GET":

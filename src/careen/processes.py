@@ -48,6 +48,9 @@ FILES_PER_CONNECTION = 3
 OTHER_FILES = 512
 """Open files beside them: the database's, and 256 uploads that are kept warm."""
 
+LOOK_SECONDS = 1.0
+"""How often the parent looks whether there is another certificate."""
+
 TRIM_TICKS = 50
 """How often, in tenths of a second, memory that is not used is given back, if nothing is being answered."""
 
@@ -179,11 +182,11 @@ def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None 
         )
         if ready is not None and _answers(settings, stopping.asked):
             ready()
-        healthy = _watch(children, judging, stopping.asked)
+        healthy = _watch(children, judging, certificate, stopping.asked)
         if healthy and settings.drain_delay:
             log.info("draining: ready no more, and serving on", seconds=settings.drain_delay)
             draining.begin()
-            healthy = _watch(children, judging, stopping.hurried, settings.drain_delay)
+            healthy = _watch(children, judging, certificate, stopping.hurried, settings.drain_delay)
         listener.close()  # the children close theirs: from then on new connections are refused, and do not wait for nobody
         for child in children:
             child.tell_to_stop()
@@ -192,12 +195,23 @@ def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None 
 
 
 def _watch(
-    children: list[Child], judging: clock.Cautious, until: threading.Event, seconds: float = math.inf
+    children: list[Child],
+    judging: clock.Cautious,
+    certificate: tls.Renewing | None,
+    until: threading.Event,
+    seconds: float = math.inf,
 ) -> bool:
-    """Keep the children running until an event, or for so many seconds. Returns False if that has become pointless."""
+    """Keep the children running until an event, or for so many seconds. Returns False if that has become pointless.
+
+    A child that is started again goes on with what is known here: the time, and the certificate, whose files may be unfit now.
+    """
     deadline, revived = time.monotonic() + seconds, [True]
+    look_at = time.monotonic()
     while all(revived) and (left := deadline - time.monotonic()) > 0 and not until.wait(min(0.5, left)):
-        judging()  # a worker that is started again goes on with what is known here
+        judging()
+        if certificate is not None and time.monotonic() >= look_at:
+            look_at = time.monotonic() + LOOK_SECONDS
+            certificate.look(tells=False)
         revived = [child.revive() for child in children]
     return all(revived)
 

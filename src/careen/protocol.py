@@ -249,8 +249,10 @@ class Protocol(Bounded):
 
     def _tell_bytes(self) -> None:
         """Count what went over the connection since it was last looked at: once a second, not with every request."""
-        received, sent = self._told
-        self._told = self._received, self.sent
+        now = self._received, self.sent
+        if now == self._told:
+            return  # most connections of a node do nothing most of the time
+        (received, sent), self._told = self._told, now
         figures.RECEIVED.series().add(self._received - received)
         figures.SENT.series().add(self.sent - sent)
 

@@ -81,8 +81,13 @@ class Renewing(ssl.SSLContext):
     def __init__(self, files: Files) -> None:
         """As ``ssl.SSLContext``, all of it is done by then."""
 
-    def look(self) -> None:
-        """Read the files again if one has changed. Until they fit together, it goes on with what it has."""
+    def look(self, *, tells: bool = True) -> None:
+        """Read the files again if one has changed. Until they fit together, it goes on with what it has.
+
+        Args:
+            tells: whether the log hears of it. A process that serves nobody keeps up for those that are forked from it, and
+                leaves that to them.
+        """
         seen = _stamps(self._files)
         if seen == self._seen:
             return
@@ -90,8 +95,10 @@ class Renewing(ssl.SSLContext):
         try:
             self._current = load(self._files)
         except InvalidTls as error:
-            log.warning("TLS goes on with the certificate that it has", error=str(error))
-        else:
+            if tells:
+                log.warning("TLS goes on with the certificate that it has", error=str(error))
+            return
+        if tells:
             log.info("TLS goes on with another certificate", certificate=str(self._files.certificate))
 
     def wrap_bio(

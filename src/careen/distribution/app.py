@@ -30,7 +30,6 @@ from careen.distribution import anonymous, auth, blobs, manifests, uploads
 from careen.distribution.exchange import ClientGone, Exchange, Header, json_header
 from careen.distribution.surface import Surface
 from careen.distribution.trail import Trail
-from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
 from careen.oci.errors import OciError
 from careen.oci.manifest import InvalidManifest
@@ -202,7 +201,7 @@ async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     """Write a refusal in the specification's envelope."""
     refusal, wrong = _in_oci_words(error), trouble(error)
     trail.refusal = refusal
-    exchange.served.refusal = _refused_for(error)
+    exchange.served.refusal = auth.refused_for(error)
     headers: list[Header] = [json_header(), *refusal.headers]
     if refusal.status >= 500 and not isinstance(error, UpstreamError):  # that was told where it happened
         about = {"method": exchange.method, "path": exchange.path, "request_id": exchange.served.id}
@@ -214,19 +213,6 @@ async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     if refusal.status in {408, 413} or refusal.status >= 500:
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for
     await exchange.respond(refusal.status, headers, refusal.body())
-
-
-def _refused_for(error: Exception) -> str:
-    """What the figures say of a refusal; empty if it is for what was asked, and not for who asked or how often."""
-    match error:
-        case AccessDenied():
-            return "denied"
-        case OciError(message=auth.EXPIRED):
-            return "expired credential"
-        case OciError(code="TOOMANYREQUESTS"):
-            return "too often"
-        case _:
-            return ""
 
 
 def _in_oci_words(error: Exception) -> OciError:

@@ -10,6 +10,7 @@ import msgspec
 
 from careen.clock import HOUR, SECOND, Instant, system_now
 from careen.distribution.exchange import Exchange, json_header
+from careen.ecr.common_errors import AccessDenied
 from careen.iam import basic
 from careen.iam.tokens import TokenExpired
 from careen.oci.errors import OciError
@@ -83,6 +84,19 @@ def _read(registry: Registry, header: str, now: Instant) -> Principal | None:
         return registry.read(access.by_password, registry, sent.user, sent.password, now)
     except TokenExpired:
         raise OciError("DENIED", EXPIRED) from None
+
+
+def refused_for(error: Exception) -> str:
+    """What the figures say of a refusal; empty if it is for what was asked, and not for who asked or how often."""
+    match error:
+        case AccessDenied():
+            return "denied"
+        case OciError(message=message) if message == EXPIRED:
+            return "expired credential"
+        case OciError(code="TOOMANYREQUESTS"):
+            return "too often"
+        case _:
+            return ""
 
 
 async def challenge(registry: Registry, exchange: Exchange) -> None:
