@@ -21,8 +21,8 @@ CORE = "careen"
 ALLOWED = frozenset({"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"})
 """What Careen may need: nothing that asks more than to be named."""
 
-ALLOWED_IN_EXTRAS = ALLOWED | {"LGPL-3.0-only"}
-"""What those may need who ask for it by name: a library that stays a package of its own and can be replaced."""
+ALLOWED_IN_EXTRAS = ALLOWED | {"LGPL-3.0-only", "MPL-2.0"}
+"""What those may need who ask for it by name: packages that stay on their own, can be replaced, and ask nothing of ours."""
 
 READ = {
     "google-re2": "BSD-3-Clause",
@@ -33,7 +33,7 @@ READ = {
 }
 """Read from the licence files of those whose metadata does not say which, or that there is a choice."""
 
-SAID = {"MIT License": "MIT", "The MIT License (MIT)": "MIT"}
+SAID = {"3-Clause BSD License": "BSD-3-Clause", "MIT License": "MIT", "The MIT License (MIT)": "MIT"}
 """Older fields and classifiers that mean one licence and no other."""
 
 

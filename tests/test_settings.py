@@ -65,6 +65,7 @@ def test_other_variables_are_none_of_ours() -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "traces that go nowhere": ({"traces": "localhost:4318"}, "traces is an address"),
     "no number": ({"port": "http"}, "`$.port`"),
     "port 0": ({"port": 0}, "`$.port`"),
     "port 65536": ({"port": 65_536}, "`$.port`"),

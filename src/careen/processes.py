@@ -28,7 +28,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 import uvicorn
 
-from careen import clock, counting, figures, server, startup, telemetry, tls, worker
+from careen import clock, counting, figures, server, startup, telemetry, tls, tracing, worker
 from careen.bounds import Bounds
 from careen.draining import Draining
 from careen.feed import Feed
@@ -163,6 +163,8 @@ def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None 
     """
     telemetry.configure(settings.log_level)
     certificate = _certificate(settings)
+    if settings.traces:
+        _check_traces()
     _raise_file_limit(settings)
     with contextlib.closing(_listen(settings)) as listener:
         stopping, draining, page = Stopping(), Draining(), counting.Page(settings.workers + 1)
@@ -192,6 +194,13 @@ def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None 
             child.tell_to_stop()
         ended = [child.wait(settings.shutdown_timeout + 2 * CUT_SECONDS) for child in children]
     return 0 if healthy and all(ended) else 1
+
+
+def _check_traces() -> None:
+    try:
+        tracing.check()
+    except tracing.NotInstalled as error:
+        raise CannotStart(str(error)) from None
 
 
 def _watch(
@@ -341,6 +350,7 @@ def _serve_http(
     Protocol.bounds = Bounds(
         connections=settings.max_connections, head=settings.head_timeout, stall=settings.stall_timeout
     )
+    tracing.begin(settings.traces, start.node.id)
     application = server.application(settings, start, draining)
     config = uvicorn.Config(
         application,
@@ -367,11 +377,13 @@ def _work(settings: Settings, listener: socket.socket, start: Start, judging: cl
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _end_with_parent(stop)
+    tracing.begin(settings.traces, start.node.id)
     registry = startup.open_registry(settings, judging, start)
     try:
         worker.run(registry, stop)
     finally:
         registry.close()
+        tracing.end()
 
 
 def _end_with_parent(stop: threading.Event | None = None) -> None:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from careen import tracing
 from careen.distribution.again import Again
 from careen.distribution.allowance import Allowance
 from careen.distribution.app import DistributionApp
@@ -61,8 +62,8 @@ class Application:
         fresh = Fresh(registry.database)
         again = Again(registry, fresh, self._pulls)
         self._importer = Importer(registry, upstream_secrets)
-        self.answer_again = no_answer_again if traffic.has_access_log else again.answer
-        """For a protocol that can write a whole response at once; see ``careen.protocol``. None has a line of the log."""
+        self.answer_again = no_answer_again if traffic.has_access_log or tracing.is_on() else again.answer
+        """For a protocol that can write a whole response at once; see ``careen.protocol``. None is logged or traced."""
         self._allowance = Allowance(registry.limits.anonymous_rate, registry.limits.anonymous_burst)
         surface = Surface(registry, fresh, self._pulls, again, self._importer, self._allowance)
         self._distribution = DistributionApp(surface)
@@ -122,6 +123,7 @@ class Application:
         flushing.cancel()
         await flushing
         self._registry.close()
+        await asyncio.to_thread(tracing.end)
 
     async def _look_around(self) -> None:
         """See again and again how many processes there are to share what an address may ask, and what our clock is worth."""

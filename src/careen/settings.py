@@ -165,6 +165,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether `GET /metrics` is answered without a credential; else with any key that may `careen:GetMetrics`."""
     access_log: bool = False
     """Whether every request is a line of the log (see logs.md); answers that could be given again are made anew then."""
+    traces: str = ""
+    """The address of an OpenTelemetry collector, as `http://localhost:4318`, for a span of each request and job (see logs.md)."""
     slow_request: Seconds = 5
     """From how many seconds on a request is told of in the log as slow; 0: none is. See logs.md."""
     log_level: str = "info"
@@ -259,6 +261,8 @@ def _check(settings: Settings) -> None:
         raise InvalidSetting(
             f"public_host is a host in small letters and perhaps a port, not '{settings.public_host}'"
         )
+    if settings.traces and not settings.traces.startswith(("http://", "https://")):
+        raise InvalidSetting("traces is an address of OTLP over HTTP, such as http://localhost:4318")
     for name in ("proxies", "off_limits"):
         try:
             networks(getattr(settings, name))

@@ -13,15 +13,18 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from careen import figures
+from careen import figures, tracing
 from careen.circumstances import circumstances_of
 from careen.counting import Bars, Series
 from careen.registry.access import Principal
 from careen.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 KEY = "careen.served"
 """Where a scope has its :class:`Served`."""
@@ -41,6 +44,16 @@ PATHS = {
 """Paths that are one operation each."""
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})
+
+_ATTRIBUTES = {
+    "method": "http.request.method",
+    "path": "url.path",
+    "status": "http.response.status_code",
+    "address": "client.address",
+    "user_agent": "user_agent.original",
+    "principal": "enduser.id",
+}
+"""What OpenTelemetry's semantic conventions call it."""
 
 _NONE: Mapping[str, Any] = {}
 
@@ -140,6 +153,7 @@ class Traffic:
             send: ASGI's.
         """
         found = scope[KEY] = Served(surface, scope, send)
+        span = tracing.begin_request(scope["method"], scope["headers"])
         try:
             await answer(scope, receive, found.send)
         except Exception:
@@ -147,6 +161,8 @@ class Traffic:
             raise
         finally:
             self._end(found, scope)
+            if span is not None:
+                self._tell(span, found, scope)
 
     def _end(self, found: Served, scope: Any) -> None:
         """It was answered, or its client went away before (status 0)."""
@@ -168,6 +184,12 @@ class Traffic:
             log.info("request", seconds=round(whole, 6), **self._told(found, scope))
         if seconds >= self._slow:
             log.warning("slow request", seconds=round(seconds, 3), **self._told(found, scope))
+
+    def _tell(self, span: "Span", found: Served, scope: Any) -> None:
+        """End the span of a request, with what a line of the log would have."""
+        told = self._told(found, scope)
+        attributes = {_ATTRIBUTES.get(name, f"careen.{name}"): value for name, value in told.items()}
+        tracing.end_request(span, f"{told['method']} {told['operation']}", attributes, found.status)
 
     def _series_of(self, key: tuple[str, str, str, int], path: str) -> tuple[Series, Bars]:
         surface, operation, method, status = key

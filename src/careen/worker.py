@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from careen import deliveries, figures
+from careen import deliveries, figures, tracing
 from careen.clock import HOUR, SECOND, Cautious, Clock, Instant
 from careen.registry import (
     archive,
@@ -219,7 +219,7 @@ def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None =
         return False
     began = time.perf_counter()
     try:
-        with _kept(registry, job, worker):
+        with tracing.job(job.kind), _kept(registry, job, worker):
             work[job.kind](registry, job)
     except Exception as error:  # noqa: BLE001 it is told
         _count(job, "failed", began)
