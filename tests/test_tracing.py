@@ -106,6 +106,9 @@ def test_requests_and_jobs_are_spans(make_server: Callable[..., Server], collect
     )
     assert refused.status.code == Status.STATUS_CODE_UNSET  # the client's mistake is no fault of the server
     assert "POST PutLifecyclePolicy" in by_name
+    assert not [
+        name for name in by_name if "ready" in name or "health" in name
+    ]  # the server was asked until it was ready
     assert any(name.startswith("job ") for name in by_name)
     assert all(each["service.name"] == "careen" for each in collector.resources)
     for secret in (SECRET_ACCESS_KEY, "in-the-query"):

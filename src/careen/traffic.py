@@ -43,6 +43,9 @@ PATHS = {
 }
 """Paths that are one operation each."""
 
+UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What machines ask for every few seconds: its spans would hide the others."""
+
 METHODS = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})
 
 _ATTRIBUTES = {
@@ -153,7 +156,8 @@ class Traffic:
             send: ASGI's.
         """
         found = scope[KEY] = Served(surface, scope, send)
-        span = tracing.begin_request(scope["method"], scope["headers"])
+        is_traced = scope["path"] not in UNTRACED
+        span = tracing.begin_request(scope["method"], scope["headers"]) if is_traced else None
         try:
             await answer(scope, receive, found.send)
         except Exception:
