@@ -1,10 +1,6 @@
-"""Child programs that may die: each arms the fault points in its own process, and then does what Careen does anyway.
-
-They are forked from a process that has imported everything (multiprocessing's fork server), so that a life costs milliseconds.
-"""
+"""Child programs that may die: each arms the fault points in its own process, and then does what Careen does anyway."""
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import threading
@@ -21,12 +17,8 @@ from careen import faults, processes
 from careen.cli import serve as cli_serve
 from careen.faults import Point
 from careen.settings import Settings
+from tests.forks import FORKS
 from tests.server import Server
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    ["__main__", "tests.faults.programs", "tests.faults.script", "tests.faults.hands"]
-)
 
 
 class Kill(NamedTuple):
@@ -113,8 +105,8 @@ class Life(NamedTuple):
 
 def start(program: Callable[..., None], *arguments: Any, kill: Kill | Path | None = None) -> Life:
     """Run a program in a process group of its own, to die somewhere, or to note in a file what it passes."""
-    ours, theirs = _FORKS.Pipe(duplex=False)
-    process = _FORKS.Process(target=_run, args=(program, kill, theirs, arguments))
+    ours, theirs = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(target=_run, args=(program, kill, theirs, arguments))
     process.start()
     theirs.close()
     life = Life(process, ours)

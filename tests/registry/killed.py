@@ -1,6 +1,5 @@
 """A backup and a restore in processes that kill themselves at one step or another."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -10,10 +9,7 @@ from typing import Any
 from careen import startup
 from careen.registry import backup as backups
 from careen.settings import Settings
-
-# Its server imports all this once; a process for each step is a fork of it, a tenth of the time that an interpreter takes.
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([__name__])
+from tests.forks import FORKS
 
 
 def backup(folder: Path, target: Path, number: int) -> bool:
@@ -27,7 +23,7 @@ def restore(folder: Path, target: Path, number: int) -> bool:
 
 
 def _killed(work: Any, *arguments: Any) -> bool:
-    process = _forks.Process(target=work, args=arguments)
+    process = FORKS.Process(target=work, args=arguments)
     process.start()
     process.join(60)
     assert process.exitcode in {0, -signal.SIGKILL}
