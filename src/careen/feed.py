@@ -73,7 +73,6 @@ class Feed:
         except ClientGone:
             pass
         except auth.Unauthenticated:
-            exchange.served.refusal = "no credential" if auth.is_empty(exchange) else "wrong credential"
             await auth.challenge(self._registry, exchange)
         except (OciError, EcrError) as error:
             exchange.served.refusal = auth.refused_for(error)

@@ -165,7 +165,9 @@ class Traffic:
             raise
         finally:
             self._end(found, scope)
-            if span is not None:
+            if (
+                span is not None and span.is_recording()
+            ):  # else it was not drawn, and nobody would read what we know
                 self._tell(span, found, scope)
 
     def _end(self, found: Served, scope: Any) -> None:

@@ -113,7 +113,6 @@ class DistributionApp:
         except ClientGone:
             pass
         except auth.Unauthenticated:
-            exchange.served.refusal = "no credential" if auth.is_empty(exchange) else "wrong credential"
             await auth.challenge(self._surface.registry, exchange)
         except Exception as error:
             if exchange.started:

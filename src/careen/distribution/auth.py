@@ -104,6 +104,7 @@ async def challenge(registry: Registry, exchange: Exchange) -> None:
 
     The realm is a URL because some clients (oras-py) insist on one.
     """
+    exchange.served.refusal = "no credential" if is_empty(exchange) else "wrong credential"
     host = exchange.header(b"host") or ""
     if registry.public_host and host.lower() == registry.public_host and exchange.path != TOKEN_PATH:
         # Behind a web server the scheme that we see is not the client's.

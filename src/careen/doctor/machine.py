@@ -140,8 +140,8 @@ def _clock(data: Path) -> Iterator[Finding]:
 def _certificate(settings: Settings) -> Finding:
     where, client_ca = settings.tls_certificate, settings.tls_client_ca
     try:
-        tls.load(Files(Path(where), Path(settings.tls_key), Path(client_ca) if client_ca else None))
-        ends = _end_of(where, settings.tls_key)
+        served = tls.load(Files(Path(where), Path(settings.tls_key), Path(client_ca) if client_ca else None))
+        ends = _end_of(where, served)
     except InvalidTls as error:
         return problem(
             "certificate",
@@ -163,7 +163,7 @@ def _certificate(settings: Settings) -> Finding:
     return ok("certificate", f"{where} is good until {formatdate(ends, usegmt=True)}")
 
 
-def _end_of(chain: str, key: str) -> float:
+def _end_of(chain: str, served: ssl.SSLContext) -> float:
     """When a certificate ends, in seconds since 1970.
 
     Python reads no certificate from a file, only one that a peer has shown, and that it trusts. So this shows it to itself.
@@ -171,14 +171,13 @@ def _end_of(chain: str, key: str) -> float:
     Raises:
         ssl.SSLCertVerificationError: it has ended, say.
     """
-    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ours.load_cert_chain(chain, key)
+    served.verify_mode = ssl.CERT_NONE  # we show none of our own
     theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     theirs.check_hostname = False
     theirs.load_verify_locations(chain)
     theirs.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # who issued it does not matter here
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    server = ours.wrap_bio(to_server, to_client, server_side=True)
+    server = served.wrap_bio(to_server, to_client, server_side=True)
     client = theirs.wrap_bio(to_client, to_server)
     for side in (client, server, client):
         with contextlib.suppress(ssl.SSLWantReadError):

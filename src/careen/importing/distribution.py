@@ -14,8 +14,8 @@ The registry keeps no times. It writes a link when a manifest is pushed, and one
 """
 
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from careen.clock import Instant
 from careen.importing.files import Folder
@@ -103,7 +103,7 @@ class DistributionFolder:
         found = self._files.look(_data(digest))
         return None if found is None else found.size
 
-    def open(self, repository: str, digest: str) -> IO[bytes]:  # noqa: ARG002 one home for all
+    def open(self, repository: str, digest: str) -> BufferedReader:  # noqa: ARG002 one home for all
         """See :class:`careen.importing.source.Source`."""
         return self._files.open(_data(digest))
 

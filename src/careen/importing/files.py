@@ -4,8 +4,9 @@ import io
 import os
 import tarfile
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from careen.clock import SECOND, Instant
 
@@ -29,7 +30,7 @@ class Files(Protocol):
             FileNotFoundError: there is none.
         """
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> BufferedReader:
         """A file, to be read from its beginning.
 
         Raises:
@@ -57,7 +58,7 @@ class Folder:
         with self.open(path) as file:
             return file.read(limit)
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> BufferedReader:
         """See :class:`Files`."""
         try:
             return (self._root / path).open("rb")
@@ -127,7 +128,7 @@ class Tar:
         with self.open(path) as file:
             return file.read(limit)
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> BufferedReader:
         """See :class:`Files`."""
         found = self._at.get(path)
         if found is None:
@@ -135,7 +136,7 @@ class Tar:
         at, about = found
         file = self._path.open("rb", buffering=0)
         file.seek(at)
-        return io.BufferedReader(_Part(file, about.size))
+        return BufferedReader(_Part(file, about.size))
 
     def look(self, path: str) -> File | None:
         """See :class:`Files`."""

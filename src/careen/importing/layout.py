@@ -12,7 +12,8 @@ the tar says of it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from io import BufferedReader
+from typing import NamedTuple
 
 import msgspec
 
@@ -112,14 +113,14 @@ class Layouts:
         found = self.files.look(self._path(repository, digest))
         return None if found is None else found.size
 
-    def open(self, repository: str, digest: str) -> IO[bytes]:
+    def open(self, repository: str, digest: str) -> BufferedReader:
         """See :class:`careen.importing.source.Source`."""
         return self.files.open(self._path(repository, digest))
 
     def stored(self) -> Iterator[Stored]:
         """See :class:`careen.importing.source.Source`."""
         for root in {place.root for place in self.places.values()}:
-            blobs = f"{root}/blobs".lstrip("/")
+            blobs = _below_root(root, "blobs")
             for algorithm in self.files.folders(blobs):
                 for about in self.files.files(f"{blobs}/{algorithm}"):
                     yield Stored(f"{algorithm}:{about.name}", about.size)
@@ -127,15 +128,20 @@ class Layouts:
     def uploads(self) -> Iterator[Leftover]:
         """See :class:`careen.importing.source.Source`. A layout knows none; zot's are in ``.uploads`` beside it."""
         for repository, (root, _) in self.places.items():
-            for about in self.files.files(f"{root}/.uploads".lstrip("/")):
+            for about in self.files.files(_below_root(root, ".uploads")):
                 yield Leftover(repository, about.size)
 
     def _path(self, repository: str, digest: str) -> str:
-        return f"{self.places[repository].root}/blobs/{digest.replace(':', '/', 1)}".lstrip("/")
+        return _below_root(self.places[repository].root, f"blobs/{digest.replace(':', '/', 1)}")
+
+
+def _below_root(root: str, path: str) -> str:
+    """A path in a folder; the root of all files has no name."""
+    return f"{root}/{path}" if root else path
 
 
 def _index(files: Files, root: str) -> _Index:
-    path = f"{root}/index.json".lstrip("/")
+    path = _below_root(root, "index.json")
     try:
         return msgspec.json.decode(files.read(path, INDEX_BYTES), type=_Index)
     except FileNotFoundError:
@@ -146,7 +152,7 @@ def _index(files: Files, root: str) -> _Index:
 
 def is_layout(files: Files, root: str = "") -> bool:
     """Whether a folder says that it is a layout."""
-    return files.look(f"{root}/oci-layout".lstrip("/")) is not None
+    return files.look(_below_root(root, "oci-layout")) is not None
 
 
 def named(files: Files) -> dict[str, Place]:
@@ -189,4 +195,4 @@ def _below(files: Files, above: str) -> Iterator[str]:
         yield above
     for name in files.folders(above):
         if not (is_one and name == "blobs"):
-            yield from _below(files, f"{above}/{name}".lstrip("/"))
+            yield from _below(files, _below_root(above, name))

@@ -1,5 +1,6 @@
 """Reading one repository of a source: which of its images are whole, and in which order they can be put."""
 
+import hashlib
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,8 +15,6 @@ from careen.oci import digest as digests
 from careen.oci import manifest as manifests
 from careen.oci import media_types, names
 from careen.oci.manifest import Descriptor, InvalidManifest, Manifest
-
-_PIECE_BYTES = 1024 * 1024
 
 
 class Image(msgspec.Struct, frozen=True, gc=False):
@@ -152,14 +151,12 @@ class Reader:
     def _has_digest(self, repository: str, digest: str) -> bool:
         key = self._source.home(repository), digest
         if key not in self._verified:
-            hasher = digests.hasher(digests.algorithm(digest))
+            algorithm, _, value = digest.partition(":")
             try:
                 with self._source.open(repository, digest) as file:
-                    while piece := file.read(_PIECE_BYTES):
-                        hasher.update(piece)
+                    self._verified[key] = hashlib.file_digest(file, algorithm).hexdigest() == value
             except OSError:
                 return False
-            self._verified[key] = hasher.hexdigest() == digest.partition(":")[2]
         return self._verified[key]
 
 

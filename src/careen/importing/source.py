@@ -6,7 +6,8 @@ a registry that serves.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, NamedTuple, Protocol
+from io import BufferedReader
+from typing import NamedTuple, Protocol
 
 from careen.clock import Instant
 
@@ -81,7 +82,7 @@ class Source(Protocol):
     def size(self, repository: str, digest: str) -> int | None:
         """The bytes that a blob has here, or None if it is gone."""
 
-    def open(self, repository: str, digest: str) -> IO[bytes]:
+    def open(self, repository: str, digest: str) -> BufferedReader:
         """A blob, to be read from its beginning.
 
         Raises:

@@ -15,7 +15,7 @@ from careen.upstream import address
 from careen.upstream.challenge import Challenge
 from careen.upstream.credentials import Basic, Source
 from careen.upstream.errors import Denied, Invalid, TooManyRequests, Unavailable
-from careen.upstream.off_limits import OffLimits
+from careen.upstream.off_limits import unreachable
 from careen.upstream.patience import retry_after
 
 EARLY = 10.0
@@ -100,8 +100,7 @@ class Authorization:
             with self._http.stream("GET", realm, params=query, headers=headers) as response:
                 return _read_token(response)
         except httpx2.HTTPError as error:
-            kind = Invalid if isinstance(error, OffLimits) else Unavailable
-            raise kind(f"the token server {realm}: {str(error) or type(error).__name__}") from None
+            raise unreachable(f"the token server {realm}", error) from None
 
 
 def _check_realm(realm: str, registry: str) -> None:

@@ -14,7 +14,7 @@ from careen.upstream.address import Address
 from careen.upstream.authorization import Authorization
 from careen.upstream.credentials import Source
 from careen.upstream.errors import Denied, Invalid, NotFound, TooManyRequests, Unavailable, UpstreamError
-from careen.upstream.off_limits import Networks, OffLimits, kept_by
+from careen.upstream.off_limits import Networks, kept_by, unreachable
 from careen.upstream.patience import Patience, retry_after
 
 ERROR_BYTES = 64 * 1024
@@ -146,13 +146,13 @@ class Exchange:
         try:
             response = self._authorized(method, url, scope, dict(headers or {}), body, follow)
         except httpx2.HTTPError as error:
-            raise self._unreachable(error) from None
+            raise unreachable(self._name, error) from None
         try:
             if response.status_code >= 400:
                 raise self._refusal(response)
             yield response
         except httpx2.HTTPError as error:
-            raise self._unreachable(error) from None
+            raise unreachable(self._name, error) from None
         finally:
             response.close()
 
@@ -179,7 +179,7 @@ class Exchange:
                     waited, brought = 0.0, 0
                 yield piece
         except httpx2.HTTPError as error:
-            raise self._unreachable(error) from None
+            raise unreachable(self._name, error) from None
 
     def onward(self, response: httpx2.Response, location: str) -> str:
         """The address that a response leads to.
@@ -237,10 +237,6 @@ class Exchange:
     def _check_guarded(self, url: httpx2.URL) -> None:
         if self._http.base_url.scheme == "https" and url.scheme != "https":
             raise Invalid(f"{self._name} leads to {url.host} unencrypted")
-
-    def _unreachable(self, error: httpx2.HTTPError) -> UpstreamError:
-        kind = Invalid if isinstance(error, OffLimits) else Unavailable
-        return kind(f"{self._name}: {str(error) or type(error).__name__}")
 
     def _refusal(self, response: httpx2.Response) -> UpstreamError:
         """What a status of 400 and more means. The response is read and closed."""

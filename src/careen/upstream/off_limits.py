@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx2
 
+from careen.upstream.errors import Invalid, Unavailable, UpstreamError
+
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
@@ -20,6 +22,12 @@ _CONNECTED = "connection.connect_tcp.complete"
 
 class OffLimits(httpx2.ConnectError):
     """What was asked for is where nothing of ours goes. It will be no better at the next try."""
+
+
+def unreachable(who: str, error: httpx2.HTTPError) -> UpstreamError:
+    """What to say of somebody who gave no answer: away, and worth another try, unless that is where nothing of ours goes."""
+    kind = Invalid if isinstance(error, OffLimits) else Unavailable
+    return kind(f"{who}: {str(error) or type(error).__name__}")
 
 
 def kept_by(networks: Networks) -> Callable[[httpx2.Request], None]:
