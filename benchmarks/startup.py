@@ -21,7 +21,7 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks.processes import cpu_seconds
-from tests.server import Server, clean_environment
+from tests.server import FreshServer, clean_environment
 
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
@@ -67,7 +67,7 @@ def measure(rounds: int) -> dict[str, list[Took]]:
     took = defaultdict(list)
     for number in range(rounds + 1):
         with tempfile.TemporaryDirectory(prefix="careen-bench-") as folder:
-            server = Server(Path(folder) / "data", create_on_push=False)
+            server = FreshServer(Path(folder) / "data", create_on_push=False)
             this = {name: command(arguments) for name, arguments in COMMANDS.items()}
             this |= {FRESH: serve(server), EXISTING: serve(server)}
         if number:
@@ -85,7 +85,7 @@ def command(arguments: list[str]) -> Took:
     return Took(time.monotonic() - began, _cpu_of_children() - before)
 
 
-def serve(server: Server) -> Took:
+def serve(server: FreshServer) -> Took:
     """Start it until it is ready, and stop it."""
     began = time.monotonic()
     server.start()

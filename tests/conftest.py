@@ -1,11 +1,8 @@
 """Fixtures: a server that many tests share, servers of one's own, and a registry without a server."""
 
 import contextlib
-import json
 import os
 import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -80,22 +77,8 @@ def server(shared_server: Server) -> Server:
 
 @pytest.fixture(scope="session")
 def key_of(server: Server) -> Callable[[str], dict[str, str]]:
-    """Make access keys as people do, ``careen key create NAME --policy …``, one for each policy."""
-
-    @cache
-    def key(policy: str) -> dict[str, str]:
-        command = ["key", "create", f"has-{policy}", "--policy", policy, "--json"]
-        done = subprocess.run(
-            [sys.executable, "-m", "careen", *command],
-            env=server.environment(),
-            capture_output=True,
-            check=True,
-            timeout=60,
-        )
-        made: dict[str, str] = json.loads(done.stdout)
-        return made
-
-    return key
+    """Access keys by the policy that they have, each made once."""
+    return cache(lambda policy: server.key(f"has-{policy}", policy))
 
 
 @pytest.fixture(scope="session")

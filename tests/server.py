@@ -1,25 +1,27 @@
 """A real registry in processes of its own, for the tests that talk to one."""
 
 import contextlib
+import fcntl
 import http.client
+import itertools
+import json
 import os
-import secrets
 import signal
 import socket
 import ssl
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from careen import settings, startup
 from careen.db import engine
 from careen.db.engine import Database
 from careen.ecr.model import OWN_MODELS
-from tests import backend
+from tests import backend, program
 
 ACCESS_KEY_ID = "AKIATESTTESTTESTTEST"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
@@ -49,7 +51,7 @@ class Server:
             **backend.current().settings(data),
             **settings,
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | program.Program | None = None
         self.log = data.parent / f"{data.name}.log"
 
     @property
@@ -86,14 +88,14 @@ class Server:
 
     def careen(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a `careen` command where this server is, or would be, started."""
-        return subprocess.run(
-            [sys.executable, "-m", "careen", *arguments],
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return program.run(*arguments, env=self.environment())
+
+    def key(self, name: str, policy: str) -> dict[str, str]:
+        """Make a principal an access key as people do: ``accessKeyId`` and ``secretAccessKey``."""
+        made = self.careen("key", "create", name, "--policy", policy, "--json")
+        assert made.returncode == 0, made.stderr
+        key: dict[str, str] = json.loads(made.stdout)
+        return key
 
     def set_time(self, iso: str) -> None:
         """Set the registry's clock; the server must be made with ``clock_file=server.clock_file`` (see ``make_server``)."""
@@ -104,7 +106,7 @@ class Server:
     def start(self) -> "Server":
         """Start, and wait until it answers."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command(), env=self.environment(), stdout=log, stderr=log)
+            self._process = self._begin(log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._answers():
@@ -116,8 +118,14 @@ class Server:
         """Trusts this server, if it serves HTTPS."""
         return None
 
+    def _begin(self, log: IO[bytes]) -> "subprocess.Popen[bytes] | program.Program":
+        if command := self._command():
+            return subprocess.Popen(command, env=self.environment(), stdout=log, stderr=log)
+        return program.Program("serve", env=self.environment(), stdout=log, stderr=log)
+
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "careen", "serve"]
+        """What to start, if it is not just this version's ``careen serve``."""
+        return []
 
     def _answers(self) -> bool:
         tls = self.context()
@@ -182,6 +190,13 @@ def botocore_session() -> Any:
     return session
 
 
+class FreshServer(Server):
+    """The same in an interpreter that has just begun, and not forked from one that has imported everything."""
+
+    def _command(self) -> list[str]:
+        return [*program.COMMAND, "serve"]
+
+
 SomeServer = TypeVar("SomeServer", bound=Server)
 
 
@@ -193,21 +208,32 @@ def clean_environment() -> dict[str, str]:
 PORTS = range(20_000, 32_768)
 """Below those that the kernel gives to connections: a server that is started again finds its port as it left it."""
 
-
-_handed_out: set[int] = set()
-"""Ports of servers that may not listen yet: one server takes ten of them before it begins."""
+SHARE = 200
+"""How many of them a process has to itself. One server takes ten before it begins to listen."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on, that this process has not handed out yet, and that another is not likely to."""
+    """A port that nobody listens on, and that no other process that runs tests is given."""
+    ports = _ports()
     while True:
-        port = secrets.choice(PORTS)  # not `random`, which begins alike in every process of the tests
-        if port in _handed_out:
-            continue
+        port = next(ports)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            _handed_out.add(port)
             return port
+
+
+@cache
+def _ports() -> Iterator[int]:
+    """This process's share, over and over. It has it until it ends: nobody closes the lock."""
+    for first in PORTS[::SHARE]:
+        lock = os.open(Path(tempfile.gettempdir(), f"careen-tests-{first}.lock"), os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return itertools.cycle(range(first, min(first + SHARE, PORTS.stop)))
+    raise AssertionError("too many processes run tests at once")
 
 
 def _wait_for_port(port: int) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import re
 import shutil
 import ssl
 import subprocess
@@ -222,7 +221,8 @@ def test_skopeo(guarded: Guarded, tmp_path: Path) -> None:
     push: list[str | Path] = ["skopeo", "copy", *who, source, f"docker://127.0.0.1:{guarded.port}/mutual:1"]
     refused = subprocess.run(push, capture_output=True, text=True, check=False, timeout=120)
     assert refused.returncode
-    assert re.search("EOF|reset by peer", refused.stderr)  # the server hangs up, before or while it writes
+    # Not by an answer: the server hangs up, and Go has many words for that.
+    assert f'Get \\"https://127.0.0.1:{guarded.port}/v2/\\": ' in refused.stderr
     shutil.copy(guarded.owner.chain, folder / "client.cert")
     shutil.copy(guarded.owner.key, folder / "client.key")
     done = subprocess.run(push, capture_output=True, text=True, check=False, timeout=120)

@@ -1,13 +1,12 @@
 """``careen access`` as people run it: why somebody may not, what is wrong with a policy, and the way in again."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import program
 from tests.distribution.client import new_key
 from tests.server import REGION, REGISTRY_ID, Server
 
@@ -31,15 +30,9 @@ DENY = {
 def run(server: Server) -> Run:
     """Run `careen access …` on the machine of the registry, with an AWS configuration; it must end with ``status``."""
 
-    def run(*command: str, status: int = 0, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "careen", "access", *command],
-            env=server.environment() | server.aws_environment(),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+    def run(*command: str, status: int = 0, stdin: str = "") -> str:
+        done = program.run(
+            "access", *command, env=server.environment() | server.aws_environment(), stdin=stdin
         )
         assert done.returncode == status, done.stderr
         return done.stdout + done.stderr

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from careen.registry import images as image_cases
 from careen.registry import layers, lifecycle, measurements, repositories
 from careen.registry.registry import Registry
 from careen.settings import Settings
-from tests import backend
+from tests import backend, program
 from tests.registry.steps import cause
 from tests.server import Server, clean_environment
 
@@ -39,14 +38,7 @@ KEEP_ONE = json.dumps(
 
 def careen(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run the program, as from a shell."""
-    return subprocess.run(
-        [sys.executable, "-m", "careen", *arguments],
-        env=clean_environment() | backend.current().shell(arguments) | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return program.run(*arguments, env=clean_environment() | backend.current().shell(arguments) | environment)
 
 
 def answer(*arguments: str, **environment: str) -> Any:

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import program
 from tests.ecrapi.client import push
 from tests.images import image, index
 from tests.server import Server
@@ -48,14 +48,7 @@ def run(server: Server, app: str, tmp_path: Path) -> Run:
         command: str, *arguments: str, policy: bool = True, **environment: str
     ) -> "subprocess.CompletedProcess[str]":
         named = ["--repository", app, *(["--policy", str(file)] if policy else [])]
-        return subprocess.run(
-            [sys.executable, "-m", "careen", "policy", command, *named, *arguments],
-            env=server.aws_environment() | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return program.run("policy", command, *named, *arguments, env=server.aws_environment() | environment)
 
     return run
 
@@ -173,11 +166,7 @@ def test_rules_are_put_shown_and_deleted(server: Server, app: str, run: Run, tmp
     """`careen rules` manages what stands beside policies, and says what holds and where it comes from."""
 
     def rules(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "careen", "rules", *arguments]
-        environment = server.aws_environment()
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
+        return program.run("rules", *arguments, env=server.aws_environment())
 
     files = {
         "protection": {"rules": [{"name": "first", "anyTagPattern": ["v1"]}]},

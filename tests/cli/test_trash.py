@@ -1,14 +1,13 @@
 """The trash as people meet it: a pull that fails and says why, one command that brings the image back, the ledger."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests import program
 from tests.distribution.client import Client
 from tests.ecrapi.client import push, strict
 from tests.images import artifact, image, index
@@ -38,14 +37,7 @@ def run(server: Server) -> Run:
     """Run `careen trash …` as somebody does whose AWS configuration leads to the registry; it must end with ``status``."""
 
     def run(*command: str, status: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "careen", "trash", *command],
-            env=server.aws_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = program.run("trash", *command, env=server.aws_environment())
         assert done.returncode == status, done.stderr
         return done.stdout + done.stderr
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.clients.client import Shell
+from tests.program import COMMAND
 from tests.server import Server
 from tests.tls import TlsServer
 
@@ -69,7 +70,7 @@ class ServerInside(Server):
         return self._known_as
 
     def _command(self) -> list[str]:
-        return [*self._within, *super()._command()]
+        return [*self._within, *COMMAND, "serve"]
 
     def _answers(self) -> bool:
         knock = f"import socket; socket.create_connection(('{ADDRESS}', {self.port}), 5).close()"

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import program
 from tests.clients.client import Shell, needs
 from tests.distribution.client import Client
 from tests.images import image, index, write_layout
@@ -19,14 +19,7 @@ SIZE = 120_000
 
 def careen(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a command."""
-    done = subprocess.run(
-        [sys.executable, "-m", "careen", *arguments],
-        env=clean_environment() | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = program.run(*arguments, env=clean_environment() | environment)
     assert "Traceback" not in done.stderr
     return done
 

@@ -42,7 +42,8 @@ def test_a_list_is_made_of_two_images(shell: Shell, server: Server, name: str) -
     if shell.authority is not None:
         # To 127.0.0.0/8 docker pushes lists over plain HTTP only; test_amazon_names.py has it over TLS.
         refused = shell.attempt(*manifest, "push", f"{target}:1")
-        assert f'Get "http://{shell.host}/v2/": EOF' in refused.stderr
+        assert refused.returncode
+        assert f'Get "http://{shell.host}/v2/": ' in refused.stderr
         return
     shell.run(*manifest, "push", *shell.reach("--insecure"), f"{target}:1")
     listed = client.send("GET", f"/v2/{name}/manifests/1").json()

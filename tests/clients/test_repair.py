@@ -4,7 +4,6 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests import program
 from tests.clients.client import Shell, needs
 from tests.distribution.client import Client
 from tests.images import Built, image, write_layout
@@ -22,14 +22,7 @@ SIZE = 120_000
 
 def scrub(server: Server, *options: str) -> tuple[int, Any]:
     """`careen scrub` beside the server. Returns its exit status and what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "careen", "scrub", "--rate", "0", "--json", *options],
-        env=server.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = server.careen("scrub", "--rate", "0", "--json", *options)
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -158,10 +151,7 @@ def test_the_command_says_what_suffers(make_server: Callable[..., Server]) -> No
     damage(server, built.digests[1])
 
     def said(*options: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "careen", "scrub", *options],
-            env=server.environment(), capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        done = server.careen("scrub", *options)
         return done.returncode, done.stdout + done.stderr
 
     status, text = said("--status")
@@ -179,7 +169,7 @@ def test_a_scrub_that_is_stopped_says_so_and_goes_on(make_server: Callable[..., 
     server = make_server()
     for number in range(6):
         Client(server).push("team/app", image(f"{number}", size=SIZE), f"{number}")
-    command = [sys.executable, "-m", "careen", "scrub", "--json", "--rate"]
+    command = [*program.COMMAND, "scrub", "--json", "--rate"]
     scrubbing = subprocess.Popen(
         [*command, "150000"], env=server.environment(), stdout=subprocess.PIPE, text=True
     )

@@ -123,7 +123,7 @@ class UnderSystemd(Server):
         )
         (folder / "careen").write_text(CAREEN.format(version=version))
         (folder / "drop-in").write_text(DROP_IN)
-        self._begin = BEGIN.format(
+        self._enter = BEGIN.format(
             folder=folder,
             deploy=DEPLOY,
             systemd=PROGRAM,
@@ -135,7 +135,7 @@ class UnderSystemd(Server):
     def _command(self) -> list[str]:
         own = "--mount --pid --fork --kill-child --mount-proc --uts --ipc --cgroup"
         enter = f'echo $$ >{self._group}/cgroup.procs && exec unshare {own} sh -c "$0"'
-        return ["sh", "-c", enter, self._begin]
+        return ["sh", "-c", enter, self._enter]
 
     def stop(self, number: signal.Signals = signal.SIGKILL) -> int:
         """Take all of it away: to stop it in order is systemd's business."""

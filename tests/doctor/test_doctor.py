@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import pytest
 
 from careen.doctor import Finding, Verdict, examine
 from careen.settings import Settings
+from tests import program
 from tests.ecrapi.client import push
 from tests.images import image
 from tests.postgres import Postgres
@@ -319,13 +319,6 @@ def test_the_command_says_it_to_people_and_programs(server: Server) -> None:
 
 def test_settings_that_cannot_be_read_are_a_problem(server: Server) -> None:
     """As for every command."""
-    told = subprocess.run(
-        [sys.executable, "-m", "careen", "doctor"],
-        env=server.environment() | {"CAREEN_PORT": "many"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    told = program.run("doctor", env=server.environment() | {"CAREEN_PORT": "many"})
     assert told.returncode == 2
     assert "port" in told.stderr

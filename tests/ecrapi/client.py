@@ -6,6 +6,7 @@ import datetime as dt
 import http.client
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
@@ -44,6 +45,21 @@ def strict(client: Any) -> Any:
     botocore's own parser ignores members it does not know and errors it does not expect; this does not.
     """
     client.meta.events.register("before-parse", _check_answer)
+    return client
+
+
+def holders(server: Server, key_of: Callable[[str], dict[str, str]]) -> Callable[..., Any]:
+    """Strict clients of a server that sign with the key of a policy: ``holders(server, key_of)("PullOnly")``."""
+
+    @cache
+    def client(policy: str, service: str = "ecr") -> Any:
+        key = key_of(policy)
+        secret = {
+            "aws_access_key_id": key["accessKeyId"],
+            "aws_secret_access_key": key["secretAccessKey"],
+        }
+        return strict(server.boto(service, **secret))
+
     return client
 
 

@@ -1,12 +1,11 @@
 """Fixtures: a strict boto3 client of the shared registry, and a repository of one's own."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import pytest
 
-from tests.ecrapi.client import strict
+from tests.ecrapi.client import holders, strict
 from tests.server import Server, running
 
 
@@ -51,14 +50,4 @@ def repository(ecr: Any, name: str) -> str:
 @pytest.fixture(scope="session")
 def as_holder(server: Server, key_of: Callable[[str], dict[str, str]]) -> Callable[..., Any]:
     """A strict client that signs with a key of a policy: ``as_holder("PullOnly")``."""
-
-    @cache
-    def client(policy: str, service: str = "ecr") -> Any:
-        key = key_of(policy)
-        secret = {
-            "aws_access_key_id": key["accessKeyId"],
-            "aws_secret_access_key": key["secretAccessKey"],
-        }
-        return strict(server.boto(service, **secret))
-
-    return client
+    return holders(server, key_of)

@@ -2,9 +2,6 @@
 
 import base64
 import datetime as dt
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -109,14 +106,7 @@ def test_a_body_that_was_changed_on_its_way_is_refused(server: Server) -> None:
 
 def test_a_deleted_key_opens_nothing_any_more(server: Server) -> None:
     """From the moment of its deletion, in every process and in both languages."""
-
-    def careen(*command: str) -> bytes:
-        whole = [sys.executable, "-m", "careen", "key", *command]
-        return subprocess.run(
-            whole, env=server.environment(), capture_output=True, check=True, timeout=60
-        ).stdout
-
-    made = json.loads(careen("create", "leaver", "--json"))
+    made = server.key("leaver", "FullAccess")
     key, secret = made["accessKeyId"], made["secretAccessKey"]
     token = server.boto(aws_access_key_id=key, aws_secret_access_key=secret).get_authorization_token()
     password = (
@@ -124,7 +114,7 @@ def test_a_deleted_key_opens_nothing_any_more(server: Server) -> None:
     )
     assert request(server, "GET", "/v2/", headers=basic("AWS", password)).status == 200
     assert call(server, "DescribeRepositories", key=key, secret=secret).status == 200
-    careen("delete", key)
+    assert server.careen("key", "delete", key).returncode == 0
     assert refused(call(server, "DescribeRepositories", key=key, secret=secret)) == (
         400,
         "UnrecognizedClientException",

@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 
 from careen.cli import feed
-from tests import backend
+from tests import backend, program
 from tests.distribution.client import Client
 from tests.ecrapi.client import push, refusal, strict
 from tests.images import image
@@ -271,19 +270,12 @@ def test_a_feed_ends_with_the_key_that_reads_it(
     server: Server, ecr: Any, repository: str, reading: Callable[..., Reading]
 ) -> None:
     """At the next commit, and not when the reader likes."""
-
-    def key(*command: str) -> str:
-        command = (sys.executable, "-m", "careen", "key", *command)
-        return subprocess.run(
-            command, env=server.environment(), capture_output=True, text=True, check=True
-        ).stdout
-
-    made = json.loads(key("create", "feeder", "--policy", "ReadOnly", "--json"))
+    made = server.key("feeder", "ReadOnly")
     pair = f"{made['accessKeyId']}:{made['secretAccessKey']}"
     reader = reading(credential=base64.b64encode(pair.encode()).decode(), repository=repository)
     push(ecr, repository, image(repository), "1")
     assert reader.wait_for(1) == [("PUSH", "1")]
-    key("delete", made["accessKeyId"])
+    assert server.careen("key", "delete", made["accessKeyId"]).returncode == 0
     reader.wait_for_the_end()
 
 
@@ -309,14 +301,7 @@ def run(server: Server) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``careen …`` as somebody does whose AWS configuration leads to the registry."""
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "careen", *command],
-            env=server.aws_environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return program.run(*command, env=server.aws_environment())
 
     return run
 
@@ -338,7 +323,7 @@ def test_careen_events(
 
 def test_careen_events_follow(server: Server, ecr: Any, repository: str) -> None:
     """What was, then what happens, until it is interrupted."""
-    command = [sys.executable, "-m", "careen", "events", "--follow", "--repository", repository]
+    command = [*program.COMMAND, "events", "--follow", "--repository", repository]
     with subprocess.Popen(command, env=server.aws_environment(), stdout=subprocess.PIPE, text=True) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline().split()[1] == "CREATE"

@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +15,12 @@ from careen.ecr import model
 from careen.ecr.model import OWN_MODELS
 from careen.ecrapi.operations import CAREEN_OPERATIONS
 from careen.iam.actions import action_of
+from tests import program
 from tests.ecrapi.client import push, refusal
 from tests.ecrapi.samples import ABSENT, DIGEST
 from tests.ecrapi.test_aws_cli import AWS
 from tests.images import image
-from tests.server import REGION, REGISTRY_ID, Server
+from tests.server import REGION, REGISTRY_ID, Server, clean_environment
 
 
 def policy(number: int, **selection: Any) -> str:
@@ -410,9 +410,7 @@ def test_the_aws_cli_learns_the_service(
     named = ("--repository-name", repository, "--lifecycle-policy-text", policy(3))
     found = aws("careen", "explain-image", *named, "--image-ids", "imageTag=v1")
     assert found["explanations"][0]["imageDigest"] == images["v1"]
-    printed = subprocess.run(
-        [sys.executable, "-m", "careen", "model"], capture_output=True, text=True, check=True
-    )
+    printed = program.run("model", env=clean_environment())
     environment |= {"AWS_DATA_PATH": printed.stdout.strip(), "HOME": str(tmp_path / "another")}
     assert aws("careen", "explain-image", *named, "--image-ids", "imageTag=v1") is not None
 

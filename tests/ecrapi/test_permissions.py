@@ -1,16 +1,16 @@
 """What the holders of Amazon's managed policies may do: every operation, with each of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from careen.iam.actions import action_of
-from tests.ecrapi.client import push, refusal
+from tests.ecrapi.client import holders, push, refusal, strict
 from tests.ecrapi.samples import ABSENT, SAMPLES
 from tests.images import image
-from tests.server import REGION, REGISTRY_ID
+from tests.server import REGION, REGISTRY_ID, Server, running
 
 PULL_ONLY = {"BatchGetImage", "GetAuthorizationToken", "GetDownloadUrlForLayer", "ListImageReferrers"}
 READ_ONLY = PULL_ONLY | {
@@ -43,6 +43,25 @@ ABSENCES = {
     "ReplicationBackfillNotFoundException",
     "ValidationException",
 }
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A registry that nobody else uses: what is allowed here changes what holds for all of it."""
+    with running(tmp_path_factory.mktemp("permissions") / "data") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def ecr(own: Server) -> Any:
+    """The client of who owns it."""
+    return strict(own.boto())
+
+
+@pytest.fixture(scope="module")
+def as_holder(own: Server) -> Callable[..., Any]:
+    """A client of who holds a policy there."""
+    return holders(own, lambda policy: own.key(f"has-{policy}", policy))
 
 
 def denied(policy: str, action: str, resource: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from tests.distribution.client import Client
 from tests.images import image
 from tests.registry import steps
 from tests.registry.steps import START
-from tests.server import Server
+from tests.server import FreshServer
 
 APP = "team/app"
 YEAR = 365 * DAY
@@ -226,7 +226,7 @@ def test_repositories_made_in_the_future_can_be_used(registry: Registry, clocks:
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 
 
-class Timeless(Server):
+class Timeless(FreshServer):
     """A server that takes what a file says for the system's time."""
 
     def __init__(self, data: Path, **settings: Any) -> None:

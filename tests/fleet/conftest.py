@@ -1,7 +1,6 @@
 """Fixtures: Amazon's cloud, empty for every test, and `careen fleet` in it."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from moto.moto_api._internal.models import moto_api_backend
 
 from careen.cli.main import app
 from careen.fleet.permissions import PERMISSIONS
+from tests import program
 from tests.fleet.amazon import Amazon, serving
 from tests.server import clean_environment
 
@@ -70,14 +70,6 @@ def run(tmp_path: Path) -> Run:
     """Run `careen fleet …` in a folder of the test's own, with an environment."""
 
     def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "careen", "fleet", *arguments],
-            env=clean_environment() | environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return program.run("fleet", *arguments, env=clean_environment() | environment, cwd=tmp_path)
 
     return run

@@ -6,7 +6,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from careen.fleet import clients, journal, plan, rollback
 from careen.fleet.inventory import Target
 from careen.fleet.keep_rule import with_keep_rule
 from careen.lifecycle import policy as policies
+from tests import program
 from tests.ecrapi.client import push
 from tests.fleet.amazon import ACCOUNT, REGION, Amazon
 from tests.fleet.amazon import repository as made
@@ -207,7 +207,7 @@ def test_killed(is_done: bool, team: Any, amazon: Amazon, fleet: Run, tmp_path: 
         return None
 
     amazon.rule = rule
-    command = [sys.executable, "-m", "careen", "fleet", "apply", "--yes", "--canary", "4"]
+    command = [*program.COMMAND, "fleet", "apply", "--yes", "--canary", "4"]
     environment = clean_environment() | amazon.environment()
     killed.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL))
     assert killed[0].wait(120) == -signal.SIGKILL
@@ -225,7 +225,7 @@ def test_killed(is_done: bool, team: Any, amazon: Amazon, fleet: Run, tmp_path: 
 def test_a_person_at_a_terminal(team: Any, amazon: Amazon, tmp_path: Path) -> None:
     """Is asked twice: before the first few, and before the others."""
     terminal, line = pty.openpty()
-    command = [sys.executable, "-m", "careen", "fleet", "apply", "--canary", "2"]
+    command = [*program.COMMAND, "fleet", "apply", "--canary", "2"]
     environment = clean_environment() | amazon.environment()
     os.write(terminal, b"y\nn\n")
     done = subprocess.run(

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from careen.fleet.selection import parse
 from careen.fleet.targets import Ways
 from careen.fleet.throttle import Throttle
 from careen.oci.digest import digest_of
+from tests import program
 from tests.fleet.amazon import ACCOUNT, REGION, Amazon, push, repository
 from tests.server import clean_environment
 
@@ -436,7 +436,7 @@ def test_a_scan_that_is_killed(amazon: Amazon, tmp_path: Path) -> None:
     ecr = amazon.boto("ecr")
     for number in range(40):
         repository(ecr, f"r{number}", "v1")
-    command = [sys.executable, "-m", "careen", "fleet", "scan", "--in-use", "none", "--json"]
+    command = [*program.COMMAND, "fleet", "scan", "--in-use", "none", "--json"]
     environment = clean_environment() | amazon.environment()
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as killed:
 

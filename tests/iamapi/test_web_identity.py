@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from tests.distribution.client import careen
 from tests.ecrapi.client import refusal
 from tests.ecrapi.test_aws_cli import AWS
 from tests.iamapi import issuer as issuers
@@ -237,7 +237,7 @@ def test_a_provider_with_keys_of_its_own_is_not_asked(web: Server, assume: Assum
     key, name = new_key("RS256"), "kubernetes.default.svc"
     file = tmp_path / "keys.json"
     file.write_text(json.dumps({"keys": [public(key, "one", alg="RS256"), public(new_key(), "two")]}))
-    run_careen(web, "provider", "create", f"https://{name}", "--client-id", "registry", "--keys", str(file))
+    careen(web, "provider", "create", f"https://{name}", "--client-id", "registry", "--keys", str(file))
     subject = "system:serviceaccount:shop:deployer"
     policy = trust(
         {"Federated": arn(f"oidc-provider/{name}")},
@@ -290,12 +290,3 @@ def test_what_is_no_providers_url_is_refused(web: Server, url: str) -> None:
     """HTTPS, a host, perhaps a port and a path."""
     refused = refusal(web.boto("iam").create_open_id_connect_provider, Url=url)
     assert refused.code == "InvalidInput"
-
-
-def run_careen(server: Server, *command: str) -> str:
-    """Run a command beside the server."""
-    done = subprocess.run(
-        [sys.executable, "-m", "careen", *command],
-        env=server.environment(), capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
-    return done.stdout

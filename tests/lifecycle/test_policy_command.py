@@ -12,6 +12,7 @@ import pytest
 
 from careen.cli.policy.app import app
 from careen.cli.policy.tables import LISTED
+from tests import program
 from tests.lifecycle.test_cases import cases
 
 
@@ -289,6 +290,6 @@ def test_alone(policy: Path, images: Path) -> None:
 
 def test_as_a_program(policy: Path) -> None:
     """It is part of `careen`."""
-    command = [sys.executable, "-m", "careen", "policy", "validate", "--policy", str(policy)]
+    command = [*program.COMMAND, "policy", "validate", "--policy", str(policy)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "valid: 2 rules\n")

@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests import program
 from tests.ecrapi.client import push, strict
 from tests.images import image
 from tests.server import Server
@@ -34,14 +34,7 @@ def run(server: Server) -> Run:
     """Run `careen pin …`, led to the registry as `careen serve` says."""
 
     def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "careen", "pin", *arguments],
-            env=server.aws_environment() | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return program.run("pin", *arguments, env=server.aws_environment() | environment)
 
     return run
 

@@ -1,8 +1,6 @@
 """`careen pin` by hand and from lists, on a live registry; and the service under it."""
 
-import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests import program
 from tests.ecrapi.client import push, refusal
 from tests.images import image
 from tests.pins.conftest import Run, said
@@ -174,7 +173,7 @@ def test_again_and_again(server: Server, careen: Any, name: str, tmp_path: Path)
     file.write_text(f"{server.host}/{name}:v1 web\n")
     command = ["sync", "list", str(file), "--source", f"list/{name}", "--every", "0.2"]
     looping = subprocess.Popen(
-        [sys.executable, "-m", "careen", "pin", *command],
+        [*program.COMMAND, "pin", *command],
         env=server.aws_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -217,14 +216,7 @@ def test_more_images_than_a_call_takes(
 @pytest.mark.usefixtures("images")
 def test_a_reporter_s_key_is_enough(run: Run, server: Server, name: str, tmp_path: Path) -> None:
     """And lets a feed do nothing else."""
-    made = subprocess.run(
-        [sys.executable, "-m", "careen", "key", "create", "feed", "--policy", "PinReporter", "--json"],
-        env=server.environment(),
-        capture_output=True,
-        check=True,
-        timeout=60,
-    )
-    key = json.loads(made.stdout)
+    key = server.key("feed", "PinReporter")
     account = {
         "AWS_ACCESS_KEY_ID": key["accessKeyId"],
         "AWS_SECRET_ACCESS_KEY": key["secretAccessKey"],
