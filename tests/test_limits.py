@@ -19,7 +19,7 @@ from careen.oci.digest import digest_of
 from tests import images
 from tests.distribution.client import Answer, Client, answer, read_to_end, split
 from tests.ecrapi.client import signed
-from tests.server import Server
+from tests.server import FreshServer, Server
 from tests.tls import TlsServer, needs_openssl
 
 MANY = 200
@@ -171,6 +171,9 @@ bounds are what may be held and not what was seen.
 """
 
 
+QUICK = {"slow readers", "slow writers", "callers of the ECR API"}
+
+
 @pytest.mark.disk  # what passes from a bucket is held in pieces
 @pytest.mark.parametrize(
     ("load", "tls", "kilobytes"),
@@ -178,11 +181,7 @@ bounds are what may be held and not what was seen.
         pytest.param(
             *case,
             id=key,
-            marks=[needs_openssl, pytest.mark.slow]
-            if case[1]
-            else [pytest.mark.slow]
-            if case[0] is splitters
-            else [],
+            marks=[*([needs_openssl] if case[1] else []), *([] if key in QUICK else [pytest.mark.slow])],
         )
         for key, case in LOADS.items()
     ],
@@ -407,7 +406,7 @@ def test_connections_have_a_number(make_server: Callable[..., Server]) -> None:
 def test_as_many_files_may_be_open_as_connections_need(tmp_path: Path) -> None:
     """The soft limit that shells give, often 1024, is raised for the server's processes."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    server = Server(tmp_path / "data", max_connections=1000)
+    server = FreshServer(tmp_path / "data", max_connections=1000)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
     try:
         server.start()

@@ -12,7 +12,7 @@ pytestmark = needs("helm")
 
 CHART = """
 apiVersion: v2
-name: {chart}
+name: "{chart}"
 version: 1.2.3+build.4
 description: {chart} of a test
 """

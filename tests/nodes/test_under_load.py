@@ -18,7 +18,7 @@ pytestmark = [needs_postgres, needs_seaweed]
 CLIENTS = [f"client {number}" for number in range(4)]
 
 LONG = [pytest.mark.slow, pytest.mark.timeout(900)]
-ROUNDS = pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=LONG)])
+MANY = pytest.param(20, marks=LONG)
 PROGRESS = 40
 """Answers between two faults."""
 
@@ -47,7 +47,7 @@ def await_progress(history: History) -> None:
     await_that(lambda: history.answered() >= enough, "clients get no answers any more")
 
 
-@ROUNDS
+@pytest.mark.parametrize("rounds", [2, MANY])
 def test_nodes_are_killed(shared_cluster: Cluster, history: History, name: str, rounds: int) -> None:
     """One node after another dies and comes back; clients go on at the others."""
     turns = cycle(shared_cluster.nodes)
@@ -61,7 +61,7 @@ def test_nodes_are_killed(shared_cluster: Cluster, history: History, name: str, 
     campaign(shared_cluster, history, name, rounds, kill_one)
 
 
-@ROUNDS
+@pytest.mark.parametrize("rounds", [MANY])
 def test_nodes_lose_the_database(shared_cluster: Cluster, history: History, name: str, rounds: int) -> None:
     """One after another is cut off from it, while the others serve on; none gives an old answer, then or when it is back."""
     turns = cycle(shared_cluster.nodes)
@@ -77,7 +77,7 @@ def test_nodes_lose_the_database(shared_cluster: Cluster, history: History, name
     campaign(shared_cluster, history, name, rounds, cut_one_off)
 
 
-@ROUNDS
+@pytest.mark.parametrize("rounds", [MANY])
 def test_the_database_is_restarted(
     shared_cluster: Cluster, own_postgres: Postgres, history: History, name: str, rounds: int
 ) -> None:
@@ -91,7 +91,7 @@ def test_the_database_is_restarted(
     campaign(shared_cluster, history, name, rounds, restart)
 
 
-@ROUNDS
+@pytest.mark.parametrize("rounds", [MANY])
 def test_the_bucket_fails(shared_cluster: Cluster, history: History, name: str, rounds: int) -> None:
     """A tenth of what is asked of it is refused, slow or lost."""
     for number, node in enumerate(shared_cluster.nodes):
@@ -103,7 +103,7 @@ def test_the_bucket_fails(shared_cluster: Cluster, history: History, name: str, 
             node.bucket.heal()
 
 
-@ROUNDS
+@pytest.mark.parametrize("rounds", [MANY])
 def test_nodes_are_restarted_one_after_another(
     shared_cluster: Cluster, history: History, name: str, rounds: int
 ) -> None:

@@ -166,7 +166,10 @@ def test_until_it_has_ended_no_node_serves_it(places: Places, a_backup: Path) ->
 
 
 @pytest.mark.parametrize("begun", ["folder", "rows, blobs"])
-@pytest.mark.parametrize("now", ["rows", "blobs", "rows, blobs", "folder"])
+@pytest.mark.parametrize(
+    "now",
+    ["rows, blobs", *(pytest.param(now, marks=pytest.mark.slow) for now in ("rows", "blobs", "folder"))],
+)
 def test_a_restore_goes_on_only_where_it_began(
     places: Places, a_backup: Path, monkeypatch: pytest.MonkeyPatch, begun: str, now: str
 ) -> None:
