@@ -25,6 +25,7 @@ from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
+from careen import durable
 from careen.blobs.store import FrontFile, OpenFile, Source, Stored, UploadBusy, UploadUnknown
 from careen.clock import SECOND, Clock, system_now
 from careen.faults import Point, reach
@@ -139,11 +140,11 @@ class DiskUpload:
             self._store.upload_path(*self._key).rename(target)
         except FileNotFoundError:  # the first blob with these two digits
             target.parent.mkdir(parents=True, exist_ok=True)
-            _sync_directory(target.parent.parent)
+            durable.sync_folder(target.parent.parent)
             reach(Point.BLOB_FOLDER_MADE)
             self._store.upload_path(*self._key).rename(target)
         reach(Point.BLOB_RENAMED)
-        _sync_directory(target.parent)
+        durable.sync_folder(target.parent)
         reach(Point.BLOB_DURABLE)
         self._end()
         return generation
@@ -365,18 +366,15 @@ class DiskBlobStore:
 
     def claim(self, owner: str) -> str:
         """Say that this folder is ``owner``'s, unless it is somebody's. The file that says so appears whole or not at all."""
-        path, draft = self._root / "owner", self._root / f"owner.{secrets.token_hex(4)}"
+        path = self._root / "owner"
         if not path.exists():
-            with draft.open("w") as file:
-                file.write(owner)
-                file.flush()
-                os.fsync(file.fileno())
-            reach(Point.CLAIM_DRAFTED)
-            # Another process was first: it has the folder, or has removed our draft already.
-            with contextlib.suppress(FileExistsError, FileNotFoundError):
-                os.link(draft, path)
-            _sync_directory(self._root)
-            reach(Point.CLAIMED)
+            durable.write_once(
+                path,
+                owner.encode(),
+                0o666,
+                drafted=lambda: reach(Point.CLAIM_DRAFTED),
+                written=lambda: reach(Point.CLAIMED),
+            )
         for old in self._root.glob("owner.*"):
             old.unlink(missing_ok=True)
         return path.read_text()
@@ -426,15 +424,6 @@ def place(source: Path, target: Path) -> None:
         raise
     except OSError:  # another file system, one without links, a file with too many, or somebody else's
         shutil.copyfile(source, draft)
-        with draft.open("rb") as copied:
-            os.fsync(copied.fileno())
+        durable.sync_file(draft)
     draft.rename(target)
-    _sync_directory(target.parent)
-
-
-def _sync_directory(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    durable.sync_folder(target.parent)

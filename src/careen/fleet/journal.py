@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from careen import durable
 from careen.clock import Instant, to_datetime
 from careen.fleet.errors import BadInput, Conflict
 from careen.fleet.inventory import Target
@@ -222,7 +223,7 @@ def begin(path: Path, head: Head) -> Journal:
     _lock(file)
     journal = Journal(path, file, 1)
     journal._write(head)  # noqa: SLF001 - of this module
-    _sync_folder(path.parent)
+    durable.sync_folder(path.parent)  # else the file may not be there after a power failure
     return journal
 
 
@@ -298,12 +299,3 @@ def is_blank(path: Path) -> bool:
             return not file.readline().endswith(b"\n")
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    """A file that was made is there after a power failure only if its folder is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
+from careen import durable
 from careen.clock import DAY, Clock, Instant, from_datetime
 from careen.fleet import clients, images, in_use, inventory, listing
 from careen.fleet.errors import BadInput, Denied, FleetError, Refused
@@ -158,7 +159,7 @@ def _run(scan: _Scan, part: Path, file: Path, clock: Clock) -> Outcome:
         complete = Complete(clock(), counted.repositories, counted.images, counted.refusals)
         writer.complete(complete)
         part.replace(file)
-        _sync(file.parent)
+        durable.sync_folder(file.parent)
     throttled = scan.fleet.throttle.refusals
     return Outcome(complete, scan.refusals[:MOST_REFUSALS], counted.uses, len(done), throttled)
 
@@ -216,14 +217,6 @@ def _opened(part: Path) -> Iterator[BinaryIO]:
         if not is_ours:
             raise BadInput(f"another scan writes {part}", "wait for it, or --inventory FILE")
         yield out
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _look(scan: _Scan, begun: inventory.Begun | None) -> tuple[list[_Listed], list[in_use.Seen]]:

@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from careen import durable
 from careen.blobs.archive import at_home
 from careen.blobs.store import BlobStore, UploadUnknown
 from careen.clock import SECOND, isoformat, system_now
@@ -156,7 +157,7 @@ def make(registry: Registry, folder: Path, target: Path, *, verify: bool = False
             raise BackupFailed(
                 "the backup stood still for so long that the collector went on: start it again; what is copied stays"
             )
-        _write(target / "master.key", registry.master_key, 0o600)
+        durable.write(target / "master.key", registry.master_key, 0o600)
         backup = Backup(
             format=FORMAT,
             careen=version("careen"),
@@ -169,8 +170,8 @@ def make(registry: Registry, folder: Path, target: Path, *, verify: bool = False
             lost=tuple(lost),
             **counted,
         )
-        _sync_file(database)
-        _write(target / MANIFEST, msgspec.json.format(msgspec.json.encode(backup), indent=2), 0o600)
+        durable.sync_file(database)
+        durable.write(target / MANIFEST, msgspec.json.format(msgspec.json.encode(backup), indent=2), 0o600)
         removed = _prune(target, database)
     return Made(backup, copied, copied_size, kept, removed)
 
@@ -261,7 +262,7 @@ def begin_restore(goal: Goal, blobs: BlobStore | None) -> None:
     if place is not None:
         with _copying():
             copies.reserve(place, goal.copy)
-    _write(data / RESTORING, goal.note.encode(), 0o644)
+    durable.write(data / RESTORING, goal.note.encode(), 0o644)
 
 
 @contextlib.contextmanager
@@ -314,10 +315,10 @@ def restore(source: Path, data: Path, blobs: BlobStore) -> Restored:
                 continue
             blobs.copy_in(path, digest, at_home(generation))
             files += 1
-    _write(data / "master.key", (source / "master.key").read_bytes(), 0o600)
+    durable.write(data / "master.key", (source / "master.key").read_bytes(), 0o600)
     draft = data / "careen.db.part"  # never a link: a database is written to
     shutil.copyfile(source / backup.database, draft)
-    _sync_file(draft)
+    durable.sync_file(draft)
     _remove_logs(data)  # of an attempt that was stopped: they are another file's
     draft.rename(data / "careen.db")
     schema.migrate(data / "careen.db")
@@ -353,7 +354,7 @@ def end_restore(goal: Goal, arrived: copies.Arrived) -> None:
         _remove_logs(data)
         (data / "careen.db").unlink()
     (data / RESTORING).unlink()
-    _sync_directory(data)
+    durable.sync_folder(data)
     if place is not None:
         with _copying():
             copies.release(place, goal.copy)
@@ -507,29 +508,3 @@ def _size(path: Path) -> int | None:
         return path.stat().st_size
     except FileNotFoundError:
         return None
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Let a file have this content, durably and whole or not at all."""
-    draft = path.with_name(f"{path.name}.part")
-    draft.unlink(missing_ok=True)
-    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-    _sync_directory(path.parent)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_directory(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

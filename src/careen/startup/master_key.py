@@ -1,11 +1,10 @@
 """The master key: made once, in a file or in the database, and the same for all nodes ever after."""
 
 import contextlib
-import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from careen import durable
 from careen.db import founding
 from careen.db.engine import Database, is_url
 from careen.faults import Point, reach
@@ -20,20 +19,15 @@ def make(data: Path, key: bytes | None = None) -> None:
 
     It appears under its name whole or not at all: half a key would silently be another key.
     """
-    path, draft = data / "master.key", data / f"master.key.{secrets.token_hex(4)}"
-    if path.exists():
-        return
-    fd = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(key or keys.new_master_key())
-        file.flush()
-        os.fsync(file.fileno())
-    reach(Point.MASTER_KEY_DRAFTED)
-    # Another process was first: its key counts, or it has removed our draft already.
-    with contextlib.suppress(FileExistsError, FileNotFoundError):
-        os.link(draft, path)
-    reach(Point.MASTER_KEY_MADE)
-    draft.unlink(missing_ok=True)
+    path = data / "master.key"
+    if not path.exists():
+        durable.write_once(
+            path,
+            key or keys.new_master_key(),
+            0o600,
+            drafted=lambda: reach(Point.MASTER_KEY_DRAFTED),
+            written=lambda: reach(Point.MASTER_KEY_MADE),
+        )
 
 
 def bring(data: Path, key: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from careen import durable
 from careen.blobs.s3 import state as states
 from careen.blobs.s3.bucket import Bucket
 from careen.blobs.s3.client import CannotUse
@@ -138,6 +139,7 @@ class S3BlobStore:
             file.flush()
             os.fsync(file.fileno())
         draft.rename(target)
+        durable.sync_folder(target.parent)
 
     def copy_in(self, source: Path, digest: str, generation: str) -> None:
         """Take in what :meth:`copy_out` made."""
