@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from careen.issuers import KEPT, PAUSE, Issuers, KeySet, Unreachable, fetch
+from careen.settings import networks
 from tests.iamapi import issuer as issuers
 from tests.iamapi.issuer import Issuer
 from tests.tls import needs_openssl
@@ -117,6 +118,7 @@ BROKEN: dict[str, Callable[[dict[str, Any]], object]] = {
     "no place of keys": _configure(jwks_uri=None),
     "keys that are not there": _configure(jwks_uri="https://127.0.0.1:1/keys"),
     "no keys": lambda documents: documents.update({"/keys": {"keys": "none"}}),
+    "keys somewhere else": lambda documents: documents.update({"/keys": "/elsewhere", "/elsewhere": OLD}),
     "no object": lambda documents: documents.update({"/keys": []}),
     "too much": lambda documents: documents.update({"/keys": {"keys": [], "more": "x" * 2_000_000}}),
 }
@@ -129,6 +131,14 @@ def test_what_a_provider_should_not_say_is_refused(issuer: Issuer, how: str) -> 
     BROKEN[how](issuer.documents)
     with pytest.raises(Unreachable):
         fetch(issuer.name)
+
+
+@needs_openssl
+def test_an_address_that_is_off_limits_is_not_asked(issuer: Issuer) -> None:
+    """It may be a service that gives secrets to its machine."""
+    with pytest.raises(Unreachable, match="off limits"):
+        fetch(issuer.name, networks("127.0.0.0/8"))
+    assert issuer.asked == []
 
 
 @needs_openssl

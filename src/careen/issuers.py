@@ -8,12 +8,16 @@ costs a look at what is remembered.
 import asyncio
 import json
 import math
+import ssl
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.client import HTTPException
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from careen.upstream.off_limits import Networks
 
 TIMEOUT = 5.0
 """Seconds that a provider may be silent."""
@@ -35,26 +39,30 @@ class Unreachable(Exception):
     """The provider's keys could not be had. The message says why."""
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Keys are where the provider says, and come from there."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Follow none."""
-
-
-def fetch(issuer: str) -> KeySet:
+def fetch(issuer: str, off_limits: "Networks" = ()) -> KeySet:
     """Ask a provider for its keys. Blocks for some seconds at most as long as the provider says something.
 
     Args:
         issuer: its URL without ``https://``.
+        off_limits: addresses that are not connected to, wherever the provider says that its keys are.
 
     Raises:
         Unreachable: it does not answer, or not with keys.
     """
-    configuration = _get(f"https://{issuer.rstrip('/')}/.well-known/openid-configuration")
-    if configuration.get("issuer") != f"https://{issuer}":
-        raise Unreachable(f"https://{issuer} says that it is {configuration.get('issuer')}")
-    keys = _get(str(configuration.get("jwks_uri")))
+    import httpx2  # noqa: PLC0415 most registries have no provider: they are spared the 9 MB that it takes
+
+    from careen.upstream.off_limits import kept_by  # noqa: PLC0415
+
+    # Redirects are not followed: keys are where the provider says, and come from there.
+    with httpx2.Client(
+        timeout=TIMEOUT,
+        verify=ssl.create_default_context(),
+        event_hooks={"request": [kept_by(off_limits)]},
+    ) as client:
+        configuration = _get(client, f"https://{issuer.rstrip('/')}/.well-known/openid-configuration")
+        if configuration.get("issuer") != f"https://{issuer}":
+            raise Unreachable(f"https://{issuer} says that it is {configuration.get('issuer')}")
+        keys = _get(client, str(configuration.get("jwks_uri")))
     if not is_key_set(keys):
         raise Unreachable(f"{configuration['jwks_uri']} has no keys")
     return keys
@@ -66,17 +74,25 @@ def is_key_set(value: Any) -> bool:
     return isinstance(keys, list) and all(isinstance(key, dict) for key in keys)
 
 
-def _get(url: str) -> dict[str, Any]:
+def _get(client: "httpx2.Client", url: str) -> dict[str, Any]:
+    import httpx2  # noqa: PLC0415 as above
+
     if not url.startswith("https://"):
         raise Unreachable(f"{url} is not https")
+    text = bytearray()
     try:
-        with urllib.request.build_opener(_NoRedirects).open(url, timeout=TIMEOUT) as answer:
-            text = answer.read(MAX_BYTES + 1)
-        found = json.loads(text) if len(text) <= MAX_BYTES else None
-    except (OSError, HTTPException, ValueError, RecursionError) as error:
-        raise Unreachable(f"{url}: {error}") from None
+        with client.stream("GET", url) as answer:
+            if answer.status_code != httpx2.codes.OK:
+                raise Unreachable(f"{url} answers {answer.status_code}")
+            for part in answer.iter_bytes():
+                text += part
+                if len(text) > MAX_BYTES:
+                    raise Unreachable(f"{url} has more than {MAX_BYTES} bytes")
+        found = json.loads(text)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
+        raise Unreachable(f"{url}: {str(error) or type(error).__name__}") from None
     if not isinstance(found, dict):
-        raise Unreachable(f"{url} is no JSON object of at most {MAX_BYTES} bytes")
+        raise Unreachable(f"{url} is no JSON object")
     return found
 
 

@@ -6,6 +6,7 @@ What is done before is in ``careen.startup``; what runs it, in which processes, 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from careen.draining import Draining
 from careen.ecrapi.app import EcrApiApp
 from careen.feed import Feed
 from careen.health import Health
-from careen.issuers import Issuers
+from careen.issuers import Issuers, fetch
 from careen.metrics import MetricsApp
 from careen.protocol import no_answer_again
 from careen.pull_through.importer import Importer
@@ -68,7 +69,7 @@ class Application:
         surface = Surface(registry, fresh, self._pulls, again, self._importer, self._allowance)
         self._distribution = DistributionApp(surface)
         self.feed = Feed(registry, fresh)
-        issuers = Issuers()
+        issuers = Issuers(partial(fetch, off_limits=registry.limits.off_limits))
         ecr_api = EcrApiApp(registry, self._pulls, self._importer, issuers)
         self._issuers = issuers
         self._console: Starlette | None = None

@@ -80,7 +80,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     webhook_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
     """How often an event is sent before it is a dead letter: after 1, 2, 4, … seconds, an hour at most."""
     off_limits: str = "169.254.0.0/16,fe80::/10,fd00:ec2::/32,100.100.100.200/32,168.63.129.16/32"
-    """Addresses and networks, separated by commas, that no request to webhooks and other registries reaches: see security.md."""
+    """Addresses and networks, separated by commas, that no webhook, provider or other registry is asked at: see security.md."""
     audit_log: str = ""
     """A file for an audit log in CloudTrail's shape, one JSON document a line; see docs/events.md. Empty: none is written."""
     audit_size: Annotated[int, msgspec.Meta(ge=1024)] = 104_857_600

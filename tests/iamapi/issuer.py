@@ -67,7 +67,7 @@ class Issuer:
             },
             "/keys": {"keys": [public(self.key, "one")]},
         }
-        """What it answers, by path."""
+        """What it answers, by path: a document, or the address where it is."""
         self.asked: list[str] = []
         """The paths that it was asked for."""
 
@@ -92,7 +92,11 @@ def running(folder: Path) -> Iterator[Issuer]:
         def do_GET(self) -> None:
             issuer.asked.append(self.path)
             found = issuer.documents.get(self.path)
-            self.send_response(200 if found is not None else 404)
+            if isinstance(found, str):
+                self.send_response(302)
+                self.send_header("Location", found)
+            else:
+                self.send_response(200 if found is not None else 404)
             self.end_headers()
             self.wfile.write(json.dumps(found).encode())
 
