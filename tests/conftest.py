@@ -16,6 +16,7 @@ from careen import startup
 from careen.registry.registry import Registry
 from careen.settings import Settings
 from tests import backend
+from tests.begun import begin
 from tests.pins.cluster import Cluster
 from tests.pins.cluster import running as kubernetes
 from tests.postgres import Postgres
@@ -124,6 +125,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
     settings = Settings(
         data=str(data), create_on_push=True, blob_grace=0, trash_days=0, **backend.current().settings(data)
     )
+    begin(data)
     startup.prepare(settings)
     opened = startup.open_registry(settings)
     yield opened

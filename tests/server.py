@@ -22,6 +22,7 @@ from careen.db import engine
 from careen.db.engine import Database
 from careen.ecr.model import OWN_MODELS
 from tests import backend, program
+from tests.begun import begin
 
 ACCESS_KEY_ID = "AKIATESTTESTTESTTEST"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
@@ -121,6 +122,8 @@ class Server:
     def _begin(self, log: IO[bytes]) -> "subprocess.Popen[bytes] | program.Program":
         if command := self._command():
             return subprocess.Popen(command, env=self.environment(), stdout=log, stderr=log)
+        if not {"database", "master_key"} & self._settings.keys():
+            begin(self.data)
         return program.Program("serve", env=self.environment(), stdout=log, stderr=log)
 
     def _command(self) -> list[str]:
@@ -184,14 +187,15 @@ class Server:
 def botocore_session() -> Any:
     """One session for all clients: it remembers the service models, and IAM's takes half a second to read."""
     import botocore.session
+    from botocore.loaders import Loader
 
     session = botocore.session.get_session()
-    session.get_component("data_loader").search_paths.append(str(OWN_MODELS))
+    session.register_component("data_loader", Loader(extra_search_paths=[str(OWN_MODELS)]))
     return session
 
 
 class FreshServer(Server):
-    """The same in an interpreter that has just begun, and not forked from one that has imported everything."""
+    """The same in a new interpreter, not forked from one that has imported everything, and on a new folder."""
 
     def _command(self) -> list[str]:
         return [*program.COMMAND, "serve"]

@@ -6,7 +6,6 @@ import shutil
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from tests.clients.client import needs
 from tests.images import image, write_layout
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server, serving
 from tests.tls import LOOPBACK, Authority, Certificate, needs_openssl
+from tests.waiting import until
 
 pytestmark = needs_openssl
 
@@ -68,14 +68,6 @@ def shown(server: Guarded) -> bytes:
     with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", server.port, context=context)) as opened:
         opened.connect()
         return opened.sock.getpeercert(binary_form=True) or b""
-
-
-def until(done: Callable[[], bool]) -> None:
-    """Wait for what a running server does by itself."""
-    deadline = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def der(certificate: Certificate) -> bytes:

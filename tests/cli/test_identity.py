@@ -15,6 +15,7 @@ from careen.iam import passwords
 from careen.registry import console_sessions, login_profiles
 from careen.registry.login_profiles import LoginProfileRow
 from careen.settings import Settings
+from tests.begun import begin
 from tests.iamapi.conftest import allowing, trust
 
 Said = Callable[..., str]
@@ -24,6 +25,7 @@ Said = Callable[..., str]
 def data(tmp_path: Path) -> str:
     """A data folder."""
     folder = str(tmp_path / "data")
+    begin(tmp_path / "data")
     startup.prepare(Settings(data=folder))
     return folder
 

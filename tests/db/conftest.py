@@ -1,19 +1,20 @@
 """Fixtures: an up-to-date database without a registry around it, of each kind."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from careen.db import schema
 from careen.db.engine import Database, Place, opened
+from tests.begun import migrated
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A database file with the schema in it."""
     file = tmp_path / "careen.db"
-    schema.migrate(file)
+    shutil.copyfile(migrated(), file)
     return file
 
 

@@ -22,6 +22,7 @@ from careen.db import bulk, copies, events, rules, schema, sqlite_bulk
 from careen.db.engine import Connection, Database, Place, name_of, opened
 from careen.db.postgres import PostgresDatabase
 from careen.db.tables import metadata
+from tests.begun import migrated
 from tests.db.steps import add, names
 from tests.postgres import Postgres, needs_postgres
 
@@ -97,22 +98,14 @@ def fill_at_random(rows: Connection, chance: random.Random) -> Rows:
     return known
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the schema in it."""
-    file = tmp_path_factory.mktemp("template") / "careen.db"
-    schema.migrate(file)
-    return file
-
-
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
-def test_there_and_back_is_the_same(postgres: Postgres, template: Path, tmp_path: Path, seed: int) -> None:
+def test_there_and_back_is_the_same(postgres: Postgres, tmp_path: Path, seed: int) -> None:
     """Whatever is in whichever table: every value of every row, in PostgreSQL and in another file."""
     server_place = postgres.database()
     there, back = tmp_path / f"{seed}.db", tmp_path / f"{seed}-back.db"
     for path in (there, back):
-        shutil.copyfile(template, path)
+        shutil.copyfile(migrated(), path)
     with writing(there) as rows:
         known = fill_at_random(rows, random.Random(seed))  # noqa: S311 no secret
     expected = rows_of(there)
@@ -282,12 +275,10 @@ def test_a_move_that_has_ended_may_be_asked_for_again(path: Path, postgres: Post
 
 
 @pytest.fixture(params=["to a server", "to a file"])
-def ends(
-    request: pytest.FixtureRequest, postgres: Postgres, template: Path, tmp_path: Path
-) -> tuple[Place, Place]:
+def ends(request: pytest.FixtureRequest, postgres: Postgres, tmp_path: Path) -> tuple[Place, Place]:
     """A source with a repository in it, and an empty target."""
     file = tmp_path / "end.db"
-    shutil.copyfile(template, file)
+    shutil.copyfile(migrated(), file)
     found: tuple[Place, Place] = (file, postgres.database())
     if request.param == "to a file":
         found = found[::-1]
@@ -551,14 +542,14 @@ print(peak, time.monotonic() - start)
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_hundred_thousand_images_take_no_more_memory_than_a_thousand(
-    postgres: Postgres, template: Path, tmp_path: Path
+    postgres: Postgres, tmp_path: Path
 ) -> None:
     """There and back; but for the pages that SQLite keeps."""
     peaks: dict[tuple[int, bool], float] = {}
     for number in (1_000, 100_000):
         there, server, back = (tmp_path / f"{number}.db", postgres.database(), tmp_path / f"{number}-back.db")
         for path in (there, back):
-            shutil.copyfile(template, path)
+            shutil.copyfile(migrated(), path)
         fill_with_images(there, number)
         for source, target in ((there, server), (server, back)):
             done = subprocess.run(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -20,6 +20,7 @@ from careen.db.postgres import PostgresDatabase, translated
 from careen.db.tables import metadata
 from tests.db.steps import add, adding, names
 from tests.postgres import Postgres, needs_postgres, running
+from tests.waiting import until
 
 pytestmark = needs_postgres
 
@@ -212,14 +213,6 @@ def unsteady(lone: Postgres) -> Iterator[PostgresDatabase]:
     opened = PostgresDatabase(lone.database())
     yield opened
     opened.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])

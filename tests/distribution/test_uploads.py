@@ -2,7 +2,6 @@
 
 import random
 import re
-import time
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -11,6 +10,7 @@ from careen.oci.digest import digest_of
 from careen.registry.layers import INLINE_BYTES
 from tests.distribution.client import Answer, Client, answer
 from tests.server import REGISTRY_ID, Server
+from tests.waiting import until
 
 DATA = random.Random("upload").randbytes(3_000_000)  # noqa: S311 the same bytes every time
 
@@ -202,13 +202,6 @@ def test_an_upload_belongs_to_its_repository(client: Client, name: str) -> None:
     assert client.send("PUT", f"{elsewhere}?digest={digest_of(b'data')}").code == "BLOB_UPLOAD_UNKNOWN"
     assert client.send("DELETE", elsewhere).code == "BLOB_UPLOAD_UNKNOWN"
     assert client.send("PUT", f"{location}?digest={digest_of(b'data')}").status == 201
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
 
 
 @pytest.mark.disk  # a bucket lets the second wait

@@ -1,7 +1,6 @@
 """A server whose archived images have a home of their own: a folder, or a bucket. Its clients notice nothing but that it works."""
 
 import json
-import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from tests.ecrapi.test_aws_cli import told
 from tests.images import Built, image
 from tests.seaweed import PROGRAM, S3, S3Server
 from tests.server import Server, running, serving
+from tests.waiting import until
 
 
 class Home(NamedTuple):
@@ -56,14 +56,6 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 return sum("." not in key for key in s3.keys(prefix) if key.startswith("blobs/"))
 
         yield Home(server, strict(server.boto()), count)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for what a worker does."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def pull(server: Server, repository: str, built: Built) -> None:

@@ -1,8 +1,7 @@
 """A full disk, and one that cannot be written to: clear errors, reads go on, nothing is lost, and it recovers by itself."""
 
 import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tests.faults.disks import MIB, ServerOnADisk, needs_ext4, needs_mounts
 from tests.faults.model import MOMENT
 from tests.faults.script import POLICY
 from tests.images import Built
+from tests.waiting import until
 
 NAME = "disk/app"
 RESERVE = 2 * MIB
@@ -74,7 +74,7 @@ def test_a_full_disk_refuses_uploads_and_nothing_else(server: ServerOnADisk, way
 
     deleted = built.pop()
     assert client.send("DELETE", f"/v2/{NAME}/manifests/{deleted.digest}").status == 202
-    wait_until(lambda: not file_of(server, deleted))
+    until(lambda: not file_of(server, deleted))
     server.make_room()
     assert_there(client, built)
     client.push(NAME, deleted, "3")
@@ -85,14 +85,6 @@ def test_a_full_disk_refuses_uploads_and_nothing_else(server: ServerOnADisk, way
 def file_of(server: ServerOnADisk, built: Built) -> list[Path]:
     """The file with the last layer of an image."""
     return list((server.inside / "blobs").rglob(f"{built.digests[-1].removeprefix('sha256:')}.*"))
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Wait for what the worker does by itself."""
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @needs_mounts
@@ -120,14 +112,14 @@ def test_a_disk_without_a_byte(server: ServerOnADisk) -> None:
     with pytest.raises(ClientError, match="nothing was stored"):
         ecr.put_lifecycle_policy(repositoryName=NAME, lifecyclePolicyText=POLICY.ljust(30_000))
     assert client.send("POST", f"/v2/{NAME}/blobs/uploads/").status == 507
-    wait_until(lambda: "the worker cannot work" in server.log.read_text())
+    until(lambda: "the worker cannot work" in server.log.read_text())
     assert_there(client, built)
     server.make_room()
     kept = set(client.send("GET", f"/v2/{NAME}/tags/list").json()["tags"])
     assert kept == {"0", "1", "2", "3", *(tag for tag in tagged if answers[tag].status == 201)}
     deleted = built.pop()
     assert client.send("DELETE", f"/v2/{NAME}/manifests/{deleted.digest}").status == 202
-    wait_until(lambda: not file_of(server, deleted))
+    until(lambda: not file_of(server, deleted))
     client.push(NAME, deleted, "3")
     assert_there(client, [*built, deleted])
     assert "a process ended" not in server.log.read_text()

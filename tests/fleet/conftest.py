@@ -2,8 +2,10 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
+import botocore.session
 import pytest
 from moto.moto_api._internal.models import moto_api_backend
 
@@ -12,6 +14,9 @@ from careen.fleet.permissions import PERMISSIONS
 from tests import program
 from tests.fleet.amazon import Amazon, serving
 from tests.server import clean_environment
+
+models = cache(botocore.session.create_loader)
+"""AWS's service models: read once, and not by every session of botocore's that a command makes."""
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -26,6 +31,7 @@ def cloud() -> Iterator[Amazon]:
 @pytest.fixture
 def amazon(cloud: Amazon, monkeypatch: pytest.MonkeyPatch) -> Amazon:
     """Amazon's cloud without anything in it; this process is led there."""
+    monkeypatch.setattr(botocore.session, "create_loader", models)
     moto_api_backend.reset()
     cloud.asked.clear()
     cloud.apps.clear()

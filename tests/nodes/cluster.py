@@ -12,9 +12,8 @@ import contextlib
 import os
 import shutil
 import signal
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,6 @@ from tests.nodes.links import Balancer, Link
 from tests.postgres import Postgres
 from tests.registry.steps import prepared
 from tests.seaweed import S3, S3Server
-
-DEADLINE = 100.0
-"""Seconds within which what is waited for has to happen."""
 
 
 class Node(S3Server, ForkedServer):
@@ -141,15 +137,3 @@ class Cluster:
         finally:
             os.environ.clear()
             os.environ.update(before)
-
-
-def await_that(what: Callable[[], object], message: str) -> None:
-    """Wait until something is so.
-
-    Raises:
-        AssertionError: with the message; it took too long.
-    """
-    deadline = time.monotonic() + DEADLINE
-    while not what():
-        assert time.monotonic() < deadline, message
-        time.sleep(0.02)

@@ -16,10 +16,11 @@ from careen.registry.registry import Registry
 from tests.faults.programs import Kill
 from tests.images import Built, artifact, image
 from tests.nodes.audit import assert_accounted, told_of
-from tests.nodes.cluster import Cluster, Node, await_that
+from tests.nodes.cluster import Cluster, Node
 from tests.postgres import needs_postgres
 from tests.registry import steps
 from tests.seaweed import needs_seaweed
+from tests.waiting import until
 
 pytestmark = [needs_postgres, needs_seaweed]
 
@@ -116,17 +117,17 @@ def test_a_policy_run_and_a_collection_go_on_at_another_node(
     with cluster.registry() as registry:
         cluster.start(0, kill=Kill((Point.RUN_BATCH,), passing=2))
         fill(cluster, registry, old_images)
-        await_that(lambda: not first.is_alive(), "the run did not come to its second transaction")
+        until(lambda: not first.is_alive(), "the run did not come to its second transaction")
         first.crash()
         assert len(left(registry)) == COUNT - 100
         cluster.start(1, kill=Kill((Point.BYTES_DELETED,)))
         set_clock(cluster, BEGIN + AFTER_LEASES)
-        await_that(lambda: not second.is_alive(), "the collection did not begin")
+        until(lambda: not second.is_alive(), "the collection did not begin")
         second.crash()
         cluster.start(0)
         set_clock(cluster, BEGIN + 2 * AFTER_LEASES)
-        await_that(lambda: is_finished(registry), "the run did not go on")
-        await_that(lambda: is_collected(registry), "the collection did not go on")
+        until(lambda: is_finished(registry), "the run did not go on")
+        until(lambda: is_collected(registry), "the collection did not go on")
         assert_deleted_once(registry, old_images[:-1])
         assert_accounted(registry)
 
@@ -147,7 +148,7 @@ def test_a_node_that_was_cut_off_has_no_effect_when_it_comes_back(
     with cluster.registry() as registry:
         cluster.start(0, kill=moment)
         fill(cluster, registry, old_images)
-        await_that(first.stopped, "the run did not begin")
+        until(first.stopped, "the run did not begin")
         (worker,) = first.stopped()
         first.rows.cut()
         os.kill(worker, signal.SIGCONT)
@@ -158,10 +159,10 @@ def test_a_node_that_was_cut_off_has_no_effect_when_it_comes_back(
             set_clock(cluster, BEGIN + AFTER_LEASES + next(seconds) * SECOND)
             return is_finished(registry)
 
-        await_that(is_finished_by_now, "the run did not go on")
+        until(is_finished_by_now, "the run did not go on")
         steps.put(registry, REPOSITORY, old_images[again], f"v{again}")
         first.rows.heal()
-        await_that(lambda: has_ended_a_run(first), "the old run did not end")
+        until(lambda: has_ended_a_run(first), "the old run did not end")
         assert left(registry) == {f"v{again}", f"v{COUNT - 1}"}
         assert_deleted_once(registry, old_images[:-1])
         assert_accounted(registry)

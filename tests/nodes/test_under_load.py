@@ -8,10 +8,11 @@ import pytest
 
 from tests.nodes.audit import assert_consistent
 from tests.nodes.clients import everybodys_images, working
-from tests.nodes.cluster import Cluster, await_that
+from tests.nodes.cluster import Cluster
 from tests.nodes.history import History
 from tests.postgres import Postgres, needs_postgres
 from tests.seaweed import needs_seaweed
+from tests.waiting import until
 
 pytestmark = [needs_postgres, needs_seaweed]
 
@@ -44,7 +45,7 @@ def campaign(
 def await_progress(history: History) -> None:
     """Wait until clients got some more answers."""
     enough = history.answered() + PROGRESS
-    await_that(lambda: history.answered() >= enough, "clients get no answers any more")
+    until(lambda: history.answered() >= enough, "clients get no answers any more")
 
 
 @pytest.mark.parametrize("rounds", [2, MANY])
@@ -114,6 +115,6 @@ def test_nodes_are_restarted_one_after_another(
         node = next(turns)
         node.stop()
         node.start()
-        await_that(lambda: shared_cluster.balancer.sends_to(node.port), "the node is not ready again")
+        until(lambda: shared_cluster.balancer.sends_to(node.port), "the node is not ready again")
 
     assert campaign(shared_cluster, history, name, rounds, restart_one) == []

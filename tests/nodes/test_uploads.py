@@ -7,9 +7,10 @@ import pytest
 
 from careen.oci.digest import digest_of
 from tests.distribution.client import Answer, Client
-from tests.nodes.cluster import Cluster, await_that
+from tests.nodes.cluster import Cluster
 from tests.postgres import needs_postgres
 from tests.seaweed import needs_seaweed
+from tests.waiting import until
 
 pytestmark = [needs_postgres, needs_seaweed]
 
@@ -70,7 +71,7 @@ def test_an_upload_goes_on_when_its_node_died_in_the_middle_of_a_chunk(
         sending.putheader("Content-Length", str(len(DATA)))
         sending.endheaders()
         sending.send(DATA[: 18 * MEBIBYTE])
-        await_that(lambda: first.bucket.counted()["UploadPart"] >= 2, "no parts leave")
+        until(lambda: first.bucket.counted()["UploadPart"] >= 2, "no parts leave")
         first.crash()
     try:
         second.push_blob(name, b"another blob")

@@ -16,6 +16,7 @@ from tests.ecrapi.client import push, refusal
 from tests.images import image
 from tests.pins.conftest import Run, said
 from tests.server import Server
+from tests.waiting import until
 
 Pinned = Callable[[str], set[tuple[str, str]]]
 
@@ -179,11 +180,11 @@ def test_again_and_again(server: Server, careen: Any, name: str, tmp_path: Path)
         stderr=subprocess.DEVNULL,
     )
     try:
-        _until(lambda: len(_pins(careen, name)) == 1)
+        until(lambda: len(_pins(careen, name)) == 1)
         file.unlink()
         time.sleep(0.5)
         file.write_text(f"{server.host}/{name}:v1 web\n{server.host}/{name}:v2 web\n")
-        _until(lambda: len(_pins(careen, name)) == 2)
+        until(lambda: len(_pins(careen, name)) == 2)
         assert looping.poll() is None
     finally:
         looping.terminate()
@@ -193,13 +194,6 @@ def test_again_and_again(server: Server, careen: Any, name: str, tmp_path: Path)
 def _pins(careen: Any, repository: str) -> list[Any]:
     found: list[Any] = careen.list_image_pins(repositoryName=repository)["pins"]
     return found
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_more_images_than_a_call_takes(

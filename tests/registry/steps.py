@@ -22,7 +22,7 @@ from careen.registry.nodes import Company
 from careen.registry.registry import Registry, Transaction
 from careen.registry.repositories import Repository
 from careen.settings import Settings
-from tests import backend, postgres
+from tests import backend, begun, postgres
 from tests.images import Built
 
 TESTER = "arn:aws:iam::000000000000:user/tester"
@@ -70,6 +70,8 @@ def reopen(registry: Registry) -> Registry:
 @contextlib.contextmanager
 def prepared(settings: Settings) -> Iterator[Registry]:
     """The registry of these settings, prepared as a start prepares it."""
+    if not settings.database:
+        begun.begin(Path(settings.data))
     startup.prepare(settings)
     registry = startup.open_registry(settings)
     try:

@@ -33,6 +33,7 @@ from careen.registry.scrub import Pace
 from careen.settings import InvalidSetting, Settings, load
 from careen.startup import CannotStart
 from tests import backend
+from tests.begun import begin
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import Built, artifact, image
 from tests.registry.steps import Hands, cause, delete, is_whole, push, put, row, upload, with_limits
@@ -58,6 +59,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def registry(settings: Settings) -> Iterator[Registry]:
+    begin(Path(settings.data))
     startup.prepare(settings)
     opened = startup.open_registry(settings)
     yield opened

@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.images import image
 from tests.replication.conftest import has, is_whole, rule
 from tests.server import ACCESS_KEY_ID, REGION, REGISTRY_ID, SECRET_ACCESS_KEY, Server, serving
 from tests.upstream.proxy import Fault, Proxy, Seen
+from tests.waiting import until
 
 ONE, TWO = image("base", "one", size=70_000), image("base", "two", size=70_000)
 HERE = Destination(REGION, REGISTRY_ID)
@@ -83,14 +83,6 @@ class Place:
         )
         made = json.loads(done.stdout)
         return made["accessKeyId"], made["secretAccessKey"]
-
-
-def until(holds: Callable[[], Any]) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to hold"
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ import shlex
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from careen.scanners import command
 from careen.scanners.command import CommandScanner
 from careen.scanners.scanner import ScanFailed, Stopped, Target, Watch
 from tests.scanners import program
+from tests.waiting import until
 
 TARGET = Target(
     "http://127.0.0.1:5000",
@@ -60,14 +60,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def wait_until(met: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
-    deadline = time.monotonic() + 20
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_scanner_finds_the_credential_and_no_secret(
@@ -133,11 +125,11 @@ def test_a_scan_that_is_stopped_ends_the_scanner_and_all_it_started(tmp_path: Pa
     thread = threading.Thread(target=run)
     thread.start()
     child = tmp_path / "child"
-    wait_until(lambda: child.exists() and child.read_text() != "")
+    until(lambda: child.exists() and child.read_text() != "")
     stop.set()
     thread.join(30)
     assert len(ended) == 1
-    wait_until(lambda: not is_alive(int(child.read_text())))
+    until(lambda: not is_alive(int(child.read_text())))
 
 
 def test_a_scan_that_is_somebody_elses_by_now_ends(monkeypatch: pytest.MonkeyPatch) -> None:
