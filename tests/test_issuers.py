@@ -1,6 +1,8 @@
 """The keys of providers: asked for where they are published, seldom, and believed for a while."""
 
 import asyncio
+import gzip
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,9 @@ BROKEN: dict[str, Callable[[dict[str, Any]], object]] = {
     "keys that are not there": _configure(jwks_uri="https://127.0.0.1:1/keys"),
     "no keys": lambda documents: documents.update({"/keys": {"keys": "none"}}),
     "keys somewhere else": lambda documents: documents.update({"/keys": "/elsewhere", "/elsewhere": OLD}),
+    "what is compressed though nobody asked": lambda documents: documents.update(
+        {"/keys": gzip.compress(json.dumps(documents["/keys"]).encode())}
+    ),
     "no object": lambda documents: documents.update({"/keys": []}),
     "too much": lambda documents: documents.update({"/keys": {"keys": [], "more": "x" * 2_000_000}}),
 }

@@ -57,6 +57,7 @@ def fetch(issuer: str, off_limits: "Networks" = ()) -> KeySet:
     with httpx2.Client(
         timeout=TIMEOUT,
         verify=ssl.create_default_context(),
+        headers={"Accept-Encoding": "identity"},
         event_hooks={"request": [kept_by(off_limits)]},
     ) as client:
         configuration = _get(client, f"https://{issuer.rstrip('/')}/.well-known/openid-configuration")
@@ -84,7 +85,7 @@ def _get(client: "httpx2.Client", url: str) -> dict[str, Any]:
         with client.stream("GET", url) as answer:
             if answer.status_code != httpx2.codes.OK:
                 raise Unreachable(f"{url} answers {answer.status_code}")
-            for part in answer.iter_bytes():
+            for part in answer.iter_raw():  # what is compressed all the same may be of any size
                 text += part
                 if len(text) > MAX_BYTES:
                     raise Unreachable(f"{url} has more than {MAX_BYTES} bytes")

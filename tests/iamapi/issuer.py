@@ -67,7 +67,7 @@ class Issuer:
             },
             "/keys": {"keys": [public(self.key, "one")]},
         }
-        """What it answers, by path: a document, or the address where it is."""
+        """What it answers, by path: a document, one that is compressed, or the address where it is."""
         self.asked: list[str] = []
         """The paths that it was asked for."""
 
@@ -97,8 +97,10 @@ def running(folder: Path) -> Iterator[Issuer]:
                 self.send_header("Location", found)
             else:
                 self.send_response(200 if found is not None else 404)
+            if isinstance(found, bytes):
+                self.send_header("Content-Encoding", "gzip")
             self.end_headers()
-            self.wfile.write(json.dumps(found).encode())
+            self.wfile.write(found if isinstance(found, bytes) else json.dumps(found).encode())
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
