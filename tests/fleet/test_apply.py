@@ -279,6 +279,37 @@ def test_drift_from_a_plan(team: Any, fleet: Run) -> None:
     assert "4 repositories in line, 2 not" in done.stdout
 
 
+def test_drift_from_a_part_of_a_plan(team: Any, fleet: Run) -> None:
+    """Is told of the repositories that are selected, by name or by the tags that they have now."""
+    made(team, "team/new", "v1")
+    fleet("apply", "--yes")
+    team.put_lifecycle_policy(repositoryName=NAMES[1], lifecyclePolicyText=OTHER)
+    for repository, name in ((NAMES[1], "left"), (NAMES[2], "stayed")):
+        arn = team.describe_repositories(repositoryNames=[repository])["repositories"][0]["repositoryArn"]
+        team.tag_resource(resourceArn=arn, tags=[{"Key": "line", "Value": name}])
+    told = {
+        selectors: (done.returncode, done.stdout.splitlines()[-1:])
+        for selectors in (
+            ("--repository", NAMES[1]),
+            ("--repository", f"!{NAMES[1]}"),
+            ("--tag", "line=left"),
+            ("--tag", "line"),
+            ("--account", ACCOUNT, "--region", REGION, "--repository", NAMES[2]),
+        )
+        for done in [fleet("drift", *selectors)]
+    }
+    assert list(told.values()) == [
+        (4, ["0 repositories in line, 1 not"]),
+        (0, ["5 repositories in line, 0 not"]),
+        (4, ["0 repositories in line, 1 not"]),
+        (4, ["1 repository in line, 1 not"]),
+        (0, ["1 repository in line, 0 not"]),
+    ]
+    for nobody in (("--repository", "team/new"), ("--region", "mars-1"), ("--account", "999999999999")):
+        refused = fleet("drift", *nobody)
+        assert (refused.returncode, "no repository that is selected" in refused.stderr) == (2, True)
+
+
 def test_drift_from_a_wish(team: Any, amazon: Amazon, fleet: Run) -> None:
     """Repositories that were made since any scan are found; selectors hold; what is denied is named."""
     fleet("apply", "--yes")

@@ -56,7 +56,7 @@ class Found:
 
 
 def of_plan(plan: Plan) -> Iterator[Expected]:
-    """Every repository of a plan: the changed ones as planned, the others as they were wished to stay."""
+    """Every repository of a plan: the changed ones as planned, the others as they were wished to stay. None has tags."""
     for change in plan.changes:
         yield Expected(
             _named(change.account, change.region, change.name, change.arn),
@@ -70,6 +70,31 @@ def of_plan(plan: Plan) -> Iterator[Expected]:
 
 def _named(account: str, region: str, name: str, arn: str) -> Repository:
     return Repository(account, region, name, arn, uri="", created_at=0)
+
+
+def selected(fleet: Fleet, some: Iterable[Expected], selection: Selection) -> Iterator[Expected]:
+    """Those of a plan's repositories that somebody asks about, by their tags of now.
+
+    Raises:
+        FleetError: tags cannot be read.
+    """
+    names = {target.account: target.name for target in fleet.targets}
+
+    def with_tags(each: Expected) -> tuple[Expected, dict[str, str]]:
+        repository = each.repository
+        return each, scan.tags_of(fleet.client(repository.target, "ecr"), repository.arn)
+
+    named = [
+        each
+        for each in some
+        if selection.has_account(each.repository.account, names.get(each.repository.account))
+        and selection.has_region(each.repository.region)
+        and selection.has_repository(each.repository.name)
+    ]
+    if not selection.tags:
+        yield from named
+        return
+    yield from (each for each, tags in together(with_tags, named) if selection.has_tags(tags))
 
 
 def of_wishes(fleet: Fleet, wishes: Sequence[Wish], selection: Selection) -> Iterator[Expected]:

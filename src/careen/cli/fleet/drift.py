@@ -69,10 +69,12 @@ def _expected(
         selection = where.selection()
         fleet = access.enter(selection)
         return fleet, drifting.of_wishes(fleet, [wish], selection)
-    if where != ANYWHERE:
-        raise BadInput("a plan says itself for which repositories it is", "selectors go with --policy")
-    expected = list(drifting.of_plan(plans.read(plan or files.state / "plan.jsonl.gz")))
-    return enter(access, [each.repository.target for each in expected]), expected
+    planned = list(drifting.of_plan(plans.read(plan or files.state / "plan.jsonl.gz")))
+    fleet = enter(access, [each.repository.target for each in planned])
+    expected = list(drifting.selected(fleet, planned, where.selection()))
+    if planned and not expected:
+        raise BadInput("the plan has no repository that is selected", "careen fleet drift, for all of them")
+    return fleet, expected
 
 
 def _status(found: "Sequence[Found]") -> "int":
