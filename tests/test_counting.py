@@ -69,6 +69,18 @@ def test_what_processes_count_adds_up() -> None:
     }
 
 
+def test_a_process_that_nobody_gave_a_row_counts_for_itself() -> None:
+    """Also when it was forked from one that counts, as commands are where they are started from a warm process."""
+    RUNS.add("before the fork")
+    child = _fork.Process(target=RUNS.add, args=("in the child",))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    counted = {labels for name, labels in counting.totals() if name == RUNS.name}
+    assert ("before the fork",) in counted
+    assert ("in the child",) not in counted
+
+
 def test_a_process_that_is_started_again_goes_on() -> None:
     """Counters stand where they stood; what was open when the first died is not."""
     page = Page(1)

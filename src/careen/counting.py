@@ -167,10 +167,16 @@ class Row:
 
 
 class Page:
-    """The rows of all processes that are forked from the one that makes it."""
+    """The rows of all processes that are forked from the one that makes it.
 
-    def __init__(self, processes: int) -> None:
-        self._memory = memoryview(mmap.mmap(-1, processes * ROW_BYTES))
+    Args:
+        processes: how many rows it has.
+        is_shared: whether they see what the others count; else each has what was there when it was forked.
+    """
+
+    def __init__(self, processes: int, *, is_shared: bool = True) -> None:
+        sharing = mmap.MAP_SHARED if is_shared else mmap.MAP_PRIVATE
+        self._memory = memoryview(mmap.mmap(-1, processes * ROW_BYTES, flags=sharing | mmap.MAP_ANONYMOUS))
         self._rows = processes
 
     def row(self, index: int) -> Row:
@@ -265,8 +271,8 @@ class _Own:
         self.lock = threading.Lock()
 
 
-_own = _Own(Page(1), 0)
-"""A process that nobody gave a row counts for itself: a command, a test."""
+_own = _Own(Page(1, is_shared=False), 0)
+"""A process that nobody gave a row counts for itself, whoever forked it: a command, a test."""
 
 
 def begin(page: Page, index: int, gauges: Sequence[Gauge]) -> None:

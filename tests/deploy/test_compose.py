@@ -1,11 +1,13 @@
 """The compose files: what they say is what Careen takes, and run as processes on this machine it is a registry."""
 
 import contextlib
+import http
 import os
 import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tests.postgres import Postgres, needs_postgres
 from tests.seaweed import PROGRAM as WEED
 from tests.seaweed import needs_seaweed
 from tests.server import Server, clean_environment, free_port, serving
+from tests.waiting import until
 
 FILES = ["compose.yaml", "compose-one.yaml"]
 
@@ -140,7 +143,9 @@ class Compose:
                 stderr=log,
             ) as process,
         ):
+            healthy = service["healthcheck"]["test"][-1].replace(":8333/", f":{self._s3}/")
             try:
+                until(lambda: _answers(healthy))  # as those that depend on it wait
                 yield
             finally:
                 process.kill()
@@ -153,6 +158,14 @@ class Compose:
     def front(self, careen: list[Server]) -> Server:
         """The front before them."""
         return _Front(self._folder / "front", self._services["front"], careen)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 of this machine
+            return bool(answer.status == http.HTTPStatus.OK)
+    except OSError:
+        return False
 
 
 class _Node(Server):
