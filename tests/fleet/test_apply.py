@@ -348,7 +348,6 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no plan": (("apply", "none-such"), 2, "none-such cannot be read"),
     "no journal": (("rollback", "none-such"), 2, "none-such cannot be read"),
     "no policy": (("drift", "--policy", "none-such"), 2, "none-such cannot be read"),
-    "selectors for a plan": (("drift", "--repository", "x"), 2, "a plan says itself"),
     "a plan and a policy": (("drift", "p", "--policy", "p"), 2, "a plan says itself"),
 }
 
