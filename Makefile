@@ -21,8 +21,9 @@ test: .venv/.dev ## the tests: minutes
 test-all: .venv/.dev ## the tests with the slow campaigns
 	$(BIN)/pytest -n auto
 
-# The others touch neither rows nor bytes, or look at what only a data folder has.
-ON_NODES := $(addprefix tests/,registry distribution ecrapi iamapi replication clients console db) $(wildcard tests/test_*.py)
+# The others touch neither rows nor bytes, or bring databases and buckets of their own.
+ON_NODES := $(addprefix tests/,registry distribution ecrapi iamapi replication pull_through scanners pins importing clients cli console \
+  doctor security db) $(wildcard tests/test_*.py)
 
 test-nodes: .venv/.dev ## the tests of whatever is stored, on PostgreSQL and S3
 	$(BIN)/pytest -n auto -m "not slow" --database=postgresql --blobs=s3 $(ON_NODES)

@@ -191,7 +191,7 @@ def test_what_is_pasted_names_the_public_url(make_server: Callable[..., Server])
     """Behind a web server the address to listen on is not the one to log in to."""
     public = "https://registry.example.com"
     printed = greeting_of(make_server(public_url=f"{public}/"))
-    assert printed.startswith(f"Careen serves {public} ")
+    assert f"\nCareen serves {public} " in f"\n{printed}"
     assert "skopeo login --username AWS --password-stdin registry.example.com\n" in printed
 
 
@@ -241,7 +241,7 @@ def test_storage_history(registry: Registry, data: str) -> None:
 
 def test_the_link_leads_to_the_port_that_was_given(data: str) -> None:
     """As the command that a server prints, which was told its port by an option."""
-    settings = Settings(data=data, port=8123)
+    settings = Settings(data=data, port=8123, **backend.current().settings(Path(data)))
     command = re.search(
         r"`careen (console [^`]+)`", greeting(settings, Prepared(startup.begin(settings), None, None))
     )

@@ -66,7 +66,7 @@ def history(*, days: float = 30, data: Data = None, json: Json = False) -> None:
 
     with opened(data) as registry:
         now = registry.clock()
-        found = registry.read(measurements.page, now - round(days * DAY), now, now + 1, -1)
+        found = registry.read(measurements.page, now - round(days * DAY), now, now + 1, measurements.ALL)
         limits = registry.limits
     costs = [measurements.dollars(each, limits) for each in found]
     if json:

@@ -28,6 +28,10 @@ TIDY = (
 """The policy that says so: the least that a repository without one might have."""
 
 
+ALL = 2**31 - 1
+"""A limit above any number of measurements."""
+
+
 def measure(registry: Registry) -> Sample:
     """Measure, and keep it."""
     sample = registry.read(_measured, registry.database.size())
