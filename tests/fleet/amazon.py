@@ -26,7 +26,7 @@ SERVICES = ("APPRUNNER", "BATCH", "ECR", "ECS", "EKS", "IAM", "LAMBDA", "STS")
 
 
 class Amazon:
-    """A server for all accounts and Regions. A rule sees each request before moto, and may answer with an error's code."""
+    """A server for all accounts and Regions. A rule sees each request before moto, and may answer: an error's code, or JSON."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -58,6 +58,9 @@ class Amazon:
             environ["wsgi.input"] = _Body(body)
             answer: Iterable[bytes] = self._moto(environ, start_response)
             return answer
+        if code.startswith("{"):
+            start_response("200 OK", [("Content-Length", str(len(code.encode())))])
+            return [code.encode()]
         message = f"User: arn:aws:iam::{ACCOUNT}:user/x is not authorized to perform this"
         if code == "ThrottlingException":
             message = "Rate exceeded"

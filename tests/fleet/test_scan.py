@@ -12,7 +12,7 @@ import pytest
 from careen.clock import DAY, Instant, system_now
 from careen.fleet import inventory, targets
 from careen.fleet import scan as scanning
-from careen.fleet.errors import BadInput, Denied, FleetError, Refused
+from careen.fleet.errors import BadInput, Denied, FleetError, NotReached, Refused
 from careen.fleet.inventory import Scanned, Target
 from careen.fleet.permissions import PERMISSIONS
 from careen.fleet.progress import Progress
@@ -275,6 +275,24 @@ def test_a_fleet_of_more_registries_than_clients(
     outcome = scan(regions=regions, feeds=())
     assert (outcome.complete.repositories, outcome.complete.images, outcome.refusals) == (8, 8, [])
     assert len(found()) == 8
+
+
+NONSENSE = {
+    "an image without a digest": '{"imageDetails": [{"imagePushedAt": 1}]}',
+    "a digest that is none": '{"imageDetails": [{"imageDigest": 1, "imagePushedAt": 1}]}',
+    "no time": '{"imageDetails": [{"imageDigest": "sha256:0", "imagePushedAt": "soon", "imageSizeInBytes": 1}]}',
+    "no list": '{"imageDetails": {}}',
+    "no JSON": "{",
+}
+
+
+@pytest.mark.parametrize("case", NONSENSE)
+def test_a_registry_that_lists_what_are_no_images(amazon: Amazon, scan: Scan, case: str) -> None:
+    """Is none of ECR's, and that is said in a line: nobody knows what else of it is true."""
+    repository(amazon.boto("ecr"), "odd", "v1")
+    amazon.rule = lambda operation, *_: NONSENSE[case] if operation == "ecr:DescribeImages" else None
+    with pytest.raises(NotReached, match="what is no list of images"):
+        scan(feeds=())
 
 
 @pytest.mark.parametrize("case", DENIED)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from botocore.parsers import ResponseParserError
 
 from careen.clock import Instant, parse_instant
 from careen.fleet import clients
@@ -66,9 +67,12 @@ def _read(response_dict: dict[str, Any], customized_response_dict: dict[str, Any
         return
     try:
         page = _decoder.decode(response_dict["body"])
-    except msgspec.MsgspecError:
-        return  # botocore says what it thinks of it
-    customized_response_dict["imageDetails"] = [_image(each) for each in page.image_details]
+        found = [_image(each) for each in page.image_details]
+    except ValueError as error:  # msgspec's among them
+        raise ResponseParserError(
+            f"DescribeImages is answered with what is no list of images: {error}"
+        ) from None
+    customized_response_dict["imageDetails"] = found
     response_dict["body"] = msgspec.json.encode({"nextToken": page.next_token} if page.next_token else {})
 
 
