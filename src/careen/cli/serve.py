@@ -44,8 +44,6 @@ def serve(
         workers: HTTP worker processes.
         create_on_push: Whether a push to a repository that does not exist creates it.
     """
-    # structlog takes it, if it is there, for tracebacks; ours are text, and a server is spared the megabytes.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     from careen import processes, startup
 
     settings = load_settings(
