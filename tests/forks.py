@@ -1,7 +1,7 @@
 """Processes that run commands or may die, forked from one that has imported everything: a life costs milliseconds.
 
-It is multiprocessing's fork server.
-A process has one such server, whatever contexts are made of it, and it imports what it was told last: so it is told here, once.
+It is multiprocessing's fork server. A process has one, whatever contexts are made of it, and it imports what it was told last: so
+it is told here, once.
 """
 
 import multiprocessing

@@ -63,13 +63,8 @@ class Program:
         assert self._process.pid is not None
         return self._process.pid
 
-    @property
-    def returncode(self) -> int | None:
-        """How it ended, below zero by which signal; None while it runs."""
-        return self._process.exitcode
-
     def poll(self) -> int | None:
-        """The same."""
+        """How it ended, below zero by which signal; None while it runs."""
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -79,10 +74,11 @@ class Program:
             subprocess.TimeoutExpired: it goes on after ``timeout`` seconds.
         """
         self._process.join(timeout)
-        if self._process.exitcode is None:
+        status = self.poll()
+        if status is None:
             assert timeout is not None
             raise subprocess.TimeoutExpired("careen", timeout)
-        return self._process.exitcode
+        return status
 
     def send_signal(self, number: int) -> None:
         """Send a signal, if it has not ended."""

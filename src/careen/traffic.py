@@ -165,9 +165,8 @@ class Traffic:
             raise
         finally:
             self._end(found, scope)
-            if (
-                span is not None and span.is_recording()
-            ):  # else it was not drawn, and nobody would read what we know
+            # One that was not drawn has nobody who would read what we know.
+            if span is not None and span.is_recording():
                 self._tell(span, found, scope)
 
     def _end(self, found: Served, scope: Any) -> None:

@@ -40,6 +40,13 @@ def strict_ecr(strict_server: Server) -> Any:
     return strict(strict_server.boto())
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A registry that no other module uses: what is done there may hold for all of it."""
+    with running(tmp_path_factory.mktemp("own") / "data") as started:
+        yield started
+
+
 @pytest.fixture
 def repository(ecr: Any, name: str) -> str:
     """A repository that no other test uses."""

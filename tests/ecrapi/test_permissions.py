@@ -1,6 +1,6 @@
 """What the holders of Amazon's managed policies may do: every operation, with each of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from careen.iam.actions import action_of
 from tests.ecrapi.client import holders, push, refusal, strict
 from tests.ecrapi.samples import ABSENT, SAMPLES
 from tests.images import image
-from tests.server import REGION, REGISTRY_ID, Server, running
+from tests.server import REGION, REGISTRY_ID, Server
 
 PULL_ONLY = {"BatchGetImage", "GetAuthorizationToken", "GetDownloadUrlForLayer", "ListImageReferrers"}
 READ_ONLY = PULL_ONLY | {
@@ -43,13 +43,6 @@ ABSENCES = {
     "ReplicationBackfillNotFoundException",
     "ValidationException",
 }
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A registry that nobody else uses: what is allowed here changes what holds for all of it."""
-    with running(tmp_path_factory.mktemp("permissions") / "data") as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

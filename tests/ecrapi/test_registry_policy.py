@@ -14,14 +14,7 @@ from careen.registry.access import V1_ACTIONS, Action, Scope, is_in_scope
 from tests.distribution.client import Client, careen, new_key
 from tests.ecrapi.client import refusal, strict
 from tests.ecrapi.samples import REGISTRY_POLICY
-from tests.server import REGION, REGISTRY_ID, Server, running
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A registry that nobody else uses."""
-    with running(tmp_path_factory.mktemp("own") / "data") as started:
-        yield started
+from tests.server import REGION, REGISTRY_ID, Server
 
 
 @pytest.fixture(scope="module")

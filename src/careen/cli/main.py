@@ -131,7 +131,7 @@ app.command(
 def main() -> None:
     """The ``careen`` program."""
     try:
-        app(sys.argv[1:])
+        app(sys.argv[1:])  # said, because cyclopts warns of a guess where pytest is imported
         sys.stdout.flush()
     except BrokenPipeError:  # `careen … | head` has read enough; nothing more must be flushed at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
 """Which repositories have left the line: those whose policy is not what a plan, or a wish, says."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import msgspec
@@ -80,9 +80,8 @@ def selected(fleet: Fleet, some: Iterable[Expected], selection: Selection) -> It
     """
     names = {target.account: target.name for target in fleet.targets}
 
-    def with_tags(each: Expected) -> tuple[Expected, dict[str, str]]:
-        repository = each.repository
-        return each, scan.tags_of(fleet.client(repository.target, "ecr"), repository.arn)
+    def tagged(each: Expected) -> Expected:
+        return replace(each, repository=_tagged(fleet, each.repository))
 
     named = [
         each
@@ -94,7 +93,7 @@ def selected(fleet: Fleet, some: Iterable[Expected], selection: Selection) -> It
     if not selection.tags:
         yield from named
         return
-    yield from (each for each, tags in together(with_tags, named) if selection.has_tags(tags))
+    yield from (each for each in together(tagged, named) if selection.has_tags(each.repository.tags or {}))
 
 
 def of_wishes(fleet: Fleet, wishes: Sequence[Wish], selection: Selection) -> Iterator[Expected]:
@@ -106,10 +105,7 @@ def of_wishes(fleet: Fleet, wishes: Sequence[Wish], selection: Selection) -> Ite
     by_tags = bool(selection.tags) or any(wish.selection.tags for wish in wishes)
 
     def read(repository: Repository) -> Repository:
-        if not by_tags:
-            return repository
-        tags = scan.tags_of(fleet.client(repository.target, "ecr"), repository.arn)
-        return msgspec.structs.replace(repository, tags=tags)
+        return _tagged(fleet, repository) if by_tags else repository
 
     listed = (
         repository
@@ -122,6 +118,12 @@ def of_wishes(fleet: Fleet, wishes: Sequence[Wish], selection: Selection) -> Ite
         place = chosen(wishes, repository)
         if place is not None and selection.has_tags(repository.tags or {}):
             yield Expected(repository, wishes[place])
+
+
+def _tagged(fleet: Fleet, repository: Repository) -> Repository:
+    """The repository with the tags that it has now."""
+    tags = scan.tags_of(fleet.client(repository.target, "ecr"), repository.arn)
+    return msgspec.structs.replace(repository, tags=tags)
 
 
 def check(fleet: Fleet, some: Iterable[Expected]) -> Iterator[Found]:

@@ -27,7 +27,6 @@ TIDY = (
 )
 """The policy that says so: the least that a repository without one might have."""
 
-
 ALL = 2**31 - 1
 """A limit above any number of measurements."""
 

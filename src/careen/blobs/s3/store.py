@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import secrets
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -136,8 +135,7 @@ class S3BlobStore:
         draft = target.with_name(f"{target.name}.part")
         with draft.open("wb") as file:
             file.writelines(self.pieces(digest, generation, self._bucket.look(generation)))
-            file.flush()
-            os.fsync(file.fileno())
+        durable.sync_file(draft)
         draft.rename(target)
         durable.sync_folder(target.parent)
 
