@@ -168,6 +168,9 @@ class Traffic:
             # One that was not drawn has nobody who would read what we know.
             if span is not None and span.is_recording():
                 self._tell(span, found, scope)
+            # What leads from the scope to the request and back again: else all of it waits for the garbage collector.
+            del scope[KEY]
+            scope.pop("extensions", None)
 
     def _end(self, found: Served, scope: Any) -> None:
         """It was answered, or its client went away before (status 0)."""

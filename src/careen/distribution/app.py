@@ -199,12 +199,12 @@ def _kind(match: re.Match[str]) -> tuple[str, str]:
 async def _refuse(exchange: Exchange, error: Exception, trail: Trail) -> None:
     """Write a refusal in the specification's envelope."""
     refusal, wrong = _in_oci_words(error), trouble(error)
-    trail.refusal = refusal
     exchange.served.refusal = auth.refused_for(error)
     headers: list[Header] = [json_header(), *refusal.headers]
     if refusal.status >= 500 and not isinstance(error, UpstreamError):  # that was told where it happened
         about = {"method": exchange.method, "path": exchange.path, "request_id": exchange.served.id}
         tell(error, "request failed", **about)
+    trail.refusal = refusal.with_traceback(None)  # which leads to frames that have the trail
     if refusal.status == 413 or wrong is not None:
         await exchange.discard(LINGER_BYTES)
     if refusal.status == 503 and wrong is not None:

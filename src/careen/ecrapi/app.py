@@ -114,6 +114,7 @@ class EcrApiApp:
             if refusal.status >= 500:
                 target = request.headers.get("x-amz-target")
                 tell(error, "request failed", request_id=request_id, target=target)
+            refusal = refusal.with_traceback(None)  # which leads to this frame, which has it
             status, headers, text = (
                 query.write_error(getattr(request.state, "service", model.sts()), refusal, request_id)
                 if is_query
