@@ -451,11 +451,17 @@ def test_a_signature_with_any_byte_changed_is_refused(data: st.DataObject) -> No
 
 @settings(max_examples=60, deadline=None)
 @given(
+    path=st.lists(
+        st.sampled_from(["", ".", "..", "a", "a.b", "%20", "%2F", "~", "é", "a+b", ";x", ":"]), max_size=6
+    ),
     query=st.lists(st.tuples(st.text("ab%20é&= +", max_size=4), st.text("ab/é", max_size=3)), max_size=4),
     note=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_size=10),
     body=st.binary(max_size=30),
 )
-def test_whatever_a_client_signs_verifies(query: list[tuple[str, str]], note: str, body: bytes) -> None:
-    """Odd queries, headers and bodies, as long as botocore can sign them."""
+def test_whatever_a_client_signs_verifies(
+    path: list[str], query: list[tuple[str, str]], note: str, body: bytes
+) -> None:
+    """Odd paths, queries, headers and bodies, as long as botocore can sign them."""
+    target = "/" + quote("/".join(path), safe="/~%+;:.")
     text = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in query)
-    assert check(signed("POST", f"/?{text}", body, headers={"X-Note": note})).claimant == Claimant(KEY)
+    assert check(signed("POST", f"{target}?{text}", body, headers={"X-Note": note})).claimant == Claimant(KEY)

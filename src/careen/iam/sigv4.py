@@ -1,8 +1,7 @@
 """Verify AWS Signature Version 4, the ``Authorization`` header of every AWS API request.
 
-The client names the headers it signed; we put the request into the same canonical form, which is botocore's
-own (:class:`botocore.auth.SigV4Auth`), sign that with the key's secret and compare. What botocore leaves to
-a client, a server has to insist on:
+The client names the headers it signed; we put the request into the same canonical form, sign that with the key's
+secret and compare. What the algorithm leaves to a client, a server has to insist on:
 
 - ``host`` and every ``x-amz-*`` header must be signed: ``x-amz-target`` names the operation.
 - The headers signed are those the client says, not botocore's own choice, which leaves out a few.
@@ -22,11 +21,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
-
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.compat import HTTPHeaders
-from botocore.credentials import ReadOnlyCredentials
+from urllib.parse import quote
 
 from careen.clock import SECOND, Instant, parse_instant, to_datetime
 from careen.ecr.common_errors import (
@@ -47,7 +42,7 @@ _TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _ACCESS_KEY_ID = re.compile(r"\w{1,128}", re.ASCII)
 """IAM API reference, AccessKey, less its lower limit: no odd character reaches a database."""
 _TARGET = re.compile(r"/[!\"$-~]*")
-"""A request target: visible ASCII, and no fragment, which botocore's URL splitting would drop unsigned."""
+"""A request target: visible ASCII, and no fragment, which clients leave out of what they sign."""
 _NO_SECRET = "0" * 40
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -90,19 +85,6 @@ class _Authorization(NamedTuple):
     signature: str
 
 
-class _Canonical(SigV4Auth):
-    """botocore's canonical form, over the headers and the body hash that :func:`verify` has checked."""
-
-    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
-        kept = HTTPHeaders()
-        for name, value in request.context["signed"]:
-            kept[name] = value
-        return kept
-
-    def payload(self, request: AWSRequest) -> str:
-        return str(request.context["body_sha256"])
-
-
 def verify(
     request: Request,
     *,
@@ -130,11 +112,11 @@ def verify(
     """
     headers = _decoded(request.headers)
     authorization, stamp, signed_at = _claim(headers, service, {region, global_region}, now)
-    canonical = _canonical(request, authorization, headers, stamp)
+    canonical = _canonical(request, authorization, headers)
 
     claimant = Claimant(authorization.access_key_id, _joined(headers, _SESSION_TOKEN))
     secret = secret_for(claimant) if _ACCESS_KEY_ID.fullmatch(claimant.access_key_id) else None
-    expected = _signature(canonical, authorization, secret or _NO_SECRET)
+    expected = _signature(canonical, authorization, stamp, secret or _NO_SECRET)
     # As bytes: compare_digest refuses text that is not ASCII, and the header's text is the client's.
     matches = hmac.compare_digest(expected.encode(), authorization.signature.encode())
     if secret is None:
@@ -276,10 +258,8 @@ def _check_signed_headers(authorization: _Authorization, headers: list[tuple[str
         raise InvalidSignature(f"'{unsigned[0]}' must be a 'SignedHeader' in the AWS Authorization.")
 
 
-def _canonical(
-    request: Request, authorization: _Authorization, headers: list[tuple[str, str]], stamp: str
-) -> AWSRequest:
-    """The request as botocore signs one, with what :class:`_Canonical` is to use in its context."""
+def _canonical(request: Request, authorization: _Authorization, headers: list[tuple[str, str]]) -> str:
+    """The canonical request, of the headers that the client says it signed."""
     if not _TARGET.fullmatch(request.target):
         raise InvalidSignature("The request target is not a path and query.")
     body_sha256 = hashlib.sha256(request.body).hexdigest()
@@ -288,16 +268,51 @@ def _canonical(
         raise InvalidSignature(
             "The value of 'X-Amz-Content-Sha256' is not the SHA-256 of the request's body."
         )
-    signed = [header for header in headers if header[0] in authorization.signed_headers]
-    canonical = AWSRequest(method=request.method, url=f"http://host{request.target}")
-    canonical.context.update(timestamp=stamp, signed=signed, body_sha256=body_sha256)
-    return canonical
+    path, _, query = request.target.partition("?")
+    signed: dict[str, list[str]] = {}
+    for name, value in headers:
+        if name in authorization.signed_headers:
+            signed.setdefault(name, []).append(" ".join(value.split()))
+    names = sorted(signed)
+    return "\n".join(
+        (
+            request.method.upper(),
+            _canonical_path(path),
+            "&".join("=".join(pair) for pair in sorted(_pairs(query))),
+            *(f"{name}:{','.join(signed[name])}" for name in names),
+            "",
+            ";".join(names),
+            body_sha256,
+        )
+    )
 
 
-def _signature(request: AWSRequest, authorization: _Authorization, secret: str) -> str:
-    key = ReadOnlyCredentials(authorization.access_key_id, secret, None)
-    signer = _Canonical(key, authorization.service, authorization.region)
-    return signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+def _canonical_path(path: str) -> str:
+    """Dot segments resolved, empty ones left out, and encoded once more: as for every service but S3."""
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in {"", "."}:
+            segments.append(segment)
+    closed = "/" if segments and path.endswith("/") else ""
+    return quote(f"/{'/'.join(segments)}{closed}", safe="/~")
+
+
+def _pairs(query: str) -> Iterator[tuple[str, str]]:
+    """Names and values, encoded as they came; a name alone has an empty value."""
+    for pair in query.split("&") if query else ():
+        name, _, value = pair.partition("=")
+        yield name, value
+
+
+def _signature(canonical: str, authorization: _Authorization, stamp: str, secret: str) -> str:
+    scope = (authorization.date, authorization.region, authorization.service, "aws4_request")
+    key = f"AWS4{secret}".encode()
+    for part in scope:
+        key = hmac.digest(key, part.encode(), hashlib.sha256)
+    to_sign = (_ALGORITHM, stamp, "/".join(scope), hashlib.sha256(canonical.encode()).hexdigest())
+    return hmac.digest(key, "\n".join(to_sign).encode(), hashlib.sha256).hex()
 
 
 def _stamp(instant: Instant) -> str:
