@@ -82,12 +82,18 @@ def run(registry: Registry, stop: threading.Event) -> None:
     replicating = [_thread(registry, stop, company, name, work) for name, work in _replicating(node, stop)]
     for thread in (*beside, *replicating):
         thread.start()
+    troubled = False
     while not stop.is_set():
         try:
+            if troubled:
+                registry.write_now(jobs.release, registry.node.bears("worker"))
+                troubled = False
             _work(registry, stop, company)
         except Exception as error:  # noqa: BLE001 it is told
             # A full disk fails the claim of a job, too; a worker that ends for it would end the server.
             tell(error, "the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
+            # What it had claimed would wait for the end of the lease; a collection, say, that makes room on that disk.
+            troubled = True
             stop.wait(TROUBLE_SECONDS)
     for thread in beside:
         thread.join()
@@ -188,8 +194,12 @@ def _run_beside(
     work: Mapping[str, "Work"],
     first: Callable[[], object] | None,
 ) -> None:
+    troubled = False
     while not stop.is_set():
         try:
+            if troubled:
+                registry.write_now(jobs.release, name)
+                troubled = False
             if first is not None:
                 first()
                 first = None
@@ -199,6 +209,7 @@ def _run_beside(
         except Exception as error:  # noqa: BLE001 it is told
             # The disk is full, say: the other jobs go on, and so will these.
             tell(error, "a worker's thread cannot work; trying again", thread=name, seconds=TROUBLE_SECONDS)
+            troubled = True
             stop.wait(TROUBLE_SECONDS)
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from careen import worker
 from careen.clock import DAY, HOUR, SECOND, Instant
@@ -13,6 +14,7 @@ from careen.registry.registry import Registry
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import image
 from tests.registry.steps import Hands, digests, kept, push, row, upload, with_limits
+from tests.waiting import until
 
 APP = "team/app"
 BROKEN = "no policy at all"
@@ -217,3 +219,21 @@ def test_a_worker_at_work(registry: Registry) -> None:
         stop.set()
         working.join(10)
     assert not working.is_alive()
+
+
+def test_what_could_not_even_be_noted_as_failed_is_tried_again(with_policy: Registry) -> None:
+    """On a full disk, say, where nothing can be written: it does not wait for the end of its lease, which here never comes."""
+    break_policy(with_policy)
+    with_policy.write_now(lambda tx: tx.rows.execute("ALTER TABLE jobs RENAME COLUMN error TO wrong"))
+    stop = threading.Event()
+    working = threading.Thread(target=worker.run, args=(with_policy, stop))
+    try:
+        with capture_logs() as logs:
+            working.start()
+            until(lambda: "the worker cannot work; trying again" in [line["event"] for line in logs])
+        with_policy.write_now(lambda tx: tx.rows.execute("ALTER TABLE jobs RENAME COLUMN wrong TO error"))
+        break_policy(with_policy, KEEP_ONE)
+        until(lambda: digests(with_policy, APP) == {image("new").digest})
+    finally:
+        stop.set()
+        working.join()

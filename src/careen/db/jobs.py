@@ -147,6 +147,15 @@ def reschedule(rows: Connection, job: Job, run_at: Instant) -> None:
     )
 
 
+def release(rows: Connection, worker: str, now: Instant) -> None:
+    """Let whatever a worker has claimed be due at ``now`` for anyone."""
+    rows.execute(
+        "UPDATE jobs SET leased_until = 0, leased_by = NULL, run_at = CASE WHEN run_at < :now THEN run_at ELSE :now END"
+        " WHERE leased_by = :worker",
+        {"worker": worker, "now": now},
+    )
+
+
 def retry(rows: Connection, job: Job, worker: str, error: str, run_at: Instant) -> None:
     """The job failed; try again at ``run_at``."""
     rows.execute(

@@ -81,6 +81,11 @@ def again(tx: Transaction, job: Job, after: Instant) -> None:
     reach(Point.JOB_AGAIN)
 
 
+def release(tx: Transaction, worker: str) -> None:
+    """Give back what a worker has claimed and does not work on, as it could neither do it nor say so."""
+    jobs.release(tx.rows, worker, tx.now)
+
+
 def retry(tx: Transaction, job: Job, worker: str, error: str, after: Instant) -> None:
     """The job failed; try again ``after`` microseconds from now."""
     jobs.retry(tx.rows, job, worker, error, tx.now + after)
