@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 from botocore import xform_name
 
 from careen import faults, settings
-from careen.cli.main import app
+from careen.cli.tree import app
 from careen.ecr import model
 from careen.ecrapi import operations as ecr_api
 from careen.iam.actions import action_of

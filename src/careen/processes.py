@@ -20,10 +20,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import structlog
 import uvicorn
@@ -60,9 +59,6 @@ CUT_SECONDS = 3
 _C = ctypes.CDLL(None)
 
 _fork = multiprocessing.get_context("fork")
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -136,15 +132,6 @@ def _run_counted(page: counting.Page, row: int, target: Callable[..., None], *ar
     """Let a child count in its row of the page that all of them share."""
     counting.begin(page, row, figures.GAUGES)
     target(*arguments)
-
-
-def apart(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do something before :func:`serve` in a process of its own, and return or raise what it does.
-
-    What it imports and opens (migrations take 24 MB of libraries) is given back with the process.
-    """
-    with ProcessPoolExecutor(1, _fork) as pool:
-        return pool.submit(work, *args, **kwargs).result()
 
 
 def serve(settings: Settings, start: Start, *, ready: Callable[[], None] | None = None) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from careen import startup
-from careen.cli.serve import Prepared, greeting
+from careen.cli.serving import Prepared, greeting
 from careen.demo import images
 from careen.registry import images as image_cases
 from careen.registry import layers, lifecycle, measurements, repositories

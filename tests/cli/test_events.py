@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from careen.cli import events, webhook
-from careen.cli.main import app
+from careen.cli.tree import app
 from careen.ecr.events import DetailType
 
 PAGE = Path(__file__).parents[2] / "docs" / "events.md"

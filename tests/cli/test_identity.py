@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from careen import startup
-from careen.cli.main import app
+from careen.cli.tree import app
 from careen.clock import system_now
 from careen.iam import passwords
 from careen.registry import console_sessions, login_profiles

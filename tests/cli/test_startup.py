@@ -17,7 +17,7 @@ LONG = {
 
 EVERY_HELP = f"""
 import contextlib, io, json, sys
-from careen.cli.main import app
+from careen.cli.tree import app
 
 long = {LONG}
 asked, imported = 0, {{}}

@@ -5,7 +5,7 @@ from pathlib import Path
 import cyclopts
 import pytest
 
-from careen.cli.main import app
+from careen.cli.tree import app
 from tests.docs.blocks import commands, mentioned, words
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from careen import faults, processes
-from careen.cli import serve as cli_serve
+from careen.cli import serving
 from careen.faults import Point
 from careen.settings import Settings
 from tests.forks import FORKS
@@ -134,12 +134,12 @@ def serve(settings: Settings, log: str, environment: Mapping[str, str]) -> None:
     fd = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
-    raise SystemExit(processes.serve(settings, cli_serve._prepare(settings).start))
+    raise SystemExit(processes.serve(settings, serving._prepare(settings).start))
 
 
 def prepare(settings: Settings) -> None:
     """What ``careen serve`` does before it serves."""
-    cli_serve._prepare(settings)
+    serving._prepare(settings)
 
 
 class ForkedServer(Server):

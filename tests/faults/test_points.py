@@ -42,8 +42,16 @@ def test_an_unknown_name_is_an_error() -> None:
 
 
 def test_nothing_in_careen_can_arm_them() -> None:
-    """Every module takes ``reach`` and the names from the module, and nothing else; none imports by a name it is given."""
+    """Every module takes ``reach`` and the names from the module, and nothing else; none imports by a name it is given.
+
+    One touches the table of modules, for the entry of a library.
+    """
     for path, module in modules():
+        allowed = {
+            id(node.value)
+            for node in ast.walk(module)
+            if isinstance(node, ast.Subscript) and ast.unparse(node) == "sys.modules['rich']"
+        }
         for node in ast.walk(module):
             if isinstance(node, ast.ImportFrom) and node.module == "careen.faults":
                 assert {alias.name for alias in node.names} <= {"Point", "reach"}, path
@@ -53,7 +61,7 @@ def test_nothing_in_careen_can_arm_them() -> None:
                 names = {alias.name for alias in node.names}
                 assert not names & {"careen.faults", "importlib", "runpy"}, path
             elif isinstance(node, ast.Attribute):
-                assert ast.unparse(node) not in {"careen.faults", "sys.modules"}, path
+                assert ast.unparse(node) not in {"careen.faults", "sys.modules"} or id(node) in allowed, path
             elif isinstance(node, ast.Name):
                 assert node.id not in {"__import__", "exec", "eval"}, path
 

@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 from moto.moto_api._internal.models import moto_api_backend
 
-from careen.cli.main import app
+from careen.cli.tree import app
 from careen.fleet.permissions import PERMISSIONS
 from tests import program
 from tests.fleet.amazon import Amazon, serving

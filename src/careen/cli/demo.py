@@ -59,9 +59,9 @@ def demo(
             fail(f"{folder} is not empty", "name another folder: the demo begins with an empty registry")
         _show(folder)
         if serve:
-            from careen.cli.serve import serve as serve_registry
+            from careen.cli.serving import serve as serve_registry
 
-            serve_registry(data=str(folder), port=port)
+            serve_registry(load_settings({"data": str(folder), "port": port}))
 
 
 def _show(folder: Path) -> None:

@@ -6,6 +6,7 @@ from cyclopts import App
 
 from careen.cli.data import load_settings, opened
 from careen.cli.identity import Data, Json, Managed, managed, registry_of
+from careen.cli.links import base_url
 from careen.cli.output import fail, print_json
 
 if TYPE_CHECKING:
@@ -145,8 +146,6 @@ def _print(key: "NewKey", *, json: bool) -> None:
             }
         )
         return
-    from careen.cli.serve import base_url
-
     settings = load_settings({})
     url = base_url(settings)
     print(f"# {key.name}, {', '.join(key.policies) or 'no managed policy'}")

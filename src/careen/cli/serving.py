@@ -1,11 +1,10 @@
-"""``careen serve``: start the registry, and say what to paste."""
+"""Serving, by settings that are known: start the registry, and say what to paste."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from cyclopts import Parameter
-
-from careen.cli.data import load_settings
+from careen.apart import apart
+from careen.cli.links import base_url, console_url, link_for
 from careen.cli.output import fail
 from careen.settings import Settings
 
@@ -25,32 +24,17 @@ class Prepared(NamedTuple):
     """What signs somebody in to the console once; None: nobody would see it, or there is no administrator."""
 
 
-def serve(
-    *,
-    data: str | None = None,
-    host: str | None = None,
-    port: int | None = None,
-    workers: int | None = None,
-    create_on_push: Annotated[bool | None, Parameter(negative="--no-create-on-push")] = None,
-) -> None:
-    """Start the registry.
-
-    Every setting may also be given as CAREEN_<NAME> in the environment or in careen.toml.
+def serve(settings: Settings) -> NoReturn:
+    """Serve until told to stop, and end the program.
 
     Args:
-        data: The data folder; made if it does not exist.
-        host: The address to listen on; 0.0.0.0 for all.
-        port: The port to listen on.
-        workers: HTTP worker processes.
-        create_on_push: Whether a push to a repository that does not exist creates it.
+        settings: how.
     """
     from careen import processes, startup
 
-    settings = load_settings(
-        {"data": data, "host": host, "port": port, "workers": workers, "create_on_push": create_on_push}
-    )
     try:
-        prepared = processes.apart(_prepare, settings, is_watched=sys.stdout.isatty())
+        # Migrations take 24 MB of libraries.
+        prepared = apart(_prepare, settings, is_watched=sys.stdout.isatty())
         status = processes.serve(
             settings, prepared.start, ready=lambda: print(greeting(settings, prepared), flush=True)
         )
@@ -68,7 +52,6 @@ def _prepare(settings: Settings, *, is_watched: bool = False) -> Prepared:
             elsewhere is kept, and read by others. At the first start it goes where the key goes.
     """
     from careen import startup
-    from careen.cli.console import link_for
     from careen.registry import principals
 
     startup.prepare(settings)
@@ -81,18 +64,6 @@ def _prepare(settings: Settings, *, is_watched: bool = False) -> Prepared:
         return Prepared(start, key, link_for(registry) if is_watched or key is not None else None)
     finally:
         registry.close()
-
-
-def base_url(settings: Settings) -> str:
-    """``http://localhost:5000``: where clients reach the registry, by its public URL or else on this machine."""
-    host = "localhost" if settings.host in {"127.0.0.1", "0.0.0.0", "::1", "::"} else settings.host  # noqa: S104 compared
-    own = f"{'https' if settings.tls_certificate else 'http'}://{host}:{settings.port}"
-    return settings.public_url.rstrip("/") or own
-
-
-def console_url(settings: Settings, link: str) -> str:
-    """Where a link into the console leads that has this secret."""
-    return f"{base_url(settings)}/console/sign-in?link={link}"
 
 
 def greeting(settings: Settings, prepared: Prepared) -> str:

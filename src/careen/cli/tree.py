@@ -1,6 +1,5 @@
 """The command tree. Commands are imported only when they are called, so that `careen policy` starts without a server."""
 
-import os
 import sys
 
 from cyclopts import App
@@ -14,12 +13,21 @@ def _version() -> str:
     return version("careen")
 
 
+def _ended(result: object) -> object:
+    """A command ends the program, with 0 if it did not say with what; one that returns something has more to be done."""
+    if result is None:
+        sys.stdout.flush()
+        sys.exit(0)
+    return result
+
+
 app = App(
     name="careen",
     help="A container registry that keeps itself clean.",
     help_format="plaintext",
     help_formatter=PlainHelp(),
     version=_version,
+    result_action=_ended,
 )
 app.command("careen.cli.serve:serve", help="Start the registry.")
 app.command("careen.cli.console:console", help="Print a link that signs somebody in to the console, once.")
@@ -126,13 +134,3 @@ app.command(
     name="provider",
     help="OpenID Connect providers, whose tokens may assume roles.\n\nWorks on the data folder, and asks no policy.",
 )
-
-
-def main() -> None:
-    """The ``careen`` program."""
-    try:
-        app(sys.argv[1:])  # said, because cyclopts warns of a guess where pytest is imported
-        sys.stdout.flush()
-    except BrokenPipeError:  # `careen … | head` has read enough; nothing more must be flushed at the exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)

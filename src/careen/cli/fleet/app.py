@@ -3,7 +3,7 @@
 from cyclopts import App
 
 app = App(name="fleet")
-"""Its help stands in :mod:`careen.cli.main`, as that of all groups."""
+"""Its help stands in :mod:`careen.cli.tree`, as that of all groups."""
 
 COMMANDS = {
     "scan": "Read repositories, images and what runs into an inventory, one file.",
