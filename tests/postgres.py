@@ -20,6 +20,7 @@ import pytest
 from careen.db import schema
 from careen.db.tables import metadata
 from tests.server import free_port
+from tests.waiting import PATIENCE, until
 
 PASSWORD = "only-for-tests"
 TEMPLATE = "careen_template"
@@ -84,12 +85,15 @@ class Postgres:
         """A new database with the schema in it, made from a template: its URL."""
         name = f"careen_{secrets.token_hex(6)}"
         with self.connected("postgres") as server:
-            for _ in range(100):
+
+            def is_copied() -> bool:
                 with contextlib.suppress(psycopg.errors.ObjectInUse):  # somebody else copies it just now
                     server.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
-                    return self.url(name)
-                time.sleep(0.05)
-        raise AssertionError("the template is always in use")
+                    return True
+                return False
+
+            until(is_copied, "the template is always in use")
+        return self.url(name)
 
     def empty_database(self) -> str:
         """A new database without anything in it: its URL."""
@@ -146,7 +150,7 @@ class Postgres:
                 stderr=log,
                 cwd=self.folder,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(psycopg.OperationalError), self.connected("postgres"):
                 return
@@ -159,7 +163,7 @@ class Postgres:
         """Stop it: SIGINT is its fast shutdown, SIGQUIT its immediate one, which is a crash."""
         assert self._process is not None
         self._process.send_signal(number)
-        self._process.wait(60)
+        self._process.wait(PATIENCE)
 
     def _make(self) -> None:
         self.folder.mkdir(parents=True)
@@ -190,10 +194,8 @@ def settle(url: str) -> None:
     """Wait until nothing runs that began before now, in any database of the server: every event that was written is shown then."""
     with psycopg.connect(url, autocommit=True) as server:
         (now,) = one(server, "SELECT pg_current_xact_id()::text::bigint")
-        deadline = time.monotonic() + 30
-        while one(server, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") <= (now,):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        begun = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+        until(lambda: one(server, begun) > (now,), "a transaction does not end")
 
 
 def one(server: psycopg.Connection, statement: LiteralString) -> tuple[Any, ...]:

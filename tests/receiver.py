@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-SECONDS = 30
-"""How long a test waits for what must come."""
+from tests.waiting import PATIENCE
 
 
 class Delivery(NamedTuple):
@@ -89,7 +88,7 @@ class Receiver:
     def wait_for(self, count: int) -> list[Delivery]:
         """The deliveries, when there are so many."""
         with self._came:
-            assert self._came.wait_for(lambda: len(self.deliveries) >= count, SECONDS), self.deliveries
+            assert self._came.wait_for(lambda: len(self.deliveries) >= count, PATIENCE), self.deliveries
             return list(self.deliveries)
 
     @contextlib.contextmanager

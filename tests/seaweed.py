@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.server import Server, clean_environment, free_port
+from tests.waiting import PATIENCE
 
 ACCESS_KEY_ID = "AKIASEAWEEDSEAWEED00"
 SECRET_ACCESS_KEY = "a-secret-of-the-s3-server"
@@ -117,7 +118,7 @@ class S3:
                     break
                 # One of its ten ports was somebody's a moment later: other tests on this machine look for some, too.
                 process.kill()
-                process.wait(30)
+                process.wait(PATIENCE)
                 self.port = free_port()
                 process = self._start()
             else:
@@ -127,7 +128,7 @@ class S3:
             yield self
         finally:
             process.kill()  # an orderly stop takes it many seconds
-            process.wait(30)
+            process.wait(PATIENCE)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         assert PROGRAM is not None

@@ -23,6 +23,7 @@ from careen.db.engine import Database
 from careen.ecr.model import OWN_MODELS
 from tests import backend, program
 from tests.begun import begin
+from tests.waiting import PATIENCE, until
 
 ACCESS_KEY_ID = "AKIATESTTESTTESTTEST"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
@@ -108,7 +109,7 @@ class Server:
         """Start, and wait until it answers."""
         with self.log.open("ab") as log:
             self._process = self._begin(log)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._answers():
                 return self
@@ -133,9 +134,9 @@ class Server:
     def _answers(self) -> bool:
         tls = self.context()
         connection = (
-            http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
             if tls is None
-            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=tls)
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=tls)
         )
         try:
             connection.request("GET", self.ready_path)
@@ -149,7 +150,7 @@ class Server:
         """Stop it in an orderly way (or not: SIGKILL), and wait until every process of it is gone."""
         assert self._process is not None
         self._process.send_signal(number)
-        status = self._process.wait(60)
+        status = self._process.wait(PATIENCE)
         if number is signal.SIGKILL:
             _wait_for_port(self.port)
         return status
@@ -242,13 +243,12 @@ def _ports() -> Iterator[int]:
 
 def _wait_for_port(port: int) -> None:
     """Wait until nobody listens: the children of a killed parent stop by themselves."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def nobody_listens() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return
-        time.sleep(0.05)
-    raise AssertionError("the children of the killed server did not stop")
+            return bool(probe.connect_ex(("127.0.0.1", port)))
+
+    until(nobody_listens, "the children of the killed server did not stop")
 
 
 def running(data: Path, **settings: Any) -> "contextlib.AbstractContextManager[Server]":

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from careen import counting
 from careen.counting import Counter, Gauge, Histogram, Page
+from tests.waiting import PATIENCE
 
 RUNS = Counter("test_runs", "Runs.", ("kind",))
 OPEN = Gauge("test_open", "Open.")
@@ -38,7 +39,7 @@ def in_a_child(page: Page, row: int, work: Callable[..., None], *arguments: Any)
 
     child = _fork.Process(target=run)
     child.start()
-    child.join(30)
+    child.join(PATIENCE)
     assert child.exitcode == 0
 
 

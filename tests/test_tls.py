@@ -19,7 +19,7 @@ from tests.clients.client import needs
 from tests.images import image, write_layout
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server, serving
 from tests.tls import LOOPBACK, Authority, Certificate, needs_openssl
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = needs_openssl
 
@@ -50,7 +50,7 @@ def showing(served: Certificate, client: Certificate | None) -> ssl.SSLContext:
 def status_of(server: Guarded, client: Certificate | None) -> int | None:
     """What an answer says to who shows a certificate; None: there is none, the connection was refused."""
     context = showing(server.served, client)
-    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=30, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=PATIENCE, context=context)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status
@@ -197,8 +197,8 @@ def test_curl(guarded: Guarded) -> None:
     address = f"https://127.0.0.1:{guarded.port}/healthz"
     ask: list[str | Path] = ["curl", "-sS", "--cacert", guarded.served.authority, address]
     mine: list[str | Path] = ["--cert", guarded.owner.chain, "--key", guarded.owner.key]
-    assert subprocess.run(ask, capture_output=True, check=False, timeout=60).returncode
-    assert b"ok" in subprocess.run([*ask, *mine], capture_output=True, check=True, timeout=60).stdout
+    assert subprocess.run(ask, capture_output=True, check=False, timeout=PATIENCE).returncode
+    assert b"ok" in subprocess.run([*ask, *mine], capture_output=True, check=True, timeout=PATIENCE).stdout
 
 
 @needs("skopeo")

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 from careen.oci.digest import digest_of
 from tests.images import Built, image, write_layout
 from tests.server import REGISTRY_ID, Server
+from tests.waiting import until
 
 AWS = Path(sysconfig.get_path("scripts")) / "aws"
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -96,7 +96,7 @@ class Reader:
         """Let days pass, and wait until the registry has run its policies once more."""
         self.today += dt.timedelta(days=days)
         self.server.set_time(self.today.isoformat())
-        self.until(lambda: self.evaluated_at() >= self.today, "the policy to run")
+        until(lambda: self.evaluated_at() >= self.today, "the policy does not run")
 
     def a_minute_passes(self) -> None:
         """A clock that stands still leaves what was asked for just now in the worker's future."""
@@ -107,13 +107,6 @@ class Reader:
         """When the policy was last evaluated."""
         at: dt.datetime = self.ecr.get_lifecycle_policy(repositoryName=REPOSITORY)["lastEvaluatedAt"]
         return at
-
-    def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for something that a worker does by itself."""
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain for {what}"
-            time.sleep(0.1)
 
 
 @pytest.fixture
@@ -230,7 +223,7 @@ def look_before_it_happens(reader: Reader, pushed: dict[str, Built]) -> None:
     reader.ecr.start_lifecycle_policy_preview(repositoryName=REPOSITORY)
     reader.a_minute_passes()
     waiter = reader.ecr.get_waiter("lifecycle_policy_preview_complete")
-    waiter.wait(repositoryName=REPOSITORY, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})
+    waiter.wait(repositoryName=REPOSITORY, WaiterConfig={"Delay": 0.2, "MaxAttempts": 500})
     preview = reader.ecr.get_lifecycle_policy_preview(repositoryName=REPOSITORY)
     assert [(one["imageDigest"], one["appliedRulePriority"]) for one in preview["previewResults"]] == [
         (pushed["custom-image-1"].digest, 2)
@@ -276,7 +269,7 @@ def the_bytes_come_back(reader: Reader) -> None:
     """Two days later the trash is empty and the files of what is gone are deleted: four layers of eight are left."""
     reader.days_pass(2)
     blobs = reader.server.data / "blobs"
-    reader.until(lambda: len([path for path in blobs.rglob("*") if path.is_file()]) == 4, "the bytes")
+    until(lambda: sum(path.is_file() for path in blobs.rglob("*")) == 4, "the bytes stay")
     reader.docker_pull("custom-image-2")
 
 

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import re
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from careen.settings import Settings
 from tests import backend, program
 from tests.registry.steps import cause
 from tests.server import Server, clean_environment
+from tests.waiting import until
 
 KEEP_ONE = json.dumps(
     {
@@ -197,13 +197,8 @@ def test_what_is_pasted_names_the_public_url(make_server: Callable[..., Server])
 
 def greeting_of(server: Server, times: int = 1) -> str:
     """What the server has printed, once its greeting is there; it comes a moment after the server answers."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        printed = server.log.read_text()
-        if printed.count("Stop with Ctrl-C") >= times:
-            return printed
-        time.sleep(0.05)
-    raise AssertionError(f"no greeting:\n{server.log.read_text()}")
+    until(lambda: server.log.read_text().count("Stop with Ctrl-C") >= times, "no greeting")
+    return server.log.read_text()
 
 
 def test_a_taken_port_is_told(make_server: Callable[..., Server], tmp_path: Path) -> None:

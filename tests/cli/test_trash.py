@@ -1,7 +1,6 @@
 """The trash as people meet it: a pull that fails and says why, one command that brings the image back, the ledger."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from tests.distribution.client import Client
 from tests.ecrapi.client import push, strict
 from tests.images import artifact, image, index
 from tests.server import REGISTRY_ID, Server
+from tests.waiting import found
 
 ROOT = f"arn:aws:iam::{REGISTRY_ID}:root"
 ONE, TWO = image("base", "one"), image("base", "two")
@@ -72,13 +72,13 @@ def careen(server: Server) -> Any:
 
 def missed(careen: Any, name: str, digest: str) -> int:
     """The missed pulls of an image, once they are written."""
-    deadline = time.monotonic() + 20
-    while True:
+
+    def written() -> int:
         [entry] = careen.list_trash(repositoryName=name)["deletions"][-1:]
         assert entry["imageDigest"] == digest
-        if entry["missedPulls"] or time.monotonic() > deadline:
-            return int(entry["missedPulls"])
-        time.sleep(0.2)
+        return int(entry["missedPulls"])
+
+    return found(written, "no pull is written down")
 
 
 def test_a_pull_of_a_deleted_image_says_how_to_get_it_back(

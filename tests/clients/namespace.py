@@ -16,6 +16,7 @@ from tests.clients.client import Shell
 from tests.program import COMMAND
 from tests.server import Server
 from tests.tls import TlsServer
+from tests.waiting import PATIENCE
 
 ADDRESS = "10.0.0.1"
 """Of this machine. It is not 127.0.0.1, which docker takes for insecure."""
@@ -75,7 +76,7 @@ class ServerInside(Server):
     def _answers(self) -> bool:
         knock = f"import socket; socket.create_connection(('{ADDRESS}', {self.port}), 5).close()"
         command = (*self._within, sys.executable, "-c", knock)
-        return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE).returncode == 0
 
 
 class TlsServerInside(ServerInside, TlsServer):

@@ -1,7 +1,6 @@
 """The overview, the trash and the activity: what they tell, what can be done from them, and who may."""
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from tests.ecrapi.client import push
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import image
 from tests.server import Server
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -218,6 +218,4 @@ def test_restoring_by_hand(
     assert restore.inner_text().split() == ["Restore", "(2)"]
     restore.click()
     page.get_by_role("status").get_by_text("2 images restored.").wait_for()
-    deadline = time.monotonic() + 10
-    while tags(ecr, name) != {"one", "two"}:
-        assert time.monotonic() < deadline
+    until(lambda: tags(ecr, name) == {"one", "two"}, "they are not back")

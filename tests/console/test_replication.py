@@ -1,6 +1,5 @@
 """Replication in the console: the rules, how images stand, backfills."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ import pytest
 from careen.iam.managed import ManagedPolicy
 from tests.console.visitor import Visitor, sign_in
 from tests.server import Server
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -64,10 +64,8 @@ def test_a_backfill_is_started_and_told_of(root: Visitor) -> None:
     """It fails where nobody has said where the destination is, and says so of each image."""
     path = root.post("replication/backfills", {"to": "eu-west-1/111111111111"}).headers["location"]
     path = path.removeprefix("/console/")
-    deadline = time.monotonic() + 60
-    while "not yet" in (page := root.get(path).text):
-        assert time.monotonic() < deadline
-    assert "DESTINATION_NOT_CONFIGURED" in page
+    until(lambda: "not yet" not in root.get(path).text, "the backfill does not end")
+    assert "DESTINATION_NOT_CONFIGURED" in root.get(path).text
     assert path in root.get("replication").text
     assert "No results" in root.get(path, status="COMPLETE").text
     asked = root.post(f"{path}/stop")

@@ -1,13 +1,13 @@
 """Webhooks in the console."""
 
 import re
-import time
 from typing import Any
 
 import pytest
 
 from tests.console.visitor import Visitor
 from tests.server import Server
+from tests.waiting import until
 
 URL = "http://127.0.0.1:9/nobody-listens"
 
@@ -42,9 +42,7 @@ def test_what_could_not_be_delivered_is_sent_again(house: Server, root: Visitor)
     """Dead letters are listed with the reason; those that are ticked are asked for, then the webhook is deleted."""
     root.post("webhooks/new", {"name": "dead", "url": URL, "enabled": "on", "kind": "ECR Image Scan"})
     root.post("webhooks/-/dead/test")
-    deadline = time.monotonic() + 60
-    while find(house, "dead")["deadLetters"] == 0:
-        assert time.monotonic() < deadline
+    until(lambda: find(house, "dead")["deadLetters"] > 0, "it is not given up")
     page = root.get("webhooks/-/dead").text
     assert "Careen Webhook Test" in page
     (number,) = re.findall(r'name="letter" value="(\d+)"', page)

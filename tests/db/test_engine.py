@@ -11,6 +11,7 @@ import pytest
 
 from careen.db.engine import Connection, Database, Place, name_of, opened
 from tests.db.steps import INSERT, add, adding, names
+from tests.waiting import PATIENCE
 
 Open = Callable[[], Database]
 
@@ -148,7 +149,7 @@ def test_an_answered_write_survives_the_death_of_its_process(place: Place) -> No
         "import os, sys; from careen.db.engine import opened; database = opened(sys.argv[1]);"
         "database.write(lambda rows: rows.execute(sys.argv[2], {'name': 'alice'})).result(); os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(place), INSERT], check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, str(place), INSERT], check=False, timeout=PATIENCE)
     assert done.returncode == -9
     database = opened(place)
     assert names(database) == {"alice"}

@@ -20,7 +20,7 @@ from careen.db.postgres import PostgresDatabase, translated
 from careen.db.tables import metadata
 from tests.db.steps import add, adding, names
 from tests.postgres import Postgres, needs_postgres, running
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 pytestmark = needs_postgres
 
@@ -96,7 +96,7 @@ def test_it_is_made_once_by_nodes_that_start_at_once(postgres: Postgres) -> None
     assert schema.current(url) is None
     program = "import sys; from careen.db import schema; schema.migrate(sys.argv[1])"
     starting = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(3)]
-    assert [one.wait(60) for one in starting] == [0, 0, 0]
+    assert [one.wait(PATIENCE) for one in starting] == [0, 0, 0]
     assert schema.current(url) == schema.head()
     with psycopg.connect(url) as server:
         found = server.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
@@ -128,15 +128,15 @@ def test_work_in_turn_waits_for_its_own_kind_alone(database: PostgresDatabase) -
         runs.append(None)
         (count,) = rows.execute("SELECT count(*) FROM principals WHERE name >= ''").fetchone()
         waits.set()
-        assert beside.wait(60)
+        assert beside.wait(PATIENCE)
         add(rows, str(count))
 
     growing = [database.write(grow, in_turn=True) for _ in range(3)]
-    assert waits.wait(60)
-    database.write(lambda rows: repositories.set_due(rows, 0, None)).result(60)
+    assert waits.wait(PATIENCE)
+    database.write(lambda rows: repositories.set_due(rows, 0, None)).result(PATIENCE)
     beside.set()
     for one in growing:
-        one.result(60)
+        one.result(PATIENCE)
     assert names(database) == {"0", "1", "2"}
     assert len(runs) == 3
 
@@ -185,11 +185,11 @@ def test_events_are_shown_when_nothing_older_can_come(database: PostgresDatabase
     def slow(rows: Connection) -> int:
         told = tell(rows, "slow")
         drawn.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
         return told
 
     late = database.write(slow)
-    assert drawn.wait(10)
+    assert drawn.wait(PATIENCE)
     early = database.write(lambda rows: tell(rows, "quick")).result()
     with database.read() as rows:
         assert events.after(rows, 0, 10) == []

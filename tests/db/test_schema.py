@@ -16,6 +16,7 @@ from sqlalchemy import create_engine
 
 from careen.db import schema
 from careen.db.tables import metadata
+from tests.waiting import PATIENCE
 
 
 def master(path: Path) -> dict[str, list[str]]:
@@ -120,7 +121,7 @@ def test_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     program = "import sys, pathlib; from careen.db import schema; schema.migrate(pathlib.Path(sys.argv[1]))"
     path = tmp_path / "careen.db"
     starting = [subprocess.Popen([sys.executable, "-c", program, path]) for _ in range(4)]
-    assert [one.wait(60) for one in starting] == [0, 0, 0, 0]
+    assert [one.wait(PATIENCE) for one in starting] == [0, 0, 0, 0]
     assert schema.current(path) == schema.head()
 
 

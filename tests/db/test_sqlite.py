@@ -12,6 +12,7 @@ from careen.db import schema
 from careen.db.engine import Connection
 from careen.db.sqlite import GROUP, SqliteDatabase
 from tests.db.steps import add, adding, names
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -28,10 +29,10 @@ def held_up(database: SqliteDatabase) -> threading.Event:
 
     def wait(_: Connection) -> None:
         started.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
 
     database.write(wait)
-    assert started.wait(10)
+    assert started.wait(PATIENCE)
     return go_on
 
 
@@ -88,10 +89,10 @@ def test_a_database_that_cannot_be_opened_fails_the_write_and_not_the_writer(tmp
     database = SqliteDatabase(folder / "careen.db")
     for _ in range(2):
         with pytest.raises(sqlite3.OperationalError, match="unable to open"):
-            database.write(adding("too early")).result(10)
+            database.write(adding("too early")).result(PATIENCE)
     folder.mkdir()
     schema.migrate(folder / "careen.db")
-    database.write(adding("alice")).result(10)
+    database.write(adding("alice")).result(PATIENCE)
     assert names(database) == {"alice"}
     database.close()
 
@@ -129,7 +130,7 @@ def test_what_waits_is_written_before_closing(path: Path) -> None:
     closing = threading.Thread(target=database.close)
     closing.start()
     go_on.set()
-    closing.join(10)
+    closing.join(PATIENCE)
     assert all(one.done() for one in asked)
     again = SqliteDatabase(path)
     assert names(again) == {str(number) for number in range(10)}

@@ -10,6 +10,8 @@ from pathlib import Path
 import re2
 import uvloop
 
+from tests.waiting import PATIENCE
+
 LEFT_OUT = shutil.ignore_patterns(
     "__pycache__",
     "test",
@@ -54,7 +56,7 @@ def write_base(root: Path) -> None:
 
 def _linked_with(programs: list[Path]) -> list[Path]:
     listed = [
-        subprocess.run(["ldd", program], capture_output=True, text=True, check=True, timeout=30).stdout
+        subprocess.run(["ldd", program], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
         for program in programs
     ]
     return sorted(set(map(Path, re.findall(r"(?:=> |^\s+)(/\S+) \(0x", "".join(listed), re.MULTILINE))))

@@ -5,7 +5,6 @@ import getpass
 import os
 import shutil
 import ssl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from tests.server import Server
 from tests.tls import Certificate
+from tests.waiting import found
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx" / "careen.conf"
 
@@ -79,13 +79,11 @@ class Nginx(Server):
 
         It writes them after it has answered, so the first of them is waited for.
         """
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            found = [line for line in (self.data / "deeds").read_text().splitlines() if text in line]
-            if found:
-                return found
-            time.sleep(0.01)
-        raise AssertionError(f"nginx did nothing with {text}")
+        deeds = self.data / "deeds"
+        return found(
+            lambda: [line for line in deeds.read_text().splitlines() if text in line],
+            f"nginx did nothing with {text}",
+        )
 
     @property
     def url(self) -> str:

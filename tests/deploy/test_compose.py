@@ -24,7 +24,7 @@ from tests.postgres import Postgres, needs_postgres
 from tests.seaweed import PROGRAM as WEED
 from tests.seaweed import needs_seaweed
 from tests.server import Server, clean_environment, free_port, serving
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 FILES = ["compose.yaml", "compose-one.yaml"]
 
@@ -162,7 +162,7 @@ class Compose:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 of this machine
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 of this machine
             return bool(answer.status == http.HTTPStatus.OK)
     except OSError:
         return False

@@ -3,7 +3,6 @@
 import random
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.distribution.client import Client
 from tests.ecrapi.client import push
 from tests.images import image
 from tests.server import Server
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module", params=FRONTS)
@@ -79,10 +79,8 @@ def test_no_request_meets_a_node_that_stops(cluster: tuple[Front, Server, Server
             done += 1
 
     def go_on(times: int) -> None:
-        deadline, before = time.monotonic() + 60, done
-        while done < before + times and not any(each.done() for each in users):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        enough_by = done + times
+        until(lambda: done >= enough_by or any(each.done() for each in users), "nobody is served")
 
     with ThreadPoolExecutor(2) as threads:
         users = [threads.submit(use, number) for number in range(2)]
@@ -107,10 +105,7 @@ def test_a_node_that_is_killed_costs_what_it_was_doing(
     client = Client(front)
     client.push(name, image(name), "v1")
     first.stop(signal.SIGKILL)
-    deadline, in_a_row = time.monotonic() + 20, 0
-    while in_a_row < 30:
-        assert time.monotonic() < deadline
-        found = client.send("GET", f"/v2/{name}/manifests/v1").status == 200
-        in_a_row = in_a_row + 1 if found else 0
+    path = f"/v2/{name}/manifests/v1"
+    until(lambda: all(client.send("GET", path).status == 200 for _ in range(30)), "it is not noticed")
     client.push(name, image(name, "again"), "v2")
     first.start()

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from careen.settings import Settings
 from tests.distribution.client import Client
 from tests.images import image
 from tests.server import Server, serving
+from tests.waiting import PATIENCE, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "systemd"
 
@@ -174,10 +174,7 @@ def group() -> Iterator[Path]:
     made.mkdir()
     yield made
     (made / "cgroup.kill").write_text("1")
-    deadline = time.monotonic() + 20
-    while "populated 1" in (made / "cgroup.events").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: "populated 1" not in (made / "cgroup.events").read_text(), "they are still alive")
     for folder in sorted((made, *(each for each in made.rglob("*") if each.is_dir())), reverse=True):
         folder.rmdir()
 
@@ -207,4 +204,4 @@ def test_careen_runs_as_the_unit_says(tmp_path: Path, group: Path) -> None:
         assert [each["name"] for each in listed["repositories"]] == ["team/app"]
         server.run("systemctl", "stop", "careen")
         assert server._process is not None
-        assert server._process.wait(30) == 0
+        assert server._process.wait(PATIENCE) == 0

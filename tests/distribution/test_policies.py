@@ -3,7 +3,6 @@
 import datetime as dt
 import http.client
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -14,6 +13,7 @@ from tests.distribution.client import Client, answer
 from tests.distribution.stock import APP, SMALL, put_in
 from tests.images import image
 from tests.server import REGION, REGISTRY_ID, Server
+from tests.waiting import until
 
 PULLER = {"AWS": f"arn:aws:iam::{REGISTRY_ID}:user/has-PullOnly"}
 POWER = {"AWS": f"arn:aws:iam::{REGISTRY_ID}:user/has-PowerUser"}
@@ -165,15 +165,16 @@ def test_a_permission_ends_with_its_time(
     late = {"DateGreaterThan": {"aws:CurrentTime": end.isoformat()}}
     set_policy(name, statement("Deny", "ecr:BatchGetImage", PULLER, Condition=late))
     puller, connection = as_holder("PullOnly"), client.open()
-    deadline, statuses = time.monotonic() + 30, [200]
-    while statuses[-1] == 200 and time.monotonic() < deadline:
-        connection.request(
-            "GET", f"/v2/{name}/manifests/1.0", headers={"Authorization": puller.authorization}
-        )
-        statuses.append(answer(connection).status)
-    connection.close()
-    assert statuses[-1] == 403
+
+    def status() -> int:
+        headers = {"Authorization": puller.authorization}
+        connection.request("GET", f"/v2/{name}/manifests/1.0", headers=headers)
+        return answer(connection).status
+
+    until(lambda: status() != 200, "the permission does not end")
     assert dt.datetime.now(dt.UTC) >= end
+    assert status() == 403
+    connection.close()
 
 
 @pytest.mark.parametrize("source", ["&from={name}/source", ""], ids=["named", "open"])

@@ -19,6 +19,7 @@ from tests.distribution.stock import LARGE, NAMES, SMALL, put_in
 from tests.distribution.test_workers import crash
 from tests.images import image, write_layout
 from tests.seaweed import S3, S3Server, needs_seaweed
+from tests.waiting import until
 
 pytestmark = needs_seaweed
 
@@ -215,9 +216,7 @@ def test_what_a_killed_registry_leaves_is_swept(make: Make, s3: S3) -> None:
     half = client.head_of("PATCH", location, f"Content-Length: {len(SEVERAL_PARTS)}")
     with client.connect() as connection:
         connection.sendall(half + SEVERAL_PARTS[:18_000_000])
-        deadline = time.monotonic() + 20
-        while not s3.multiparts(server.prefix) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: s3.multiparts(server.prefix), "no parts leave")
         crash(server)
     (multipart,) = s3.multiparts(server.prefix)
     assert multipart.startswith(f"blobs/{location.rpartition('/')[2]}-")

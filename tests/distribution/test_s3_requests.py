@@ -2,7 +2,6 @@
 
 import random
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.distribution.client import Client
 from tests.faulty_s3 import FaultyS3
 from tests.images import image
 from tests.seaweed import S3, S3Server, needs_seaweed
+from tests.waiting import until
 
 pytestmark = needs_seaweed
 
@@ -85,10 +85,7 @@ def scenes(bucket: FaultyS3, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def await_first_sweep(client: Client) -> None:
     """It lists, as it may."""
     ended = re.compile(rb'^careen_collector_last_end_timestamp_seconds\{kind="sweep"\} [1-9]', re.MULTILINE)
-    deadline = time.monotonic() + 30
-    while ended.search(client.send("GET", "/metrics").body) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: ended.search(client.send("GET", "/metrics").body), "no sweep ends")
 
 
 def fresh(size: int) -> bytes:

@@ -19,7 +19,7 @@ PATIENCE = 120
 
 KNOCK = """
 import ssl, sys, urllib.request
-urllib.request.urlopen(sys.argv[1], timeout=5, context=ssl._create_unverified_context())
+urllib.request.urlopen(sys.argv[1], timeout=60, context=ssl._create_unverified_context())
 """
 """Whether anybody answers; whose certificate it is, the page's own commands see."""
 
@@ -143,7 +143,7 @@ class Reader:
 
     def _answers(self, url: str) -> bool:
         command = (*self._place.within(), sys.executable, "-c", KNOCK, url)
-        return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE).returncode == 0
 
 
 def _interrupt(process: "subprocess.Popen[bytes]") -> None:

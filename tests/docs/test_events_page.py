@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from careen.clock import SECOND, system_now
 from careen.iam import standard_webhooks
 from tests.server import free_port
+from tests.waiting import PATIENCE, found
 
 PAGE = Path(__file__).parents[2] / "docs" / "events.md"
 SECRET = b"s" * 32
@@ -38,17 +38,18 @@ def port() -> Iterator[int]:
 
 def post(port: int, headers: dict[str, str], body: bytes = BODY) -> int:
     """What the program answers."""
-    deadline = time.monotonic() + 30
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def status() -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         try:
             connection.request("POST", "/", body, headers)
             return connection.getresponse().status
         except ConnectionRefusedError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+            return 0
         finally:
             connection.close()
+
+    return found(status, "the program does not listen")
 
 
 @pytest.mark.parametrize(

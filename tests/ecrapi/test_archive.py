@@ -1,7 +1,6 @@
 """The archive storage class: there, invisible, and back."""
 
 import datetime as dt
-import time
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from tests.ecrapi.client import basic, oci_get, push, refusal, request
 from tests.ecrapi.samples import DIGEST
 from tests.images import Built, artifact, image, index
 from tests.server import REGISTRY_ID, Server
+from tests.waiting import found
 
 SIGNATURE = "application/vnd.example.signature"
 
@@ -33,14 +33,13 @@ def describe(ecr: Any, repository: str, built: Built) -> dict[str, Any]:
 
 def wait_until_active(ecr: Any, repository: str, built: Built) -> dict[str, Any]:
     """A restored image's details, once it is back. The API's model has no waiter for this."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def active() -> dict[str, Any] | None:
         detail = describe(ecr, repository, built)
-        if detail["imageStatus"] == "ACTIVE":
-            return detail
-        assert detail["imageStatus"] == "ACTIVATING"
-        time.sleep(0.05)
-    raise AssertionError("the image is still on its way")
+        assert detail["imageStatus"] in {"ACTIVE", "ACTIVATING"}
+        return detail if detail["imageStatus"] == "ACTIVE" else None
+
+    return found(active, "the image is still on its way")
 
 
 def listed(ecr: Any, repository: str, status: str | None) -> set[str]:

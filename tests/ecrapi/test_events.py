@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +21,7 @@ from tests.ecrapi.client import push, refusal, strict
 from tests.images import image
 from tests.receiver import Receiver
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server
+from tests.waiting import PATIENCE, until
 
 ROOT = base64.b64encode(f"{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}".encode()).decode()
 
@@ -81,9 +81,8 @@ def test_a_webhook_through_the_service(careen: Any, ecr: Any, repository: str, h
         assert pushed.action == ("PUSH", "1")
         number = careen.test_webhook(webhookName=hook)["sequenceNumber"]
         receiver.wait_for(2)
-        deadline = time.monotonic() + 30
-        while (state := find(careen, hook))["sequenceNumber"] < number:
-            assert time.monotonic() < deadline
+        until(lambda: find(careen, hook)["sequenceNumber"] >= number, "it is not written down")
+        state = find(careen, hook)
         assert (state["pendingEvents"], state["deadLetters"], state["attempts"]) == (0, 0, 0)
         assert careen.list_dead_letters(webhookName=hook)["deadLetters"] == []
         assert careen.redeliver_dead_letters(webhookName=hook)["redelivering"] == 0
@@ -127,9 +126,7 @@ def test_dead_letters_are_listed_and_sent_again(make_server: Callable[..., Serve
         for tag in ("1", "2", "3"):
             push(ecr, "team/app", image(tag), tag)
         receiver.wait_for(3)
-        deadline = time.monotonic() + 30
-        while find(careen, "hook")["deadLetters"] < 3:
-            assert time.monotonic() < deadline
+        until(lambda: find(careen, "hook")["deadLetters"] == 3, "they are not given up")
         pages = careen.get_paginator("list_dead_letters").paginate(PaginationConfig={"PageSize": 2})
         letters = [each for page in pages for each in page["deadLetters"]]
         assert [json.loads(each["event"]["eventText"])["detail"]["image-tag"] for each in letters] == [
@@ -157,7 +154,7 @@ class Reading:
     """A reader of the feed, on a thread of its own."""
 
     def __init__(self, server: Server, last: int | None = None, credential: str = ROOT, **query: Any) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         headers = {"Authorization": f"Basic {credential}"}
         if last is not None:
             headers["Last-Event-ID"] = str(last)
@@ -185,14 +182,14 @@ class Reading:
     def wait_for(self, count: int) -> list[tuple[str, str]]:
         """Action and tag of each event, when there are so many."""
         with self._came:
-            assert self._came.wait_for(lambda: len(self.events) >= count, 30), self.events
+            assert self._came.wait_for(lambda: len(self.events) >= count, PATIENCE), self.events
         details = [event["detail"] for _, event in self.events]
         return [(detail["action-type"], detail.get("image-tag", "")) for detail in details]
 
     def wait_for_the_end(self) -> None:
         """Until the server has ended the feed."""
         with self._came:
-            assert self._came.wait_for(lambda: self.has_ended, 30)
+            assert self._came.wait_for(lambda: self.has_ended, PATIENCE)
         self.close()
 
     def close(self) -> None:
@@ -201,7 +198,7 @@ class Reading:
             with contextlib.suppress(OSError):
                 self.connection.sock.shutdown(socket.SHUT_RDWR)
         if self._thread.ident is not None:
-            self._thread.join(30)
+            self._thread.join(PATIENCE)
         self.response.close()
         self.connection.close()
 
@@ -330,7 +327,7 @@ def test_careen_events_follow(server: Server, ecr: Any, repository: str) -> None
         push(ecr, repository, image(repository), "1")
         assert reader.stdout.readline().split()[1:3] == ["PUSH", f"{repository}:1"]
         reader.send_signal(signal.SIGINT)
-        assert reader.wait(30) == 130
+        assert reader.wait(PATIENCE) == 130
 
 
 def test_careen_webhook(

@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tests.ecrapi.samples import ABSENT, DIGEST
 from tests.ecrapi.test_aws_cli import AWS
 from tests.images import image
 from tests.server import REGION, REGISTRY_ID, Server, clean_environment
+from tests.waiting import found
 
 
 def policy(number: int, **selection: Any) -> str:
@@ -460,9 +460,7 @@ def test_repositories_in_pages(careen: Any, ecr: Any, column: str, *, descending
 
 def test_storage_over_time(careen: Any) -> None:
     """The registry measures when it starts; what it found is there by hour, the latest first, within any time."""
-    deadline = time.monotonic() + 30
-    while not (samples := careen.list_storage_samples()["samples"]) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    samples = found(lambda: careen.list_storage_samples()["samples"], "nothing is measured")
     latest = samples[0]
     assert latest["takenBytes"] > 0
     assert latest["monthlyCost"] == pytest.approx(latest["takenBytes"] / 2**30 * 0.1)

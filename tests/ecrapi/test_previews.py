@@ -39,7 +39,7 @@ def preview(ecr: Any, repository: str, policy: str | None = None, **parameters: 
         "IN_PROGRESS",
     )
     waiter = ecr.get_waiter("lifecycle_policy_preview_complete")
-    waiter.wait(repositoryName=repository, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
+    waiter.wait(repositoryName=repository, WaiterConfig={"Delay": 0.1, "MaxAttempts": 1000})
     answer: dict[str, Any] = ecr.get_lifecycle_policy_preview(repositoryName=repository, **parameters)
     del answer["ResponseMetadata"]
     return answer

@@ -1,6 +1,6 @@
 """Replication through ECR's operations: the configuration, the status of images, backfills."""
 
-import time
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +10,7 @@ from tests.ecrapi.client import push, refusal
 from tests.ecrapi.samples import UPLOAD_ID
 from tests.images import image, index
 from tests.server import REGION, REGISTRY_ID, Server
+from tests.waiting import found, until
 
 THERE = {"region": "eu-west-1", "registryId": REGISTRY_ID}
 ALSO = {"region": "us-east-1", "registryId": "210987654321"}
@@ -45,19 +46,24 @@ def unreachable(ecr: Any, server: Server) -> Iterator[None]:
     for each in ecr.list_replication_backfills(maxResults=50)["backfills"]:
         if each["status"] in {"PREPARING", "IN_PROGRESS"}:
             ecr.stop_replication_backfill(replicationBackfillId=each["replicationBackfillId"])
+    under_way = {"PREPARING", "IN_PROGRESS", "STOPPING"}
     until(
-        lambda: {each["status"] for each in ecr.list_replication_backfills(maxResults=50)["backfills"]},
-        lambda statuses: not statuses & {"PREPARING", "IN_PROGRESS", "STOPPING"},
+        lambda: all(
+            each["status"] not in under_way
+            for each in ecr.list_replication_backfills(maxResults=50)["backfills"]
+        ),
+        "a backfill does not end",
     )
 
 
-def until(answer: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
-    """The first answer of which something holds."""
-    deadline = time.monotonic() + 60
-    while not holds(found := answer()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.02)
-    return found
+def ended(ecr: Any, backfill: str) -> dict[str, Any]:
+    """The results of a backfill, once it has ended."""
+
+    def results() -> dict[str, Any] | None:
+        told: dict[str, Any] = ecr.describe_replication_backfill_results(replicationBackfillId=backfill)
+        return told if "endedAt" in told else None
+
+    return found(results, "the backfill does not end")
 
 
 def test_a_configuration_is_described_as_it_was_put(ecr: Any, configure: Any) -> None:
@@ -137,16 +143,20 @@ def test_the_status_of_an_image(ecr: Any, configure: Any, repository: str) -> No
     configure(rules(THERE, ALSO, prefix=repository))
     push(ecr, repository, ONE, "v1")
     for image_id in ({"imageTag": "v1"}, {"imageDigest": ONE.digest}):
-        told = until(
-            lambda image_id=image_id: ecr.describe_image_replication_status(  # type: ignore[misc]
-                repositoryName=repository, imageId=image_id
-            ),
-            lambda told: {each["status"] for each in told["replicationStatuses"]} == {"FAILED"},
+        ask = functools.partial(
+            ecr.describe_image_replication_status, repositoryName=repository, imageId=image_id
         )
+        until(functools.partial(all_failed, ask))
+        told = ask()
         assert (told["repositoryName"], told["imageId"]) == (repository, image_id)
         assert told["replicationStatuses"] == [
             {**to, "status": "FAILED", "failureCode": "DESTINATION_NOT_CONFIGURED"} for to in (THERE, ALSO)
         ]
+
+
+def all_failed(ask: Callable[[], dict[str, Any]]) -> bool:
+    """Whether an image's replications have."""
+    return {each["status"] for each in ask()["replicationStatuses"]} == {"FAILED"}
 
 
 def test_an_image_that_goes_nowhere_has_no_status(ecr: Any, repository: str) -> None:
@@ -186,10 +196,7 @@ def test_a_backfill_from_its_start_to_its_results(ecr: Any, configure: Any, repo
         THERE,
         REGISTRY_ID,
     )
-    told = until(
-        lambda: ecr.describe_replication_backfill_results(replicationBackfillId=backfill_id),
-        lambda told: "endedAt" in told,
-    )
+    told = ended(ecr, backfill_id)
     assert (told["status"], told["failureCode"]) == ("FAILED", "REPLICATION_FAILURES")
     assert told["startedAt"] <= told["endedAt"]
     assert told["progress"] == {
@@ -219,10 +226,7 @@ def test_a_backfill_from_its_start_to_its_results(ecr: Any, configure: Any, repo
     summary = ecr.list_replication_backfills(maxResults=2)["backfills"][1]
     assert summary == {name: told[name] for name in summary}
     assert (summary["destination"], summary["status"]) == (THERE, "FAILED")
-    until(  # one at a time to a Region: the next test starts another
-        lambda: ecr.describe_replication_backfill_results(replicationBackfillId=again),
-        lambda told: "endedAt" in told,
-    )
+    ended(ecr, again)  # one at a time to a Region: the next test starts another
 
 
 @pytest.mark.usefixtures("unreachable")
@@ -250,8 +254,10 @@ def test_backfills_that_are_refused(ecr: Any, configure: Any, repository: str) -
     stopped = ecr.stop_replication_backfill(replicationBackfillId=started[0].upper())
     assert stopped["status"] == "STOPPING"
     until(
-        lambda: ecr.describe_replication_backfill_results(replicationBackfillId=started[0])["status"],
-        lambda status: status == "STOPPED",
+        lambda: (
+            ecr.describe_replication_backfill_results(replicationBackfillId=started[0])["status"] == "STOPPED"
+        ),
+        "the backfill does not stop",
     )
     refused = refusal(ecr.stop_replication_backfill, replicationBackfillId=started[0])
     assert refused.code == "ReplicationBackfillInvalidStatusException"

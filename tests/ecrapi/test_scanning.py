@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from tests.findings.samples import HARBOR, SARIF_OF_TRIVY, encoded
 from tests.images import Built, artifact, image, index
 from tests.scanners import adapter, program
 from tests.server import REGION, REGISTRY_ID, Server, running
+from tests.waiting import found, until
 
 AWS = Path(sysconfig.get_path("scripts")) / "aws"
-QUICKLY = {"Delay": 0.05, "MaxAttempts": 1000}
+QUICKLY = {"Delay": 0.05, "MaxAttempts": 2000}
 BUILT = image("scanned")
 
 
@@ -126,7 +126,7 @@ def test_an_image_is_scanned_on_demand(ecr: Any, repository: str, with_scanner: 
         [pulled] = careen.describe_pulls(repositoryName=repository)["images"]
         return int(pulled.get("pullCount", 0))
 
-    _wait_until(lambda: pulls() > 0)
+    until(lambda: pulls() > 0)
     assert pulls() == 1
 
 
@@ -214,7 +214,7 @@ def test_a_report_that_was_pushed_is_described(server: Server, name: str) -> Non
     push(ecr, name, BUILT, "1")
     assert failed(ecr, name) == NO_SCANNER
     push(ecr, name, artifact("application/sarif+json", BUILT, encoded(SARIF_OF_TRIVY)))
-    _wait_until(lambda: details(ecr, name)["imageScanStatus"]["status"] == "COMPLETE")
+    until(lambda: details(ecr, name)["imageScanStatus"]["status"] == "COMPLETE")
     answer = wait(ecr, name)
     assert "a report of Trivy that was pushed: sha256:" in answer["imageScanStatus"]["description"]
     assert answer["imageScanFindings"]["findingSeverityCounts"] == {"CRITICAL": 1, "MEDIUM": 1}
@@ -264,7 +264,7 @@ def test_a_scan_goes_on_after_a_restart(tmp_path: Path, how: signal.Signals) -> 
         push(ecr, "team/app", BUILT, "1")
         first = _begun(tmp_path)
         server.stop(how)
-        _wait_for_end(first)
+        until(lambda: not Path(f"/proc/{first}").exists(), "the scanner goes on")
         (tmp_path / "begun").unlink()
         server.start()
         assert details(ecr, "team/app")["imageScanStatus"]["status"] == "IN_PROGRESS"
@@ -278,19 +278,7 @@ def test_a_scan_goes_on_after_a_restart(tmp_path: Path, how: signal.Signals) -> 
 def _begun(folder: Path) -> int:
     """Wait until the scanner has begun. Returns its process."""
     begun = folder / "begun"
-    _wait_until(lambda: begun.exists() and begun.read_text() != "")
-    return int(begun.read_text())
-
-
-def _wait_for_end(pid: int) -> None:
-    _wait_until(lambda: not Path(f"/proc/{pid}").exists())
-
-
-def _wait_until(met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    return int(found(lambda: begun.read_text() if begun.exists() else "", "the scanner does not begin"))
 
 
 # Configuration.

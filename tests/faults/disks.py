@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.server import Server
+from tests.waiting import PATIENCE
 
 MIB = 1024 * 1024
 
@@ -51,7 +52,7 @@ class ServerOnADisk(Server):
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._answers():
                 return self
@@ -65,7 +66,7 @@ class ServerOnADisk(Server):
 
     def fill(self, leave: int = 0) -> None:
         """Take all of the disk but ``leave`` bytes."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         with (self.inside / "ballast").open("ab", buffering=0) as ballast:
             while (free := self.free()) > leave:
                 assert time.monotonic() < deadline, free

@@ -53,6 +53,7 @@ from tests.receiver import Receiver
 from tests.registry import steps
 from tests.registry.steps import TESTER, cause, noted
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.waiting import until
 
 PART = 60_000
 """Bytes per chunk of an upload."""
@@ -276,10 +277,7 @@ class Direct:
             self._registry.write_now(webhooks.put, HOOK, receiver.url, Filter(actions=["PUSH"]))
             number = self._registry.write_now(webhooks.test, HOOK)
             delivering.start()
-            deadline = time.monotonic() + 60
-            while self._registry.read(webhooks.require, HOOK).cursor < number:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            until(lambda: self._registry.read(webhooks.require, HOOK).cursor >= number, "not delivered")
             stop.set()
             delivering.join()
         assert receiver.deliveries
@@ -434,23 +432,15 @@ class Http:
         return got.body if got.status == 200 else None
 
     def settle(self, repository: str, tags: set[str]) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            found = self._ask("GET", f"/v2/{repository}/tags/list", None, 200).json()["tags"]
-            if set(found) == tags:
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"{found} is not {tags}")
+        path = f"/v2/{repository}/tags/list"
+        until(lambda: set(self._ask("GET", path, None, 200).json()["tags"]) == tags, f"never {tags}")
 
     def deliver(self) -> None:
         careen = self._client.server.boto("careen")
         with Receiver().running() as receiver:
             careen.put_webhook(webhookName=HOOK, url=receiver.url, actionTypes=["PUSH"])
             number = careen.test_webhook(webhookName=HOOK)["sequenceNumber"]
-            deadline = time.monotonic() + 60
-            while careen.list_webhooks()["webhooks"][0]["sequenceNumber"] < number:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda: careen.list_webhooks()["webhooks"][0]["sequenceNumber"] >= number, "not delivered")
         assert receiver.deliveries
 
     def collect(self) -> None:

@@ -19,6 +19,7 @@ from careen.faults import Point
 from careen.settings import Settings
 from tests.forks import FORKS
 from tests.server import Server
+from tests.waiting import PATIENCE
 
 
 class Kill(NamedTuple):
@@ -94,7 +95,7 @@ class Life(NamedTuple):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def was_killed(self, seconds: float = 60) -> bool:
+    def was_killed(self, seconds: float = PATIENCE) -> bool:
         """Wait for its end. Returns whether it was killed; it may also have come to its end."""
         self.process.join(seconds)
         assert self.process.exitcode in {0, -signal.SIGKILL}, self.process.exitcode
@@ -159,7 +160,7 @@ class ForkedServer(Server):
         """Start, and wait until it answers, or has been killed."""
         settings = msgspec.convert(self._settings | {"data": str(self.data)}, Settings)
         self._life = start(serve, settings, str(self.log), self.environment(), kill=kill)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.is_alive() and not self._answers():
             time.sleep(0.01)
         return self

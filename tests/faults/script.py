@@ -1,7 +1,6 @@
 """A script that passes every fault point, step by step, and what each step does to what clients can see."""
 
 import random
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from careen.registry import gc, layers, lifecycle
 from tests.faults.doors import PIECE, Direct, Door, Gone
 from tests.faults.model import Journal, State, settings_of
 from tests.images import Built, artifact, image
+from tests.waiting import found
 
 A, B = "team/a", "team/b"
 OPEN = "public/tools"
@@ -134,11 +134,7 @@ def _nothing(_: State) -> None:
 
 
 def _pulled(door: Door, built: Built) -> None:
-    deadline = time.monotonic() + 30
-    while (found := door.pull(A, built.digest)) is None:  # a worker is restoring it
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert found == built.manifest
+    assert found(lambda: door.pull(A, built.digest), "no worker restores it") == built.manifest
 
 
 STEPS: Sequence[Step] = [

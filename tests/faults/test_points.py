@@ -10,6 +10,7 @@ import pytest
 
 from careen import faults
 from careen.faults import Point
+from tests.waiting import PATIENCE
 
 SOURCE = Path(faults.__file__).parent
 
@@ -77,7 +78,7 @@ def test_they_are_not_armed_whatever_is_imported() -> None:
         "assert faults._at is None\n"
         "faults.reach(faults.Point.COMMITTED)\n"
     )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=PATIENCE)
 
 
 def test_an_armed_process_is_told_of_every_point() -> None:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from tests.faults.model import (
     settings_of,
 )
 from tests.faults.programs import ForkedServer, Kill
+from tests.waiting import PATIENCE, until
 
 OTHERS = {"master-key", "founding", "migration", "key", "copy"}
 """What no client reaches."""
@@ -115,6 +117,12 @@ def forked(folder: Path) -> Iterator[ForkedServer]:
     forked.crash()
 
 
+def has_another(forked: ForkedServer, killed: int) -> bool:
+    """Whether another process is in the place of a killed one."""
+    children = forked.children()
+    return killed not in children and len(children) == 3
+
+
 def kill_servers(forked: ForkedServer, seed: str, rounds: int) -> None:
     """Clients over HTTP. Once in a while a single process dies first, and the parent starts it again."""
     dice, before, client = random.Random(seed), State(), Client(forked)  # noqa: S311
@@ -130,14 +138,12 @@ def kill_servers(forked: ForkedServer, seed: str, rounds: int) -> None:
         if dice.random() < 0.3:
             doomed = dice.choice(forked.children())
             os.kill(doomed, signal.SIGKILL)
-            time.sleep(1)
-            assert doomed not in forked.children()
-            assert len(forked.children()) == 3
+            until(partial(has_another, forked, doomed), "no other takes its place")
             assert client.send("GET", "/v2/").status == 200
         forked.crash()
         stop.set()
         for thread in working:
-            thread.join(30)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
         journal.close()
         before = look(forked.data, before, path, tidy=dice.random() < 0.5)

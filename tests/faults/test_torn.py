@@ -3,7 +3,6 @@
 import os
 import shutil
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tests.faults.programs import Kill
 from tests.images import image
 from tests.registry import steps
 from tests.server import Server
+from tests.waiting import until
 
 WAL_HEADER, FRAME_HEADER = 32, 24
 """Bytes (SQLite, file format, section 4.1)."""
@@ -121,10 +121,7 @@ def test_an_upload_of_which_half_a_piece_was_written(template: Path, quick_path:
 def wait_for_the_first_scrub(server: Server) -> None:
     """A new registry's worker begins with one, as soon as it comes to it; the next is weeks away."""
     registry = reopened(server.data)
-    deadline = time.monotonic() + 60
-    while dict(registry.read(lambda tx: jobs.latest(tx.rows))).get("scrub", 0) < system_now():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: dict(registry.read(lambda tx: jobs.latest(tx.rows))).get("scrub", 0) >= system_now())
     registry.close()
 
 

@@ -270,7 +270,7 @@ def previewed(server: Server, name: str) -> set[str]:
     ecr = server.boto()
     ecr.start_lifecycle_policy_preview(repositoryName=name)
     ecr.get_waiter("lifecycle_policy_preview_complete").wait(
-        repositoryName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        repositoryName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 1000}
     )
     found = ecr.get_lifecycle_policy_preview(repositoryName=name)["previewResults"]
     return {each["imageDigest"] for each in found}

@@ -9,6 +9,7 @@ from pathlib import Path
 from careen.oci.digest import digest_of
 from tests.images import Built, artifact, image, index, write_layout
 from tests.upstream.distribution import Distribution
+from tests.waiting import PATIENCE
 
 PROGRAMS = ["registry", "docker-registry"]
 """Version 3, and Debian's 2.8: their folders are the same, and they fill them in their own ways."""
@@ -53,7 +54,13 @@ class Store:
         """Run a client. Returns what it prints."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(self._home), "DOCKER_CONFIG": str(self._home)}
         done = subprocess.run(
-            command, env=environment, cwd=self._home, capture_output=True, text=True, check=False, timeout=60
+            command,
+            env=environment,
+            cwd=self._home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -67,7 +74,7 @@ class Store:
 
     def send(self, method: str, path: str, body: bytes = b"", kind: str = "") -> http.client.HTTPResponse:
         """One request that no client would make."""
-        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE)
         connection.request(method, path, body, {"Content-Type": kind} if kind else {})
         response = connection.getresponse()
         response.read()

@@ -19,6 +19,7 @@ from tests import backend
 from tests.images import artifact, image, index
 from tests.importing.folder import Folder, day
 from tests.importing.steps import bring, opened_registry, pushed, tags
+from tests.waiting import PATIENCE
 
 IMAGES = [image("base", f"{number}", size=80_000) for number in range(4)]
 BOTH = index(IMAGES[0], IMAGES[1])
@@ -71,7 +72,7 @@ def test_killed_it_goes_on(tmp_path: Path, point: Point, passing: int) -> None:
         target=import_and_die, args=(folder.data, chosen, point, passing)
     )
     dying.start()
-    dying.join(60)
+    dying.join(PATIENCE)
     assert dying.exitcode == -signal.SIGKILL
     with opened_registry(data) as registry:
         storage.account(registry)

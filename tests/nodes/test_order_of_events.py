@@ -16,6 +16,7 @@ from tests.faults.model import seen
 from tests.images import artifact
 from tests.postgres import Postgres, needs_postgres
 from tests.registry import steps
+from tests.waiting import PATIENCE
 
 pytestmark = needs_postgres
 
@@ -47,15 +48,15 @@ def test_a_tag_is_put_where_one_is_being_deleted(registry: Registry, target: Rep
     def push(tx: Transaction) -> None:
         images.put(tx, target, NEW.manifest)
         has_begun.set()
-        assert is_gone.wait(30)
+        assert is_gone.wait(PATIENCE)
         images.put(tx, target, NEW.manifest, tag=TAG)
 
     with ThreadPoolExecutor(1) as threads:
         pushing = threads.submit(registry.write_now, push)
-        assert has_begun.wait(30)
+        assert has_begun.wait(PATIENCE)
         registry.write_now(images.untag, target, TAG)
         is_gone.set()
-        pushing.result(30)
+        pushing.result(PATIENCE)
     assert steps.told_tags(registry) == seen(registry).tags == {(REPOSITORY, TAG): NEW.digest}
 
 
@@ -66,16 +67,16 @@ def test_an_image_is_deleted_while_its_tag_moves_on(registry: Registry, target: 
     def push(tx: Transaction) -> None:
         images.put(tx, target, NEW.manifest, tag=TAG)
         has_moved.set()
-        assert may_end.wait(30)
+        assert may_end.wait(PATIENCE)
 
     with ThreadPoolExecutor(1) as threads:
         pushing = threads.submit(registry.write_now, push)
-        assert has_moved.wait(30)
+        assert has_moved.wait(PATIENCE)
 
         def delete(tx: Transaction) -> None:
             images.find(tx, target, tag=TAG)
             may_end.set()
-            pushing.result(30)
+            pushing.result(PATIENCE)
             images.delete_by_digest(tx, target, OLD.digest, steps.cause())
 
         registry.write_now(delete)

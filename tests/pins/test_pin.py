@@ -16,7 +16,7 @@ from tests.ecrapi.client import push, refusal
 from tests.images import image
 from tests.pins.conftest import Run, said
 from tests.server import Server
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 Pinned = Callable[[str], set[tuple[str, str]]]
 
@@ -188,7 +188,7 @@ def test_again_and_again(server: Server, careen: Any, name: str, tmp_path: Path)
         assert looping.poll() is None
     finally:
         looping.terminate()
-        looping.wait(30)
+        looping.wait(PATIENCE)
 
 
 def _pins(careen: Any, repository: str) -> list[Any]:

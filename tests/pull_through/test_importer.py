@@ -22,6 +22,7 @@ from tests.registry import steps
 from tests.upstream.conftest import push
 from tests.upstream.distribution import needs_distribution
 from tests.upstream.proxy import Fault, Proxy, Seen
+from tests.waiting import PATIENCE
 
 pytestmark = needs_distribution
 
@@ -83,8 +84,8 @@ async def pulled(registry: Registry, importer: Importer, name: str, reference: s
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until it holds, half a minute at most."""
-    async with asyncio.timeout(30):
+    """The same as :func:`tests.waiting.until`, in an event loop."""
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - it is another thread's doing
             await asyncio.sleep(0.01)
 

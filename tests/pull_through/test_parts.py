@@ -26,6 +26,7 @@ from careen.upstream import address
 from careen.upstream.credentials import Basic
 from tests.images import image
 from tests.pull_through.conftest import arn
+from tests.waiting import PATIENCE
 
 
 def rule(prefix: str, upstream_prefix: str = ROOT) -> Rule:
@@ -136,9 +137,9 @@ def test_a_turn_ends_with_the_process_that_has_it(tmp_path: Path) -> None:
 
     async def take() -> bool:
         turns = Turns(tmp_path / "turns")
-        async with asyncio.timeout(30), turns.of("another image") as waited:
+        async with asyncio.timeout(PATIENCE), turns.of("another image") as waited:
             assert not waited
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             waiting = asyncio.create_task(enter(turns))
             await asyncio.sleep(0)
             assert not waiting.done()

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server, running
 from tests.upstream.conftest import push
 from tests.upstream.distribution import needs_distribution
 from tests.upstream.proxy import Fault, Proxy
+from tests.waiting import PATIENCE, until
 
 pytestmark = needs_distribution
 
@@ -77,7 +77,7 @@ def test_many_at_once_are_one_to_the_upstream(
     proxy.always("/blobs/", Fault(hold=hold), "GET")
     with ThreadPoolExecutor(20) as clients:
         pulls = [clients.submit(puller.send, "GET", f"/v2/{prefix}/{name}/manifests/1.0") for _ in range(20)]
-        wait_for(lambda: proxy.gets("/blobs/"))
+        until(lambda: proxy.gets("/blobs/"))
         hold.set()
         assert {pull.result().body for pull in pulls} == {built.manifest}
     for part in ("/manifests/", *built.digests):
@@ -209,14 +209,6 @@ def kill(server: Server) -> None:
     server.stop(signal.SIGKILL)
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until it holds, half a minute at most."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_server_that_ends_in_the_middle_of_an_import(
     upstream: Upstream, proxy: Proxy, name: str, tmp_path: Path
 ) -> None:
@@ -238,9 +230,9 @@ def test_a_server_that_ends_in_the_middle_of_an_import(
         puller = Client(server)
         with ThreadPoolExecutor(1) as clients:
             pull = clients.submit(puller.send, "GET", f"{path}/1.0")
-            wait_for(lambda: proxy.gets(second.digests[1]))
+            until(lambda: proxy.gets(second.digests[1]))
             kill(server)
-            assert pull.exception(60) is not None
+            assert pull.exception(PATIENCE) is not None
         hold.set()
         server.start()
         assert puller.send("GET", f"/v2/cache/{name}/tags/list").json()["tags"] == []
@@ -250,9 +242,9 @@ def test_a_server_that_ends_in_the_middle_of_an_import(
         hold.clear()
         with ThreadPoolExecutor(1) as clients:
             pull = clients.submit(puller.send, "GET", f"{path}/{later.digest}")
-            wait_for(lambda: proxy.gets(later.digests[1]))
+            until(lambda: proxy.gets(later.digests[1]))
             assert server.stop() == 0
-            assert pull.exception(60) is not None
+            assert pull.exception(PATIENCE) is not None
         hold.set()
         assert "Traceback" not in server.log.read_text()
 

@@ -10,6 +10,7 @@ from careen import startup
 from careen.registry import backup as backups
 from careen.settings import Settings
 from tests.forks import FORKS
+from tests.waiting import PATIENCE
 
 
 def backup(folder: Path, target: Path, number: int) -> bool:
@@ -25,7 +26,7 @@ def restore(folder: Path, target: Path, number: int) -> bool:
 def _killed(work: Any, *arguments: Any) -> bool:
     process = FORKS.Process(target=work, args=arguments)
     process.start()
-    process.join(60)
+    process.join(PATIENCE)
     assert process.exitcode in {0, -signal.SIGKILL}
     return process.exitcode != 0
 

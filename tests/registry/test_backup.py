@@ -43,6 +43,7 @@ from tests.registry.steps import (
     stored_bytes,
     upload,
 )
+from tests.waiting import PATIENCE
 
 # What is copied is the data folder's: its database with SQLite's own backup, its files by links.
 pytestmark = pytest.mark.disk
@@ -300,7 +301,7 @@ def test_a_renewal_that_fails_is_no_lost_hold(registry: Registry, monkeypatch: p
 
     monkeypatch.setattr(holds, "renew", renew_at_last)
     with backup._held(registry) as hold:
-        assert came_back.wait(20)
+        assert came_back.wait(PATIENCE)
         assert hold.check()
 
 

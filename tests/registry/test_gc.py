@@ -38,6 +38,7 @@ from tests.registry.steps import (
     with_limits,
 )
 from tests.seaweed import BUCKET, S3, needs_seaweed
+from tests.waiting import PATIENCE
 
 APP = "team/app"
 LARGE = b"x" * 100_000
@@ -92,7 +93,7 @@ def test_a_collection_without_grace_ends_while_pushes_go_on(registry: Registry) 
     with ThreadPoolExecutor(2) as threads:
         pushing = threads.submit(store_on)
         try:
-            assert threads.submit(gc.collect, patient, grace=0).result(timeout=20).blobs >= 5 * gc.BATCH
+            assert threads.submit(gc.collect, patient, grace=0).result(PATIENCE).blobs >= 5 * gc.BATCH
         finally:
             enough.set()
             pushing.result()

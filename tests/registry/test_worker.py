@@ -1,7 +1,6 @@
 """The worker: what it does when jobs fail, come back, and are asked for while it works."""
 
 import threading
-import time
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,7 +13,7 @@ from careen.registry.registry import Registry
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import image
 from tests.registry.steps import Hands, digests, kept, push, row, upload, with_limits
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 APP = "team/app"
 BROKEN = "no policy at all"
@@ -211,13 +210,10 @@ def test_a_worker_at_work(registry: Registry) -> None:
     try:
         for _ in range(2):
             registry.write_now(previews.start, APP, KEEP_ONE)
-            deadline = time.monotonic() + 10
-            while registry.read(previews.get, APP)[1].status != previews.COMPLETE:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            until(lambda: registry.read(previews.get, APP)[1].status == previews.COMPLETE)
     finally:
         stop.set()
-        working.join(10)
+        working.join(PATIENCE)
     assert not working.is_alive()
 
 
@@ -236,4 +232,4 @@ def test_what_could_not_even_be_noted_as_failed_is_tried_again(with_policy: Regi
         until(lambda: digests(with_policy, APP) == {image("new").digest})
     finally:
         stop.set()
-        working.join()
+        working.join(PATIENCE)

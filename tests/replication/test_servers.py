@@ -19,7 +19,7 @@ from tests.images import image
 from tests.replication.conftest import has, is_whole, rule
 from tests.server import ACCESS_KEY_ID, REGION, REGISTRY_ID, SECRET_ACCESS_KEY, Server, serving
 from tests.upstream.proxy import Fault, Proxy, Seen
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 ONE, TWO = image("base", "one", size=70_000), image("base", "two", size=70_000)
 HERE = Destination(REGION, REGISTRY_ID)
@@ -79,7 +79,7 @@ class Place:
             "--json",
         ]
         done = subprocess.run(
-            command, env=self.server.environment(), capture_output=True, check=True, timeout=60
+            command, env=self.server.environment(), capture_output=True, check=True, timeout=PATIENCE
         )
         made = json.loads(done.stdout)
         return made["accessKeyId"], made["secretAccessKey"]
@@ -226,13 +226,13 @@ def test_killed_in_the_middle_of_a_copy(tmp_path: Path, west: Place, name: str) 
             """The layers are there; the manifest never gets there."""
             if seen.method == "PUT" and "/manifests/" in seen.path:
                 reached.set()
-                held.wait(60)
+                held.wait(PATIENCE)
                 return Fault(status=503)
             return None
 
         proxy.faults.append(hold)
         killed.client.push(name, ONE, "v1")
-        assert reached.wait(60)
+        assert reached.wait(PATIENCE)
         killed.server.stop(signal.SIGKILL)
         proxy.heal()
         held.set()

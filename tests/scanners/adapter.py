@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from tests.waiting import PATIENCE
+
 REPORT_1_1 = "application/vnd.security.vulnerability.report; version=1.1"
 REPORT_1_0 = "application/vnd.scanner.adapter.vuln.report.harbor+json; version=1.0"
 
@@ -60,7 +62,7 @@ class Adapter:
             registry["url"] + path,
             headers={"Authorization": registry["authorization"], "Accept": artifact["mime_type"]},
         )
-        with urllib.request.urlopen(asked, timeout=30) as answer:
+        with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
             self.pulled.append(answer.headers["Docker-Content-Digest"])
 
 

@@ -27,7 +27,7 @@ def fetch(host: str, path: str, **headers: str) -> bytes:
     request = urllib.request.Request(
         f"http://{host}{path}", headers=headers | {"Authorization": f"Basic {credential}"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=100) as answer:
         data: bytes = answer.read()
     return data
 

@@ -18,6 +18,7 @@ from tests.images import image
 from tests.scanners import adapter as adapters
 from tests.scanners.adapter import REPORT_1_0, REPORT_1_1, Adapter, Answer, metadata
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server
+from tests.waiting import PATIENCE
 
 BUILT = image("scanned by an adapter")
 
@@ -37,7 +38,7 @@ def target(server: Server, name: str) -> Target:
     return Target(server.url, name, BUILT.digest, "1", BUILT.media_type, ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 
 
-def scan(adapter: Adapter, target: Target, timeout: float = 30, most: int = 1_000_000) -> bytes:
+def scan(adapter: Adapter, target: Target, timeout: float = PATIENCE, most: int = 1_000_000) -> bytes:
     """Have the image scanned."""
     return HarborScanner(adapter.url, target.registry, timeout, most).scan(target, Watch(threading.Event()))
 

@@ -14,7 +14,6 @@ import sqlite3
 import subprocess
 import tarfile
 import tempfile
-import time
 from pathlib import Path
 
 from careen.db import schema
@@ -24,6 +23,7 @@ from tests import postgres
 from tests.distribution.client import Client
 from tests.schemas.contents import APP, KEEP_ONE, LEFTOVER, POLICY, PUSHED
 from tests.server import Server
+from tests.waiting import until
 
 HERE = Path(__file__).parent
 MAX_BYTES = 50_000
@@ -49,10 +49,7 @@ def fill(server: Server, python: Path) -> dict[str, str]:
     environment = server.environment()
     serving = subprocess.Popen([python, "-m", "careen", "serve"], env=environment, cwd=python.parent)
     try:
-        deadline = time.monotonic() + 60
-        while not server._answers():
-            assert time.monotonic() < deadline, "the old version does not answer"
-            time.sleep(0.1)
+        until(server._answers, "the old version does not answer")
         client = Client(server)
         for repository, built, tag in PUSHED:
             client.push(repository, built, tag)

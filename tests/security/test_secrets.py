@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from tests.ecrapi.client import basic, request
 from tests.iamapi.conftest import allowing, arn, trust
 from tests.images import image
 from tests.server import SECRET_ACCESS_KEY, Server, free_port, running
+from tests.waiting import until
 
 PASSWORD, WRONG, UPSTREAM = (
     "correct horse battery staple",
@@ -148,9 +148,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Secrets, str]
         )
         refused = live(server, secrets)
         secrets["the master key"] = base64.b64encode(server.master_key()).decode()
-        deadline = time.monotonic() + 30  # what goes on beside the requests logs too
-        while '"w"' not in server.log.read_text() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        until(lambda: '"w"' in server.log.read_text())  # what goes on beside the requests logs too
     return folder, secrets, refused
 
 

@@ -16,6 +16,7 @@ from tests.distribution.client import Client
 from tests.images import image
 from tests.postgres import PASSWORD, Postgres, needs_postgres, unprivileged
 from tests.server import free_port, running
+from tests.waiting import PATIENCE
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
@@ -59,13 +60,13 @@ def pool(postgres: Postgres) -> Iterator[int]:
             yield port
         finally:
             process.kill()  # whoever holds a session would be waited for
-            process.wait(30)
+            process.wait(PATIENCE)
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 60):
             return
     raise AssertionError(f"PgBouncer did not start:\n{log.read_text() if log.exists() else ''}")
 

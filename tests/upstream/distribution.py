@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.server import free_port
+from tests.waiting import PATIENCE
 
 PROGRAM = shutil.which("registry") or shutil.which("docker-registry")
 
@@ -85,13 +86,13 @@ class Distribution:
             yield self
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE)
 
     def _await(self, process: "subprocess.Popen[bytes]") -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
                 connection.request("GET", "/v2/")
                 if connection.getresponse().status in {200, 401}:
                     return

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from tests.server import free_port
 from tests.tls import Certificate
+from tests.waiting import PATIENCE
 
 
 class Fault(NamedTuple):
@@ -182,7 +183,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._handle()
 
     def _forward(self, seen: Seen, sent: bytes, fault: Fault) -> None:
-        upstream = http.client.HTTPConnection(self.owner._target, timeout=60)
+        upstream = http.client.HTTPConnection(self.owner._target, timeout=PATIENCE)
         left_out = self.owner.drops | ({"range"} if fault.drop_range else set())
         try:
             # The registry is told our own name, so that what it gives as a Location leads through here.
@@ -208,7 +209,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if fault.hold is not None:
-            fault.hold.wait(60)
+            fault.hold.wait(PATIENCE)
         if fault.wrong:
             body = bytes([body[0] ^ 1]) + body[1:]
         if fault.reset_after is None:
