@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import random
 import resource
 import select
@@ -19,8 +20,9 @@ from careen.oci.digest import digest_of
 from tests import images
 from tests.distribution.client import Answer, Client, answer, read_to_end, split
 from tests.ecrapi.client import signed
-from tests.server import FreshServer, Server
+from tests.server import FreshServer, Server, serving
 from tests.tls import TlsServer, needs_openssl
+from tests.waiting import PATIENCE, until
 
 MANY = 200
 BLOB = random.Random("limits").randbytes(20_000_000)  # noqa: S311 the same bytes every time
@@ -207,32 +209,36 @@ def test_clients_that_take_their_time_hold_little_memory(
             connection.close()
 
 
+HASTY = {"head_timeout": 1, "stall_timeout": 2}
+STEADY = {"head_timeout": 3, "stall_timeout": 6}
+
+
+def impatient(kind: type[Server], data: Path, limits: dict[str, int]) -> Iterator[Client]:
+    """A server with these limits, and something to pull, which was pushed to one that has time."""
+    with serving(kind(data)) as server:
+        client = Client.of(server)
+        client.push_blob("a/b", BLOB)
+        client.push("a/b", LARGE_MANIFEST, "large")
+    with serving(kind(data, **limits)) as server:
+        yield Client.of(server)
+
+
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A server that waits a second for a head, and two for 500 bytes of a body or of an answer."""
-    server = Server(tmp_path_factory.mktemp("hasty") / "data", head_timeout=1, stall_timeout=2)
-    server.start()
-    try:
-        client = Client(server)
-        client.push_blob("a/b", BLOB)
-        client.push("a/b", LARGE_MANIFEST, "large")
-        yield client
-    finally:
-        server.stop()
+    yield from impatient(Server, tmp_path_factory.mktemp("hasty") / "data", HASTY)
 
 
 @pytest.fixture(scope="module")
 def hasty_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """The same over TLS."""
-    server = TlsServer(tmp_path_factory.mktemp("hasty-tls") / "data", head_timeout=1, stall_timeout=2)
-    server.start()
-    try:
-        client = Client(server, tls=server.context())
-        client.push_blob("a/b", BLOB)
-        client.push("a/b", LARGE_MANIFEST, "large")
-        yield client
-    finally:
-        server.stop()
+    yield from impatient(TlsServer, tmp_path_factory.mktemp("hasty-tls") / "data", HASTY)
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """Three times as long: for clients that are slow but good, which a busy machine may hold up for seconds."""
+    yield from impatient(Server, tmp_path_factory.mktemp("steady") / "data", STEADY)
 
 
 HEADS = {
@@ -247,8 +253,8 @@ HEADS = {
 @pytest.mark.parametrize(("sent", "begins"), HEADS.values(), ids=HEADS.keys())
 def test_a_head_that_does_not_come_is_not_waited_for(hasty: Client, sent: bytes, begins: bytes) -> None:
     """A new connection may be silent, and a head be on its way, for the head's time; then the connection is closed."""
+    began = time.monotonic()
     with hasty.connect() as connection:
-        began = time.monotonic()
         connection.sendall(sent)
         assert read_to_end(connection)[: len(begins)] == begins
         assert time.monotonic() - began > 0.9
@@ -264,34 +270,38 @@ def test_a_head_that_drips_is_not_waited_for(hasty: Client) -> None:
         assert b"200" not in read_to_end(connection)[:20]
 
 
-def test_a_connection_that_has_served_may_rest(hasty: Client) -> None:
+def test_a_connection_that_has_served_may_rest(steady: Client) -> None:
     """Between requests a connection is kept for longer than a head may take."""
-    connection = hasty.open()
-    for _ in range(2):
-        connection.request("GET", "/v2/", headers={"Authorization": hasty.authorization})
-        assert answer(connection).status == 200
-        time.sleep(2.5)
+    connection = steady.open()
+    connection.request("GET", "/v2/", headers={"Authorization": steady.authorization})
+    assert answer(connection).status == 200
+    kept = connection.sock
+    time.sleep(5)
+    connection.request("GET", "/v2/", headers={"Authorization": steady.authorization})
+    assert answer(connection).status == 200
+    assert connection.sock is kept
     connection.close()
 
 
-def drip(connection: socket.socket, data: bytes, pause: float, count: int) -> float:
-    """Send the data again and again. Returns after how many seconds an answer came or the connection was gone."""
-    began = time.monotonic()
+def drip(connection: socket.socket, pause: float, count: int) -> None:
+    """Send a byte up to so many times, until an answer comes or the connection is gone."""
     with contextlib.suppress(ConnectionError):
         for _ in range(count):
-            connection.sendall(data)
+            connection.sendall(b"x")
             if select.select([connection], [], [], pause)[0]:
-                break
-    return time.monotonic() - began
+                return
+        raise AssertionError("it is listened to for ever")
 
 
-@pytest.mark.parametrize("count", [1, 100], ids=["stops", "drips"])
-def test_a_body_that_does_not_get_on_is_answered_408(hasty: Client, count: int) -> None:
+@pytest.mark.parametrize(("pause", "count"), [(PATIENCE, 1), (0.1, 10 * PATIENCE)], ids=["stops", "drips"])
+def test_a_body_that_does_not_get_on_is_answered_408(hasty: Client, pause: float, count: int) -> None:
     """An upload; what came of it stays, and can be gone on with."""
     location = hasty.begin("a/b")
+    began = time.monotonic()
     with hasty.connect() as connection:
         connection.sendall(hasty.head_of("PATCH", location, "Content-Length: 1000000"))
-        took = drip(connection, b"x", 0.1 if count > 1 else 5, count)
+        drip(connection, pause, count)
+        took = time.monotonic() - began
         got = split(read_to_end(connection))
     assert (got.status, got.code, got.headers["connection"]) == (408, "SIZE_INVALID", "close")
     assert took > 1.9
@@ -312,24 +322,26 @@ def test_a_call_that_does_not_get_on_is_answered_408(hasty: Client, sent: bytes)
 
 def test_a_refused_body_is_not_listened_to_for_ever(hasty: Client) -> None:
     """The answer is there; what still drips in behind it is cut off."""
+    began = time.monotonic()
     with hasty.connect() as connection:
         connection.sendall(hasty.head_of("PATCH", "/v2/a/b/blobs/uploads/none", "Content-Length: 1000000"))
         assert split(connection.recv(10_000)).code == "BLOB_UPLOAD_UNKNOWN"
-        assert 1.9 < drip(connection, b"x", 0.1, 100) < 6
+        drip(connection, 0.1, 10 * PATIENCE)
+    assert time.monotonic() - began > 1.9
 
 
-def test_a_slow_body_is_taken(hasty: Client) -> None:
-    """A kilobyte a second is slow, and enough."""
-    location = hasty.begin("a/b")
-    connection = hasty.open()
+def test_a_slow_body_is_taken(steady: Client) -> None:
+    """A kilobyte a second is slow, and enough: it takes longer than the stall time."""
+    location = steady.begin("a/b")
+    connection = steady.open()
     connection.putrequest("PATCH", location)
-    connection.putheader("Authorization", hasty.authorization)
-    connection.putheader("Content-Length", "5000")
+    connection.putheader("Authorization", steady.authorization)
+    connection.putheader("Content-Length", "8000")
     connection.endheaders()
-    for _ in range(50):
+    for _ in range(80):
         connection.send(b"x" * 100)
         time.sleep(0.1)
-    assert answer(connection).headers["range"] == "0-4999"
+    assert answer(connection).headers["range"] == "0-7999"
     connection.close()
 
 
@@ -339,8 +351,6 @@ ANSWERS = {
 }
 
 
-@pytest.mark.disk  # connections to other servers would be counted, too
-@pytest.mark.sqlite
 @pytest.mark.parametrize(("method", "path"), ANSWERS.values(), ids=ANSWERS.keys())
 @pytest.mark.parametrize("how", ["hasty", pytest.param("hasty_tls", marks=needs_openssl)])
 @pytest.mark.parametrize("last", ["close", "keep-alive"])
@@ -349,31 +359,31 @@ def test_an_answer_that_nobody_takes_is_broken_off(
 ) -> None:
     """From a file, from memory, over TLS; also when the server has done its part and only the kernel still waits."""
     client: Client = request.getfixturevalue(how)
-    pid = http_process(client.server)
-    quiet = sockets(pid)
     with narrow(client) as connection:
         for _ in range(4):
             connection.sendall(client.head_of(method, path, "Connection: keep-alive"))
         connection.sendall(client.head_of(method, path, f"Connection: {last}"))
-        time.sleep(0.5)
-        assert sockets(pid) > quiet
-        deadline = time.monotonic() + 8
-        while sockets(pid) > quiet and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert sockets(pid) == quiet
+        until(lambda: is_held(client.server, connection), "it is not taken in")
+        until(lambda: not is_held(client.server, connection), "it is not broken off")
 
 
-def sockets(pid: int) -> int:
-    """How many sockets a process has open."""
-    return sum(file.startswith("socket:") for file in open_files(pid))
+def is_held(server: Server, connection: socket.socket) -> bool:
+    """Whether the server has its end of a connection open."""
+    port = f":{connection.getsockname()[1]:04X}"
+    theirs = {
+        f"socket:[{line.split()[9]}]"
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+        if line.split()[2].endswith(port)
+    }
+    return bool(theirs & set(open_files(http_process(server))))
 
 
-def test_a_slow_reader_is_served(hasty: Client) -> None:
-    """Ten kilobytes a second is slow, and enough: the connection is there after several times the stall time."""
-    with narrow(hasty) as connection:
-        connection.sendall(hasty.head_of(*ANSWERS["a blob"]))
+def test_a_slow_reader_is_served(steady: Client) -> None:
+    """Ten kilobytes a second is slow, and enough: the connection is there after twice the stall time."""
+    with narrow(steady) as connection:
+        connection.sendall(steady.head_of(*ANSWERS["a blob"]))
         began = time.monotonic()
-        while time.monotonic() - began < 7:
+        while time.monotonic() - began < 13:
             assert connection.recv(1000)
             time.sleep(0.1)
 
@@ -399,8 +409,7 @@ def test_connections_have_a_number(make_server: Callable[..., Server]) -> None:
         assert read_to_end(far_too_many) == b""
         for connection in (*surplus, inside[0]):
             connection.close()
-        time.sleep(0.2)
-        assert client.send("GET", "/v2/").status == 200
+        until(lambda: client.send("GET", "/v2/").status == 200, "nobody gets the place that is free")
 
 
 def test_as_many_files_may_be_open_as_connections_need(tmp_path: Path) -> None:
@@ -441,20 +450,20 @@ CALLS: dict[str, tuple[str, tuple[str, ...], str]] = {
 
 @pytest.mark.parametrize(("operation", "length", "code"), CALLS.values(), ids=CALLS.keys())
 def test_a_call_that_says_it_is_too_large_is_refused_at_once(
-    hasty: Client, operation: str, length: tuple[str, ...], code: str
+    server: Server, operation: str, length: tuple[str, ...], code: str
 ) -> None:
     """The answer comes before a byte of the body is sent."""
-    with hasty.connect() as connection:
-        connection.sendall(head_of_call(hasty.server, operation, *length))
+    with Client(server).connect() as connection:
+        connection.sendall(head_of_call(server, operation, *length))
         got = whole(connection)
     assert (got.status, json.loads(got.body)["__type"]) == (400, code)
 
 
-def test_a_call_that_turns_out_too_large_is_refused(hasty: Client) -> None:
+def test_a_call_that_turns_out_too_large_is_refused(server: Server) -> None:
     """One that is streamed, and has not said how large it is."""
     chunk = b"%x\r\n" % 1_000_000 + bytes(1_000_000) + b"\r\n"
-    with hasty.connect() as connection:
-        connection.sendall(head_of_call(hasty.server, "PutImage", "Transfer-Encoding: chunked"))
+    with Client(server).connect() as connection:
+        connection.sendall(head_of_call(server, "PutImage", "Transfer-Encoding: chunked"))
         for _ in range(9):
             connection.sendall(chunk)
         got = whole(connection)
@@ -466,30 +475,41 @@ def test_a_call_that_turns_out_too_large_is_refused(hasty: Client) -> None:
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
-def test_a_large_call_is_taken_from_a_key_that_is_known(hasty: Client, length: str) -> None:
+def test_a_large_call_is_taken_from_a_key_that_is_known(server: Server, length: str) -> None:
     """A stranger's is refused before it has come in."""
-    head = head_of_call(hasty.server, "PutImage", length).replace(b"Credential=AKIA", b"Credential=AKIB")
-    with hasty.connect() as connection:
+    head = head_of_call(server, "PutImage", length).replace(b"Credential=AKIA", b"Credential=AKIB")
+    with Client(server).connect() as connection:
         connection.sendall(head + b"20000\r\n" + bytes(0x20000))
         got = whole(connection)
     assert json.loads(got.body)["__type"] == "UnrecognizedClientException"
 
 
+def let_stand(server: Server, location: str) -> Callable[[], bool]:
+    """An upload has not grown for two hours. Returns what tells whether it is gone."""
+    (file,) = (server.data / "uploads").rglob(location.rpartition("/")[2])
+    os.utime(file, (time.time() - 7200,) * 2)
+    return lambda: not file.exists()
+
+
 @pytest.mark.disk
 def test_abandoned_uploads_go_and_others_stay(make_server: Callable[..., Server], name: str) -> None:
     """One that nobody goes on with is unknown after its time, and so is its file; one that a request holds is kept."""
-    server = make_server(upload_ttl=1, sweep_interval=0.3)
+    server = make_server(upload_ttl=3600, sweep_interval=0.3)
     client = Client(server)
-    abandoned, in_use = client.begin(name), client.begin(name)
-    assert client.send("PATCH", abandoned, b"never finished").status == 202
+    in_use = client.begin(name)
     sending = client.open()
     sending.putrequest("PATCH", in_use)
     sending.putheader("Authorization", client.authorization)
     sending.putheader("Content-Length", "10")
     sending.endheaders(b"01234")
-    time.sleep(4)
-    gone = client.send("PATCH", abandoned, b"now")
-    assert (gone.status, gone.code) == (404, "BLOB_UPLOAD_UNKNOWN")
+    until(lambda: client.send("GET", in_use).status == 409)
+    let_stand(server, in_use)
+    for _ in range(2):  # when the second is gone, a whole sweep has been since the first
+        abandoned = client.begin(name)
+        assert client.send("PATCH", abandoned, b"never finished").status == 202
+        until(let_stand(server, abandoned), "it stays")
+        gone = client.send("PATCH", abandoned, b"now")
+        assert (gone.status, gone.code) == (404, "BLOB_UPLOAD_UNKNOWN")
     sending.send(b"56789")
     assert answer(sending).headers["range"] == "0-9"
     sending.close()

@@ -19,6 +19,7 @@ from tests import images
 from tests.distribution.client import Client, answer, split
 from tests.ecrapi.client import signed
 from tests.server import Server
+from tests.waiting import PATIENCE, until
 
 BLOB = random.Random("shutdown").randbytes(50_000_000)  # noqa: S311 the same bytes every time
 """More than the kernel's buffers take, so a client that does not read keeps it in flight."""
@@ -29,23 +30,24 @@ def stopping(server: Server) -> Iterator["Future[int]"]:
     """Tell the server to stop, and go on when it no longer listens."""
     with ThreadPoolExecutor(1) as threads:
         stopped = threads.submit(server.stop)
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
-            except ConnectionRefusedError:
-                break
-            time.sleep(0.05)
-        else:
-            raise AssertionError("new connections are not refused")
+        until(lambda: is_refused(server), "new connections are not refused")
         yield stopped
+
+
+def is_refused(server: Server) -> bool:
+    """Whether nobody listens any more."""
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def begin_download(client: Client, name: str) -> socket.socket:
     """Ask for the blob, and take next to nothing of it."""
     reading = socket.socket()
     reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-    reading.settimeout(60)
+    reading.settimeout(PATIENCE)
     reading.connect(("127.0.0.1", client.server.port))
     reading.sendall(client.head_of("GET", f"/v2/{name}/blobs/{digest_of(BLOB)}"))
     assert reading.recv(12) == b"HTTP/1.1 200"
@@ -66,21 +68,23 @@ def begin_upload(client: Client, location: str) -> http.client.HTTPConnection:
 
 
 def begin_call(server: Server, name: str) -> tuple[http.client.HTTPConnection, bytes]:
-    """Send the head of a call of the ECR API. Returns the connection and the body that is missing."""
+    """Send the head of a call of the ECR API, and wait until it waits for the body. Returns the connection, and that body."""
     body = json.dumps({"repositoryName": name}).encode()
-    calling = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    calling = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     calling.putrequest("POST", "/", skip_host=True, skip_accept_encoding=True)
     for key, value in signed(server, "ListImages", body).items():
         calling.putheader(key, value)
     calling.putheader("Content-Length", str(len(body)))
+    calling.putheader("Expect", "100-continue")
     calling.endheaders()
+    assert calling.sock.recv(64) == b"HTTP/1.1 100 Continue\r\n\r\n"
     return calling, body
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_is_under_way_is_finished(make_server: Callable[..., Server], name: str, workers: int) -> None:
     """A download and an upload of slow clients and a call of the ECR API are answered whole; new connections are refused."""
-    server = make_server(workers=workers)
+    server = make_server(workers=workers, shutdown_timeout=PATIENCE)
     client = Client(server)
     client.push_blob(name, BLOB)
     location = client.begin(name)
@@ -89,7 +93,6 @@ def test_what_is_under_way_is_finished(make_server: Callable[..., Server], name:
         contextlib.closing(begin_upload(client, location)) as sending,
     ):
         calling, body = begin_call(server, name)
-        time.sleep(0.3)  # the call's head is there
         with stopping(server) as stopped:
             time.sleep(0.5)
             assert not stopped.done()
@@ -101,7 +104,7 @@ def test_what_is_under_way_is_finished(make_server: Callable[..., Server], name:
             got = bytearray()
             while part := reading.recv(1 << 20):
                 got += part
-            assert stopped.result(20) == 0
+            assert stopped.result(PATIENCE) == 0
     assert called.json() == {"imageIds": []}
     assert (patched.status, patched.headers["range"]) == (202, "0-9")
     assert bytes(got).partition(b"\r\n\r\n")[2] == BLOB
@@ -121,7 +124,6 @@ def test_what_takes_too_long_is_cut_and_the_end_is_orderly(
     location = client.begin(name)
     with begin_download(client, name), contextlib.closing(begin_upload(client, location)):
         calling, _ = begin_call(server, name)
-        time.sleep(0.3)
         assert client.send("GET", f"/v2/{name}/manifests/v1").status == 200  # the flush is seconds away
         began = time.monotonic()
         assert server.stop() == 0
@@ -145,10 +147,8 @@ def family(server: Server) -> list[int]:
 
 def await_draining(client: Client) -> None:
     """Until the node says that it drains."""
-    deadline = time.monotonic() + 20
-    while (said := client.send("GET", "/readyz")).status == 200:
-        assert time.monotonic() < deadline, "it does not drain"
-    assert (said.status, said.json()) == (503, {"status": "draining"})
+    until(lambda: client.send("GET", "/readyz").json() == {"status": "draining"}, "it does not drain")
+    assert client.send("GET", "/readyz").status == 503
 
 
 @pytest.mark.parametrize("by", ["a supervisor", "Ctrl-C"])

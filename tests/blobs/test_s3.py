@@ -245,11 +245,11 @@ def test_a_holder_that_goes_on_writing_keeps_the_upload(
 ) -> None:
     """However long it takes, and what it has written is safe meanwhile."""
     monkeypatch.setattr(states, "RENEW_SECONDS", 0.5)
-    monkeypatch.setattr(states, "LEASE_SECONDS", 1.5)
+    monkeypatch.setattr(states, "LEASE_SECONDS", 5.0)
     upload_id = begin(store)
     upload = store.hold_upload(REPOSITORY, upload_id)
     upload.write([LARGE[: PART_BYTES + 5]])
-    for _ in range(5):
+    for _ in range(10):
         time.sleep(0.6)
         upload.write([b"x"])
         with pytest.raises(UploadBusy):

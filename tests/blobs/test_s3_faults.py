@@ -1,5 +1,6 @@
 """A bucket that fails, falls silent, is slow or is not heard; and holders of uploads who are not as dead as it seemed."""
 
+import contextlib
 import random
 import threading
 import time
@@ -19,6 +20,7 @@ from tests.blobs.contract import DATA, DIGEST, REPOSITORY, begin, commit, read
 from tests.faulty_s3 import FAULTS, INTERNAL_ERROR, SLOW_DOWN, Asked, FaultyS3
 from tests.seaweed import S3, needs_seaweed
 from tests.upstream.proxy import Fault
+from tests.waiting import found
 
 pytestmark = needs_seaweed
 
@@ -287,28 +289,36 @@ def test_a_bucket_that_says_nothing_is_given_up(
     bucket: FaultyS3, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the time for an answer, as many times as there are attempts; and used again when it speaks."""
+    generation = commit(S3BlobStore(parse_place(bucket.url(prefix)), redirect=False))
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(client, "ATTEMPTS", 2)
     store = S3BlobStore(parse_place(bucket.url(prefix)), redirect=False)
-    generation = commit(store)
     bucket.forget()
     bucket.stop_answering()
     with pytest.raises(BlobsUnavailable, match="timeout"):
         store.size(DIGEST, generation)
     assert len(bucket.asked) == 2
     bucket.heal()
-    assert read(store, DIGEST, generation) == DATA
+
+    def again() -> bytes:
+        with contextlib.suppress(
+            BlobsUnavailable
+        ):  # on a busy machine a bucket that is well may take longer, too
+            return read(store, DIGEST, generation)
+        return b""
+
+    assert found(again, "it is not used again") == DATA
 
 
 def test_a_holder_that_waits_keeps_the_upload(store: S3BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """For its client, or for a bucket that is slow: it is enough that somebody says so now and then."""
     monkeypatch.setattr(states, "RENEW_SECONDS", 0.3)
-    monkeypatch.setattr(states, "LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(states, "LEASE_SECONDS", 5.0)
     upload_id = begin(store)
     upload = store.hold_upload(REPOSITORY, upload_id)
     upload.write([b"waiting"])
     begun = time.monotonic()
-    while time.monotonic() - begun < 3.5:
+    while time.monotonic() - begun < 6.5:
         upload.renew()
         time.sleep(0.1)
         with pytest.raises(UploadBusy):

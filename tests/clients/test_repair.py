@@ -4,7 +4,6 @@ import contextlib
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from tests.clients.client import Shell, needs
 from tests.distribution.client import Client
 from tests.images import Built, image, write_layout
 from tests.server import Server
+from tests.waiting import PATIENCE, until
 
 SIZE = 120_000
 
@@ -171,16 +171,13 @@ def test_a_scrub_that_is_stopped_says_so_and_goes_on(make_server: Callable[..., 
         Client(server).push("team/app", image(f"{number}", size=SIZE), f"{number}")
     command = [*program.COMMAND, "scrub", "--json", "--rate"]
     scrubbing = subprocess.Popen(
-        [*command, "150000"], env=server.environment(), stdout=subprocess.PIPE, text=True
+        [*command, "20000"], env=server.environment(), stdout=subprocess.PIPE, text=True
     )
     with contextlib.closing(server.database()) as database:
-        rows, deadline = database.reader(), time.monotonic() + 30
-        while rows.execute("SELECT phase FROM scrubs WHERE scope = 'command'").fetchone() != ("blobs",):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    time.sleep(1.5)
+        rows, begun = database.reader(), "SELECT 1 FROM scrubs WHERE scope = 'command' AND blobs > 0"
+        until(lambda: rows.execute(begun).fetchone(), "no blob is verified")
     scrubbing.send_signal(signal.SIGINT)
-    first = json.loads(scrubbing.communicate(timeout=30)[0])["scrub"]
+    first = json.loads(scrubbing.communicate(timeout=PATIENCE)[0])["scrub"]
     assert scrubbing.returncode == 130
     assert first["finished_at"] is None
     assert 0 < first["blobs"] < 12

@@ -36,7 +36,7 @@ FOLDER = pytest.mark.parametrize("home", ["folder"], indirect=True)
 def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A registry on a disk, with another disk or a bucket for what is archived."""
     folder = tmp_path_factory.mktemp("home")
-    often = {"collect_interval": 0.2, "blob_grace": 2, "trash_days": 0}
+    often = {"collect_interval": 0.2, "blob_grace": 10, "trash_days": 0}
     with ExitStack() as stack:
         if request.param == "folder":
             archive = folder / "archive"

@@ -27,7 +27,7 @@ def server(tmp_path: Path) -> Iterator[ServerOnADisk]:
     data = tmp_path / "data"
     mount = f'mount -t tmpfs -o size=24m tmpfs "{data}"'
     started = ServerOnADisk(
-        data, mount, reserve=RESERVE, blob_grace=1, trash_days=MOMENT, collect_interval=0.2, workers=2
+        data, mount, reserve=RESERVE, blob_grace=10, trash_days=MOMENT, collect_interval=0.2, workers=2
     )
     started.start()
     yield started
@@ -68,7 +68,7 @@ def test_a_full_disk_refuses_uploads_and_nothing_else(server: ServerOnADisk, way
     assert "disk is full" in refused.message
     server.fill(leave=RESERVE // 2)
     assert client.send("POST", f"/v2/{NAME}/blobs/uploads/").status == 507
-    assert '"trouble": "FULL"' in server.log.read_text()
+    until(lambda: '"trouble": "FULL"' in server.log.read_text(), "the log does not tell")
     assert "Traceback" not in server.log.read_text()
     assert_there(client, built)
 
@@ -160,5 +160,5 @@ def test_a_start_on_a_read_only_disk(tmp_path: Path) -> None:
     server = ServerOnADisk(data, f'mount -t tmpfs -o ro tmpfs "{data}"')
     with pytest.raises(AssertionError, match="the server did not start"):
         server.start()
-    assert "Read-only file system" in server.log.read_text()
+    until(lambda: "Read-only file system" in server.log.read_text(), "the log does not tell")
     assert "Traceback" not in server.log.read_text()

@@ -16,13 +16,13 @@ from tests.images import Built, image
 from tests.nodes.history import History, Kind, Operation, Outcome, now
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
-PATIENCE = 60.0
+PATIENCE = 100.0
 """Seconds for which a client tries again before it is a failure that it got no answer."""
 
 PAUSE = 0.1
 """Seconds between two tries. Real clients wait longer, and more and more."""
 
-TIMEOUT = 5.0
+TIMEOUT = 20.0
 """Seconds for which a client waits for an answer."""
 
 CHUNK = 40_000

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 from tests.server import free_port
+from tests.waiting import PATIENCE
 
 PORTION = 65_536
 """Bytes that are passed on at once."""
@@ -14,7 +15,7 @@ PORTION = 65_536
 LOOK_SECONDS = 0.05
 """How often a balancer asks its nodes whether they are ready."""
 
-PROBE_SECONDS = 1.0
+PROBE_SECONDS = 5.0
 """How long a node may take to say so."""
 
 
@@ -51,7 +52,7 @@ class Link:
             done.set()
 
         self._loop.call_soon_threadsafe(do)
-        assert done.wait(30)
+        assert done.wait(PATIENCE)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Self]:
@@ -60,11 +61,11 @@ class Link:
         thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(ready, stop),))
         thread.start()
         try:
-            assert ready.wait(30)
+            assert ready.wait(PATIENCE)
             yield self
         finally:
             self._loop.call_soon_threadsafe(stop.set)
-            thread.join(30)
+            thread.join(PATIENCE)
             self._loop.close()
 
     async def _serve(self, ready: threading.Event, stop: asyncio.Event) -> None:

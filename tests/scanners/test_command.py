@@ -14,7 +14,7 @@ from careen.scanners import command
 from careen.scanners.command import CommandScanner
 from careen.scanners.scanner import ScanFailed, Stopped, Target, Watch
 from tests.scanners import program
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 TARGET = Target(
     "http://127.0.0.1:5000",
@@ -33,7 +33,7 @@ def scanner(what: str, **limits: float) -> CommandScanner:
     return CommandScanner(
         f"{words} {{image}}",
         TARGET.registry,
-        limits.get("timeout", 30),
+        limits.get("timeout", PATIENCE),
         int(limits.get("max_bytes", 1_000_000)),
     )
 
@@ -79,7 +79,7 @@ def test_a_scanner_finds_the_credential_and_no_secret(
 
 def test_an_image_is_one_word_whatever_it_is_called() -> None:
     """There is no shell, and the reference stands where the command says."""
-    made = CommandScanner("echo --image={image} '$HOME;' `id`", TARGET.registry, 30, 1000)
+    made = CommandScanner("echo --image={image} '$HOME;' `id`", TARGET.registry, PATIENCE, 1000)
     assert scan(made).decode() == f"--image={TARGET.reference} $HOME; `id`\n"
 
 
@@ -99,8 +99,8 @@ FAILURES: dict[str, tuple[str, dict[str, float], str]] = {
 @pytest.mark.parametrize("case", FAILURES)
 def test_a_scanner_that_misbehaves_fails_with_a_reason(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     """The reason tells the operator what to look at, and nobody the credential."""
-    monkeypatch.setattr(command, "GRACE_SECONDS", 0.5)
     what, limits, reason = FAILURES[case]
+    monkeypatch.setattr(command, "GRACE_SECONDS", 0.5 if what == "linger" else PATIENCE)
     with pytest.raises(ScanFailed) as failed:
         scan(scanner(what, **limits))
     assert str(failed.value) == reason
@@ -109,7 +109,7 @@ def test_a_scanner_that_misbehaves_fails_with_a_reason(monkeypatch: pytest.Monke
 def test_a_scanner_that_is_not_there_fails_with_a_reason() -> None:
     """As after a typing error in the setting."""
     with pytest.raises(ScanFailed, match="The scanner cannot be started: no-such-scanner: No such file"):
-        scan(CommandScanner("no-such-scanner {image}", TARGET.registry, 30, 1000))
+        scan(CommandScanner("no-such-scanner {image}", TARGET.registry, PATIENCE, 1000))
 
 
 def test_a_scan_that_is_stopped_ends_the_scanner_and_all_it_started(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_scan_that_is_stopped_ends_the_scanner_and_all_it_started(tmp_path: Pa
     child = tmp_path / "child"
     until(lambda: child.exists() and child.read_text() != "")
     stop.set()
-    thread.join(30)
+    thread.join(PATIENCE)
     assert len(ended) == 1
     until(lambda: not is_alive(int(child.read_text())))
 

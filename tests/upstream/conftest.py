@@ -11,8 +11,9 @@ from careen.upstream.patience import Patience
 from tests.images import Built
 from tests.upstream.distribution import PASSWORD, USERNAME, Distribution, with_password
 from tests.upstream.proxy import Proxy
+from tests.waiting import PATIENCE
 
-HASTY = Patience(first_pause=0, silence_timeout=5)
+HASTY = Patience(first_pause=0, silence_timeout=PATIENCE)
 """Tries as often as ever, without pauses."""
 
 
