@@ -19,6 +19,7 @@ from tests.distribution.test_again import Caller
 from tests.ecrapi.client import push
 from tests.images import image
 from tests.server import SECRET_ACCESS_KEY, Server
+from tests.waiting import found, until
 
 UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -32,18 +33,17 @@ def connections() -> Iterator[contextlib.ExitStack]:
 
 def lines(server: Server, event: str, last: str) -> dict[str, dict[str, Any]]:
     """The lines of a server's log that tell of an event, by request, once that of the ``last`` request is there."""
-    deadline = time.monotonic() + 60
-    while True:
+
+    def told() -> dict[str, dict[str, Any]] | None:
         texts = [
             line
             for line in server.log.read_text().splitlines()
             if line.startswith("{") and line.endswith("}")
         ]
-        found = {line["request_id"]: line for line in map(json.loads, texts) if line["event"] == event}
-        if last in found:
-            return found
-        assert time.monotonic() < deadline, texts
-        time.sleep(0.02)
+        by_id = {line["request_id"]: line for line in map(json.loads, texts) if line["event"] == event}
+        return by_id if last in by_id else None
+
+    return found(told, f"no line tells of {last}")
 
 
 PATHS = {
@@ -87,9 +87,14 @@ def test_an_answer_given_again_is_nobody_elses(
     push(server.boto(), name, image("layer"), "1")
     client = Client(server)
     caller = Caller(client, connections.enter_context(contextlib.closing(client.open())))
-    made = [caller.ask(f"/v2/{name}/manifests/1").headers.get("x-request-id") for _ in range(20)]
+    made: list[str | None] = []
+
+    def is_given_again() -> bool:
+        made.extend(caller.ask(f"/v2/{name}/manifests/1").headers.get("x-request-id") for _ in range(20))
+        return None in made
+
+    until(is_given_again, "no answer was given again")
     assert len({each for each in made if each}) == sum(each is not None for each in made)
-    assert None in made, "no answer was given again"
     told = {
         caller.ask(f"/v2/{name}/manifests/1", x_request_id=f"ours-{n}").headers["x-request-id"]
         for n in range(9)

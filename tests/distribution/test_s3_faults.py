@@ -23,6 +23,7 @@ from tests.distribution.client import Answer, Client
 from tests.faulty_s3 import FAULTS, SLOW_DOWN, FaultyS3
 from tests.images import image, write_layout
 from tests.seaweed import S3, S3Server, needs_seaweed
+from tests.waiting import until
 
 pytestmark = needs_seaweed
 
@@ -174,8 +175,7 @@ def test_a_silent_bucket_holds_up_nobody_who_needs_none(bucket: FaultyS3, passin
     with ThreadPoolExecutor(70) as threads:
         pulls = [threads.submit(client.send, "GET", layer) for _ in range(60)]
         pushes = [threads.submit(client.send, "POST", f"/v2/{name}/blobs/uploads/") for _ in range(10)]
-        while len(bucket.asked) < opening.REMOTE_THREADS:
-            time.sleep(0.02)
+        until(lambda: len(bucket.asked) >= opening.REMOTE_THREADS, "the threads do not wait")
         assert client.send("GET", "/healthz").status == 200
         assert client.send("GET", f"/v2/{name}/manifests/1").body == built.manifest
         assert client.send("GET", f"/v2/{name}/blobs/{built.digests[0]}").body == built.blobs[0]

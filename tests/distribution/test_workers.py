@@ -18,6 +18,7 @@ from careen.oci.digest import digest_of
 from tests import images
 from tests.distribution.client import Client, answer
 from tests.server import Server
+from tests.waiting import until
 
 DATA = random.Random("workers").randbytes(2_500_000)  # noqa: S311 the same bytes every time
 CUTS = [0, 10, 1_200_000, 1_200_001, 2_450_000, 2_500_000]
@@ -98,7 +99,7 @@ def push_until_it_fails(client: Client, name: str, worker: int, acknowledged: di
             acknowledged[f"manifests/{worker}-{number}"] = built.manifest
 
 
-@pytest.mark.sqlite  # where the program has a second for fifty pushes; tests/nodes has the other
+@pytest.mark.sqlite  # tests/nodes has the others
 def test_what_was_acknowledged_survives_a_crash(make_server: Callable[..., Server], name: str) -> None:
     """Killed in the middle of many pushes: every blob and every tag that was answered 201 is there, and whole."""
     server = make_server(workers=2)
@@ -110,12 +111,11 @@ def test_what_was_acknowledged_survives_a_crash(make_server: Callable[..., Serve
     ]
     for pusher in pushers:
         pusher.start()
-    time.sleep(1)
+    until(lambda: len(acknowledged) > 50, "next to nothing is pushed")
     crash(server)
     for pusher in pushers:
         pusher.join()
     server.start()
-    assert len(acknowledged) > 50
     for path, data in acknowledged.items():
         assert client.send("GET", f"/v2/{name}/{path}").body == data
 
@@ -130,8 +130,7 @@ def test_an_orderly_stop_waits_for_a_push(make_server: Callable[..., Server], na
     slow.putheader("Authorization", client.authorization)
     slow.putheader("Content-Length", "10")
     slow.endheaders(b"01234")
-    while client.send("GET", location).status != 409:
-        time.sleep(0.02)
+    until(lambda: client.send("GET", location).status == 409)
     with ThreadPoolExecutor(1) as threads:
         stopped = threads.submit(server.stop)
         time.sleep(1)

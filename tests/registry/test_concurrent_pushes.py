@@ -26,14 +26,15 @@ class Told(NamedTuple):
     """Manifests that were refused because a layer had been collected; the client pushed again."""
 
 
-def client(registry: Registry, number: int, until: float) -> Told:
+def client(registry: Registry, number: int, until: float, has_collected: threading.Event) -> Told:
     """Push images that share a base with everybody's, in a process of one's own as it were; delete every other one."""
     mine = reopen(registry)
     acknowledged: list[Built] = []
     refused = 0
     try:
         for turn in itertools.count():
-            if turn >= 2 and time.monotonic() >= until:  # one stays and one is deleted, however slow it is
+            # One stays, one is deleted, and something is collected meanwhile, however slow it is.
+            if turn >= 2 and time.monotonic() >= until and has_collected.is_set():
                 break
             built = image("base", "small", f"{number}.{turn}", size=70_000 if turn % 2 else 64)
             while True:
@@ -51,13 +52,15 @@ def client(registry: Registry, number: int, until: float) -> Told:
     return Told(acknowledged, refused)
 
 
-def collector(registry: Registry, stop: threading.Event) -> gc.Collected:
+def collector(registry: Registry, stop: threading.Event, has_collected: threading.Event) -> gc.Collected:
     """Collect without a pause."""
     mine = reopen(registry)
     total = gc.Collected()
     try:
         while not stop.is_set():
             total = total.plus(gc.collect(mine, grace=0))
+            if total.blobs:
+                has_collected.set()
     finally:
         mine.close()
     return total
@@ -67,11 +70,11 @@ def collector(registry: Registry, stop: threading.Event) -> gc.Collected:
 def test_no_acknowledged_push_loses_a_layer(registry: Registry, seconds: float) -> None:
     """The collector never waits and never breaks a push: what was acknowledged is whole, at once and in the end."""
     push(registry, APP, image("first"))
-    stop = threading.Event()
+    stop, has_collected = threading.Event(), threading.Event()
     with ThreadPoolExecutor(5) as threads:
-        collecting = threads.submit(collector, registry, stop)
+        collecting = threads.submit(collector, registry, stop, has_collected)
         until = time.monotonic() + seconds
-        pushing = [threads.submit(client, registry, number, until) for number in range(4)]
+        pushing = [threads.submit(client, registry, number, until, has_collected) for number in range(4)]
         try:
             told = [one.result() for one in pushing]
         finally:

@@ -37,6 +37,7 @@ from tests.begun import begin
 from tests.ecrapi.samples import KEEP_ONE
 from tests.images import Built, artifact, image
 from tests.registry.steps import Hands, cause, delete, is_whole, push, put, row, upload, with_limits
+from tests.waiting import until
 
 APP, LIB = "team/app", "team/lib"
 ONE, TWO = image("base", "one", size=70_000), image("base", "two", size=70_000)
@@ -342,10 +343,7 @@ def test_a_worker_begins_by_looking_at_all(registry: Registry) -> None:
     working = threading.Thread(target=worker.run, args=(registry, stop))
     working.start()
     try:
-        for _ in range(600):
-            if generation(registry, LAYER).startswith(MARK) and generation(registry, BASE).startswith(MARK):
-                break
-            stop.wait(0.05)
+        until(lambda: all(generation(registry, each).startswith(MARK) for each in (LAYER, BASE)))
     finally:
         stop.set()
         working.join()
