@@ -24,6 +24,7 @@ from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, RootKey, Transaction
 from tests.distribution.client import Answer, basic
 from tests.server import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from tests.waiting import PATIENCE
 
 GONE = {"type": "http.disconnect"}
 
@@ -127,9 +128,9 @@ def test_nothing_is_discarded_behind_the_end_or_before_leave_to_send() -> None:
     async def both() -> None:
         read = Caller("PUT", "/", parts(b"ab")).exchange()
         assert await read.read(2) == b"ab"
-        await asyncio.wait_for(read.discard(100), 5)
+        await asyncio.wait_for(read.discard(100), PATIENCE)
         asking = Caller("PUT", "/", [], expect="100-continue", content_length="4")
-        await asyncio.wait_for(asking.exchange().discard(100), 5)
+        await asyncio.wait_for(asking.exchange().discard(100), PATIENCE)
 
     asyncio.run(both())
 

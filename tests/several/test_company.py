@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -82,14 +83,17 @@ def test_a_wrong_clock(
 ) -> None:
     """A few seconds are told, once; by more than a minute nothing is judged any more."""
     company = Company(opened("one"), ahead(seconds))
+    began = system_now()
     company.note()
     company.look()
+    took = system_now() - began  # the database's clock is known as exactly as it answers quickly
     assert capsys.readouterr().out.count("is not the database's") == is_told
     assert company.is_clock_astray == is_astray
     assert company.clock_offset is not None
-    assert abs(company.clock_offset - seconds * SECOND) < SECOND
+    assert abs(company.clock_offset - seconds * SECOND) < SECOND + took
     if is_astray:
-        with pytest.raises(ClockAstray, match=f"the clock is [+-]{abs(seconds)} s off"):
+        off = f"the clock is {company.clock_offset / SECOND:+.0f} s off"
+        with pytest.raises(ClockAstray, match=re.escape(off)):
             company.check_clock()
     else:
         company.check_clock()
@@ -151,7 +155,13 @@ def test_a_cautious_clock_that_is_set_right_is_believed_at_once(opened: Callable
     seconds[0] = 0.0
     company.note()
     assert (company.is_clock_astray, judging.leap) == (False, 0)
-    assert abs(judging() - system_now()) < SECOND
+    assert_present(judging)
+
+
+def assert_present(clock: Clock) -> None:
+    """A clock tells the present, however long we take to look."""
+    before = system_now()
+    assert before - SECOND < clock() < system_now() + SECOND
 
 
 def test_a_server_that_leaps_along_confirms_nothing(
@@ -166,7 +176,7 @@ def test_a_server_that_leaps_along_confirms_nothing(
     company.note()
     leap[0] = HOUR
     company.note()
-    assert abs(judging() - system_now()) < SECOND
+    assert_present(judging)
     assert not company.is_clock_astray
 
 
@@ -178,15 +188,17 @@ def test_nodes_are_listed(
 ) -> None:
     """``careen nodes``, for people and as JSON."""
     registry = opened("one", workers=3)
+    began = system_now()
     Company(registry, ahead(20)).note()
+    took = system_now() - began
     settings = settings_of("one")
     monkeypatch.setenv("CAREEN_DATABASE", settings.database)
     command.nodes(data=settings.data)
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith(f"one  {registry.node.id}  Careen ")
     assert "3 HTTP" in line
-    assert "CLOCK +20.0 s" in line
     command.nodes(data=settings.data, json=True)
     [listed] = json.loads(capsys.readouterr().out)
     assert (listed["name"], listed["processes"]) == ("one", 3)
-    assert listed["clockOffsetSeconds"] == pytest.approx(20, abs=1)
+    assert listed["clockOffsetSeconds"] == pytest.approx(20, abs=1 + took / SECOND)
+    assert f"CLOCK {listed['clockOffsetSeconds']:+.1f} s" in line
