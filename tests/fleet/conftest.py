@@ -11,6 +11,10 @@ from moto.moto_api._internal.models import moto_api_backend
 
 from careen.cli.tree import app
 from careen.fleet.permissions import PERMISSIONS
+
+# A scan imports these in its threads. pytest parses what is imported, and in Python 3.11 two threads that parse at the same
+# time may end in a SystemError (python/cpython#106905).
+from careen.pins import eks, kubernetes  # noqa: F401
 from tests import program
 from tests.fleet.amazon import Amazon, serving
 from tests.server import clean_environment
