@@ -119,7 +119,7 @@ def test_requests_and_jobs_are_spans(make_server: Callable[..., Server], collect
 
 def test_a_collector_that_is_away_holds_nobody_up(make_server: Callable[..., Server]) -> None:
     """Requests are answered, and the end is orderly."""
-    server = make_server(traces=f"http://127.0.0.1:{free_port()}", shutdown_timeout=5)
+    server = make_server(traces=f"http://127.0.0.1:{free_port()}", shutdown_timeout=60)
     client = Client(server)
     client.push("team/app", image("untraced"), "1")
     assert client.send("GET", "/v2/team/app/manifests/1").status == 200

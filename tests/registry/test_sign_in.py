@@ -280,6 +280,8 @@ def test_a_right_password_takes_the_count_back(alice: Registry) -> None:
         alice.write_now(sign_in_attempts.count, attempt, NOW)
     with pytest.raises(TooManyAttempts):
         alice.write_now(sign_in_attempts.count, attempt, NOW)
+    with pytest.raises(TooManyAttempts):  # nor may it be the right one
+        by_password(alice, GOOD)
 
 
 def test_an_address_that_tries_many_names_waits(registry: Registry) -> None:

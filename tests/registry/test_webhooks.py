@@ -16,7 +16,7 @@ from careen.settings import networks
 from tests import waiting
 from tests.images import image
 from tests.receiver import Delivery, Receiver
-from tests.registry.steps import Hands, noted, push, put, with_limits
+from tests.registry.steps import Hands, noted, push, put, settle, with_limits
 
 ONE = image("one")
 EVERYTHING = Filter()
@@ -273,6 +273,7 @@ def test_a_disabled_webhook_gets_nothing_and_begins_anew(
     registry.write_now(webhooks.put, "hook", receiver.url, Filter(actions=["PUSH"]), enabled=False)
     delivering(registry)
     push(registry, "team/app", ONE, "1")
+    settle(registry)
     with pytest.raises(errors.InvalidParameter, match="disabled"):
         registry.write_now(webhooks.test, "hook")
     registry.write_now(webhooks.put, "hook", receiver.url, Filter(actions=["PUSH"]))

@@ -14,7 +14,15 @@ from tests.iamapi.conftest import allowing, trust
 from tests.security.endpoints import BUILT, NAME
 from tests.server import REGISTRY_ID, Server, running
 
-CLOCKWORK = {"collection_totals", "collections", "jobs", "nodes", "repository_summaries", "storage_samples"}
+CLOCKWORK = {
+    "collection_totals",
+    "collections",
+    "jobs",
+    "nodes",
+    "pin_watch",
+    "repository_summaries",
+    "storage_samples",
+}
 """Tables that change without being asked."""
 
 
