@@ -28,6 +28,10 @@ class Verdict(StrEnum):
     IMPLICIT_DENY = "implicitDeny"
 
 
+_NOTHING: frozenset[str] = frozenset()
+"""One for all: an empty set is two hundred bytes, and decisions are remembered by the thousand."""
+
+
 class Request(NamedTuple):
     """What is asked."""
 
@@ -117,7 +121,9 @@ def decide(
             allowing.setdefault(kind, Deciding(source, statement))
         elif request.action not in IDENTITY_ONLY:
             allowing.setdefault(reach, Deciding(source, statement))
-    return _without_a_deny(request, allowing, frozenset(asked), limited=session is not None)
+    return _without_a_deny(
+        request, allowing, frozenset(asked) if asked else _NOTHING, limited=session is not None
+    )
 
 
 def _about(action: Action, sources: Iterable[NamedDocument]) -> Iterable[Deciding]:
@@ -130,7 +136,7 @@ def _about(action: Action, sources: Iterable[NamedDocument]) -> Iterable[Decidin
 def _without_a_deny(
     request: Request, allowing: dict[Reach | Kind, Deciding], asked: frozenset[str], *, limited: bool
 ) -> Decision:
-    absent = asked - request.context.keys()
+    absent = asked - request.context.keys() if asked else asked
 
     def allow(deciding: Deciding) -> Decision:
         return Decision(Verdict.ALLOWED, deciding, deciding.source.document.kind, asked, absent)

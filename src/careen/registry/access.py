@@ -519,7 +519,7 @@ def _keys_asked(identity: Documents, standing: Documents) -> frozenset[str]:
     return frozenset[str]().union(*(source.document.keys for source in (*identity, *standing)))
 
 
-@lru_cache(4096)
+@lru_cache(1024)
 def _unconditional(
     caller: Caller,
     action: Action,
