@@ -107,6 +107,57 @@ def test_there_and_back(team: Any, amazon: Amazon, fleet: Run, tmp_path: Path) -
     assert fleet("rollback", journal_of(done), "--yes").returncode == 0
 
 
+def tag(ecr: Any, name: str, key: str, value: str) -> None:
+    """Tag a repository."""
+    arn = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryArn"]
+    ecr.tag_resource(resourceArn=arn, tags=[{"Key": key, "Value": value}])
+
+
+def test_a_part_there_and_a_part_back(team: Any, fleet: Run) -> None:
+    """What is selected, by name or by the tags that repositories have now, is all that is changed, and all that is put back."""
+    tag(team, NAMES[1], "owner", "shop")
+    tag(team, NAMES[2], "owner", "shop")
+    some = dict.fromkeys((NAMES[1], NAMES[2]), NEW)
+    done = fleet("apply", "--yes", "--tag", "owner=shop")
+    assert (done.returncode, "2 repositories changed, 0 left" in done.stdout) == (0, True), done.stderr
+    assert policies_of(team) == {**BEFORE, **some}
+    tag(team, NAMES[2], "owner", "bank")
+    asked = fleet("rollback", journal_of(done), "--tag", "owner=shop")
+    assert "1 repository to put back: --yes does it" in asked.stdout
+    assert fleet("rollback", journal_of(done), "--yes", "--repository", NAMES[1]).returncode == 0
+    assert policies_of(team) == {**BEFORE, NAMES[2]: NEW}
+    rest = fleet("apply", "--yes")
+    assert rest.stdout.splitlines()[:2] == ["5 repositories to do", "1 repository there already"]
+    assert policies_of(team) == AFTER
+
+
+def test_a_part_in_which_nothing_has_changed(team: Any, amazon: Amazon, fleet: Run) -> None:
+    """What has changed elsewhere, and who owns it, is nobody's business here; a part without a repository is refused."""
+    team.put_lifecycle_policy(repositoryName=NAMES[1], lifecyclePolicyText=OTHER)
+    team.delete_repository(repositoryName=NAMES[2], force=True)
+    assert fleet("apply", "--yes", "--repository", f"!{NAMES[1]}", "--tag", "owner").returncode == 2
+    refused = fleet("apply", "--yes", "--region", "mars-1")
+    assert (refused.returncode, "no repository that is selected" in refused.stderr) == (2, True)
+    amazon.asked.clear()
+    done = fleet("apply", "--yes", "--repository", NAMES[3])
+    assert done.returncode == 0, done.stderr
+    assert policies_of(team, NAMES[3], NAMES[4]) == {NAMES[3]: NEW, NAMES[4]: OLD}
+
+
+def test_a_part_is_gone_on_with_as_a_part(team: Any, amazon: Amazon, fleet: Run, tmp_path: Path) -> None:
+    """One that failed has a journal of its own, which neither the whole nor another part goes on with."""
+    amazon.deny("ecr:PutLifecyclePolicy", about=NAMES[1])
+    assert fleet("apply", "--yes", "--repository", NAMES[1]).returncode == 1
+    [begun] = (tmp_path / "careen-fleet" / "journals").iterdir()
+    assert not journal.read(begun).is_ended
+    amazon.rule = lambda *_: None
+    assert fleet("apply", "--yes", "--repository", NAMES[2]).returncode == 0
+    assert not journal.read(begun).is_ended
+    assert fleet("apply", "--yes", "--repository", NAMES[1]).returncode == 0
+    assert journal.read(begun).is_ended
+    assert policies_of(team, *NAMES[1:4]) == {NAMES[1]: NEW, NAMES[2]: NEW, NAMES[3]: OLD}
+
+
 def test_a_world_that_changed(team: Any, fleet: Run) -> None:
     """One policy is another, one repository is gone: both are named, and nothing is done, unless they are to be left out."""
     team.put_lifecycle_policy(repositoryName=NAMES[1], lifecyclePolicyText=OTHER)
@@ -284,9 +335,8 @@ def test_drift_from_a_part_of_a_plan(team: Any, fleet: Run) -> None:
     made(team, "team/new", "v1")
     fleet("apply", "--yes")
     team.put_lifecycle_policy(repositoryName=NAMES[1], lifecyclePolicyText=OTHER)
-    for repository, name in ((NAMES[1], "left"), (NAMES[2], "stayed")):
-        arn = team.describe_repositories(repositoryNames=[repository])["repositories"][0]["repositoryArn"]
-        team.tag_resource(resourceArn=arn, tags=[{"Key": "line", "Value": name}])
+    tag(team, NAMES[1], "line", "left")
+    tag(team, NAMES[2], "line", "stayed")
     told = {
         selectors: (done.returncode, done.stdout.splitlines()[-1:])
         for selectors in (

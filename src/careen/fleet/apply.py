@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+import msgspec
+
 from careen.clock import HOUR, Instant
 from careen.fleet import journal as journals
 from careen.fleet import listing
@@ -24,11 +26,12 @@ from careen.fleet.clean import failure, not_done
 from careen.fleet.errors import Conflict, FleetError, Refused
 from careen.fleet.journal import Failure, Head, Journal, PutPolicy, Written
 from careen.fleet.plan import Change, Plan
+from careen.fleet.selecting import GONE, Place
+from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet
 from careen.fleet.together import together
 
 COMMAND = "apply"
-GONE = "RepositoryNotFoundException"
 
 
 class State(Enum):
@@ -61,13 +64,18 @@ class Applied:
     failure: Failure | None = None
 
 
-def require_accounts(fleet: Fleet, plan: Plan) -> None:
-    """Refuse credentials that do not lead to all registries of a plan.
+def place(change: Change) -> Place:
+    """Its repository."""
+    return Place(change.target, change.name, change.arn)
+
+
+def require_accounts(fleet: Fleet, changes: Sequence[Change]) -> None:
+    """Refuse credentials that do not lead to all registries in which a plan changes something.
 
     Raises:
         Conflict: they lead elsewhere.
     """
-    missing = sorted({each.account for each in plan.changes} - {each.account for each in fleet.targets})
+    missing = sorted({each.account for each in changes} - {each.account for each in fleet.targets})
     if missing:
         there = ", ".join(sorted({each.account for each in fleet.targets}))
         raise Conflict(
@@ -90,46 +98,52 @@ def require_fresh(plan: Plan, now: Instant, longest: Instant) -> None:
         )
 
 
-def objections(plan: Plan) -> Sequence[str]:
+def objections(changes: Sequence[Change]) -> Sequence[str]:
     """What of a plan somebody must have looked at: images in use that go, limits that are exceeded."""
     found = []
-    in_use = [each for change in plan.changes for each in change.in_use]
+    in_use = [each for change in changes for each in change.in_use]
     if in_use:
         found.append(f"{len(in_use):,} images in use would go; first {in_use[0].digest}: {in_use[0].reason}")
-    found += [f"{change.name}: {breach.sentence}" for change in plan.changes for breach in change.breaches]
+    found += [f"{change.name}: {breach.sentence}" for change in changes for breach in change.breaches]
     return found
 
 
-def unfinished(folder: Path, plan_hash: str) -> tuple[Path, Written] | None:
-    """The journal of an earlier run of the same plan that did not come to its end; the latest, if there are several.
+def about(plan: Plan, selection: Selection) -> dict[str, str]:
+    """What a journal is about: a plan, or a part of it. Each part has journals of its own."""
+    part = msgspec.json.encode(selection).decode()
+    return {"plan": plan.hash} | ({} if selection == Selection() else {"selected": part})
+
+
+def unfinished(folder: Path, about: dict[str, str]) -> tuple[Path, Written] | None:
+    """The journal of an earlier run of the same that did not come to its end; the latest, if there are several.
 
     Raises:
         BadInput: a journal cannot be read.
     """
-    for path in sorted(folder.glob(f"{_name(plan_hash)}-*.jsonl"), reverse=True):
+    for path in sorted(folder.glob(f"{_name(about)}-*.jsonl"), reverse=True):
         if journals.is_blank(path):
             continue
         written = journals.read(path)
-        if not written.is_ended and written.head.about.get("plan") == plan_hash:
+        if not written.is_ended and written.head.about == about:
             return path, written
     return None
 
 
-def open_journal(folder: Path, plan_hash: str, now: Instant) -> Journal:
-    """The journal of a plan: the one that is not finished, or a new one.
+def open_journal(folder: Path, about: dict[str, str], now: Instant) -> Journal:
+    """The journal of a plan or a part of it: the one that is not finished, or a new one.
 
     Raises:
         FleetError: it cannot be written.
     """
-    begun = unfinished(folder, plan_hash)
+    begun = unfinished(folder, about)
     if begun is not None:
         return journals.resume(begun[0])
-    path = journals.new_path(folder, _name(plan_hash), now)
-    return journals.begin(path, Head(COMMAND, now, {"plan": plan_hash}))
+    path = journals.new_path(folder, _name(about), now)
+    return journals.begin(path, Head(COMMAND, now, about))
 
 
-def _name(plan_hash: str) -> str:
-    return f"{COMMAND}-{plan_hash.partition(':')[2][:12]}"
+def _name(about: dict[str, str]) -> str:
+    return f"{COMMAND}-{about['plan'].partition(':')[2][:12]}"
 
 
 def look(fleet: Fleet, changes: Sequence[Change], written: Written | None = None) -> Sequence[Look]:

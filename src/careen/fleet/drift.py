@@ -1,7 +1,7 @@
 """Which repositories have left the line: those whose policy is not what a plan, or a wish, says."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
@@ -13,6 +13,7 @@ from careen.fleet.inventory import Repository, Scanned
 from careen.fleet.journal import Failure
 from careen.fleet.plan import Plan, Why
 from careen.fleet.planning import resolve
+from careen.fleet.selecting import Place
 from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet
 from careen.fleet.together import together
@@ -72,28 +73,9 @@ def _named(account: str, region: str, name: str, arn: str) -> Repository:
     return Repository(account, region, name, arn, uri="", created_at=0)
 
 
-def selected(fleet: Fleet, some: Iterable[Expected], selection: Selection) -> Iterator[Expected]:
-    """Those of a plan's repositories that somebody asks about, by their tags of now.
-
-    Raises:
-        FleetError: tags cannot be read.
-    """
-    names = {target.account: target.name for target in fleet.targets}
-
-    def tagged(each: Expected) -> Expected:
-        return replace(each, repository=_tagged(fleet, each.repository))
-
-    named = [
-        each
-        for each in some
-        if selection.has_account(each.repository.account, names.get(each.repository.account))
-        and selection.has_region(each.repository.region)
-        and selection.has_repository(each.repository.name)
-    ]
-    if not selection.tags:
-        yield from named
-        return
-    yield from (each for each in together(tagged, named) if selection.has_tags(each.repository.tags or {}))
+def place(expected: Expected) -> Place:
+    """Its repository."""
+    return Place(expected.repository.target, expected.repository.name, expected.repository.arn)
 
 
 def of_wishes(fleet: Fleet, wishes: Sequence[Wish], selection: Selection) -> Iterator[Expected]:

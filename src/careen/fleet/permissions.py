@@ -59,7 +59,9 @@ PERMISSIONS: Mapping[str, tuple[str, ...]] = {
     "rollback": (
         "ecr:BatchGetImage",
         "ecr:DeleteLifecyclePolicy",
+        "ecr:DescribeRepositories",
         "ecr:GetLifecyclePolicy",
+        "ecr:ListTagsForResource",
         "ecr:PutImage",
         "ecr:PutLifecyclePolicy",
     ),

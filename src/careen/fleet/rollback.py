@@ -17,6 +17,7 @@ from careen.fleet.errors import BadInput, FleetError, Refused
 from careen.fleet.images import AT_ONCE
 from careen.fleet.journal import Deed, DeleteImages, Failure, Gone, Journal, PutImage, PutPolicy, Written
 from careen.fleet.keep_rule import as_kept
+from careen.fleet.selecting import Place
 from careen.fleet.targets import Fleet
 from careen.fleet.together import together
 
@@ -47,6 +48,11 @@ class Undone:
     policies: int = 0
     images: int = 0
     failures: Sequence[Failure] = ()
+
+
+def place(undoing: Undoing) -> Place:
+    """Its repository."""
+    return Place(undoing.first.target, undoing.first.repository)
 
 
 def undoing(written: Written) -> Sequence[Undoing]:

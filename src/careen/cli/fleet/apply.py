@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from careen.cli.fleet.deeds import ended, enter, failures, lines, name_of
-from careen.cli.fleet.options import AS_CONFIGURED, HERE, Access, Files, Json, Yes, refusing
+from careen.cli.fleet.options import ANYWHERE, AS_CONFIGURED, HERE, Access, Files, Json, Where, Yes, refusing
 from careen.cli.fleet.rows import repositories
 from careen.cli.fleet.shown import shown
 from careen.cli.output import agrees, fail, print_json
@@ -50,6 +50,7 @@ def apply(
         ),
     ] = False,
     max_age: Annotated[float, Parameter(help="How many hours old the scan of the plan may be.")] = 24.0,
+    where: Where = ANYWHERE,
     access: Access = AS_CONFIGURED,
     files: Files = HERE,
     yes: Yes = False,
@@ -58,23 +59,26 @@ def apply(
     """Carry out a plan: a few repositories first, every policy written down before it is changed.
 
     Nothing is done if a policy is not what the plan found, or the plan's file is not what was planned. After an interruption the
-    same command goes on where it ended. `careen fleet rollback JOURNAL` puts back what was there.
+    same command goes on where it ended. `careen fleet rollback JOURNAL` puts back what was there. With selectors it is carried out
+    in a part of its repositories; what is selected is all that is looked at.
     """
     from careen.clock import HOUR, system_now
     from careen.fleet import apply as applying
     from careen.fleet import plan as plans
+    from careen.fleet import selecting
     from careen.fleet.apply import State
 
     with refusing(json):
-        made = plans.read(plan or files.state / "plan.jsonl.gz")
-        _require_review(made, accept)
-        folder = files.state / "journals"
-        begun = applying.unfinished(folder, made.hash)
+        made, selection = plans.read(plan or files.state / "plan.jsonl.gz"), where.selection()
+        folder, about = files.state / "journals", applying.about(made, selection)
+        begun = applying.unfinished(folder, about)
         if begun is None:  # what was begun is brought to its end
             applying.require_fresh(made, system_now(), round(max_age * HOUR))
         fleet = enter(access, [each.target for each in made.changes])
-        applying.require_accounts(fleet, made)
-        looks = applying.look(fleet, made.changes, begun[1] if begun else None)
+        changes = selecting.narrowed(fleet, made.changes, applying.place, selection)
+        _require_review(made, changes, accept)
+        applying.require_accounts(fleet, changes)
+        looks = applying.look(fleet, changes, begun[1] if begun else None)
         _require_same(looks, skip_changed, json=json)
         first, others = applying.in_order(looks, canary)
         if not json:
@@ -83,9 +87,9 @@ def apply(
         written = None
         if not first and not others:
             if begun is not None:
-                applying.open_journal(folder, made.hash, system_now()).end(system_now())
+                applying.open_journal(folder, about, system_now()).end(system_now())
         elif agrees(_question(first, others), yes=yes):
-            journal = applying.open_journal(folder, made.hash, system_now())
+            journal = applying.open_journal(folder, about, system_now())
             written = str(journal.path)
             applied = _carry_out(fleet, journal, first, others, yes=yes)
     if json:
@@ -117,8 +121,8 @@ def _carry_out(
     return applied
 
 
-def _require_review(made: "Plan", accept: str | None) -> None:
-    """Refuse a plan that nobody has looked at, where somebody must have.
+def _require_review(made: "Plan", changes: "Sequence[Change]", accept: str | None) -> None:
+    """Refuse a plan that nobody has looked at, where somebody must have looked at what is to be changed.
 
     Raises:
         careen.fleet.errors.Conflict: it is another than was reviewed, or was not.
@@ -128,7 +132,7 @@ def _require_review(made: "Plan", accept: str | None) -> None:
 
     if accept is not None and accept != made.hash:
         raise Conflict(f"the plan is {made.hash}, and another was reviewed", "careen fleet plan")
-    objections = applying.objections(made)
+    objections = applying.objections(changes)
     if accept is None and objections:
         first, *others = objections
         more = f" (and {len(others):,} more)" if others else ""

@@ -59,7 +59,7 @@ def _expected(
 ) -> "tuple[Fleet, Iterable[Expected]]":
     from careen.fleet import drift as drifting
     from careen.fleet import plan as plans
-    from careen.fleet import wishes
+    from careen.fleet import selecting, wishes
     from careen.fleet.errors import BadInput
 
     if policy is not None:
@@ -71,10 +71,7 @@ def _expected(
         return fleet, drifting.of_wishes(fleet, [wish], selection)
     planned = list(drifting.of_plan(plans.read(plan or files.state / "plan.jsonl.gz")))
     fleet = enter(access, [each.repository.target for each in planned])
-    expected = list(drifting.selected(fleet, planned, where.selection()))
-    if planned and not expected:
-        raise BadInput("the plan has no repository that is selected", "careen fleet drift, for all of them")
-    return fleet, expected
+    return fleet, selecting.narrowed(fleet, planned, drifting.place, where.selection())
 
 
 def _status(found: "Sequence[Found]") -> "int":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from careen.cli.fleet.deeds import ended, enter, failures, journal, lines, name_of
-from careen.cli.fleet.options import AS_CONFIGURED, HERE, Access, Files, Json, Yes, refusing
+from careen.cli.fleet.options import ANYWHERE, AS_CONFIGURED, HERE, Access, Files, Json, Where, Yes, refusing
 from careen.cli.fleet.rows import repositories
 from careen.cli.fleet.shown import shown
 from careen.cli.output import agrees, plural, print_json
@@ -22,6 +22,7 @@ def rollback(
     written: Annotated[Path, Parameter(name="JOURNAL", help="A journal of apply or clean.")],
     /,
     *,
+    where: Where = ANYWHERE,
     access: Access = AS_CONFIGURED,
     files: Files = HERE,
     yes: Yes = False,
@@ -30,18 +31,24 @@ def rollback(
     """Undo what a journal of apply or clean says, where nobody has changed it since.
 
     A policy is put back where it is still the one that was put. A deleted image is put back by its manifest, with its tags, as long
-    as the registry has its layers: Amazon ECR collects them when it likes, and then the image is lost.
+    as the registry has its layers: Amazon ECR collects them when it likes, and then the image is lost. With selectors only those
+    repositories of the journal are gone through.
     """
     from careen.clock import system_now
     from careen.fleet import journal as journals
     from careen.fleet import rollback as rolling
+    from careen.fleet import selecting
 
     with refusing(json):
         some = rolling.undoing(journals.read(written))
+        fleet = None  # nobody has to be asked what a whole journal is about
+        if where != ANYWHERE:
+            fleet = enter(access, [each.first.target for each in some])
+            some = selecting.narrowed(fleet, some, rolling.place, where.selection())
         undone: list[Undone] = []
         new = None
         if some and agrees(f"Put back what was in {repositories(len(some))}?", yes=yes):
-            fleet = enter(access, [each.first.target for each in some])
+            fleet = fleet or enter(access, [each.first.target for each in some])
             with shown() as progress, journal(files, "rollback", system_now(), journal=str(written)) as made:
                 progress.begin("repositories", len(some))
                 for each in rolling.undo(fleet, made, some):
