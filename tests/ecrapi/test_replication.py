@@ -42,7 +42,6 @@ def unreachable(ecr: Any, server: Server) -> Iterator[None]:
         )
     )
     yield
-    (server.data / "replication.toml").unlink()
     for each in ecr.list_replication_backfills(maxResults=50)["backfills"]:
         if each["status"] in {"PREPARING", "IN_PROGRESS"}:
             ecr.stop_replication_backfill(replicationBackfillId=each["replicationBackfillId"])
@@ -54,6 +53,7 @@ def unreachable(ecr: Any, server: Server) -> Iterator[None]:
         ),
         "a backfill does not end",
     )
+    (server.data / "replication.toml").unlink()
 
 
 def ended(ecr: Any, backfill: str) -> dict[str, Any]:
