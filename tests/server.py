@@ -152,7 +152,7 @@ class Server:
         self._process.send_signal(number)
         status = self._process.wait(PATIENCE)
         if number is signal.SIGKILL:
-            _wait_for_port(self.port)
+            wait_for_port(self.port)
         return status
 
     def boto(self, service: str = "ecr", **options: Any) -> Any:
@@ -241,7 +241,7 @@ def _ports() -> Iterator[int]:
     raise AssertionError("too many processes run tests at once")
 
 
-def _wait_for_port(port: int) -> None:
+def wait_for_port(port: int) -> None:
     """Wait until nobody listens: the children of a killed parent stop by themselves."""
 
     def nobody_listens() -> bool:

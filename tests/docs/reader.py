@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.clients.namespace import Namespace
 from tests.docs.blocks import Block
 from tests.server import clean_environment
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 CHECKOUT = ("Makefile", "README.md", "deploy", "docs", "examples", "pyproject.toml", "src", "uv.lock")
@@ -127,6 +128,10 @@ class Reader:
             if started.poll() is not None or time.monotonic() > deadline:
                 raise FailedError(f"no answer:\n{block.text}\n{self._printed.read_text()}")
             time.sleep(0.2)
+        if block.about.endswith(
+            "/readyz"
+        ):  # a registry: what it tells to paste comes a moment after it answers
+            until(lambda: "Stop with Ctrl-C" in self._printed.read_text(), "it tells nothing")
         told = self._printed.read_text()
         exports = [line.strip() for line in told.splitlines() if line.startswith("  export ")]
         self.run(block._replace(language="sh", text="\n".join(exports)))
