@@ -82,25 +82,48 @@ def run(registry: Registry, stop: threading.Event) -> None:
     replicating = [_thread(registry, stop, company, name, work) for name, work in _replicating(node, stop)]
     for thread in (*beside, *replicating):
         thread.start()
-    troubled = False
-    while not stop.is_set():
-        try:
-            if troubled:
-                registry.write_now(jobs.release, registry.node.bears("worker"))
-                troubled = False
-            _work(registry, stop, company)
-        except Exception as error:  # noqa: BLE001 it is told
-            # A full disk fails the claim of a job, too; a worker that ends for it would end the server.
-            tell(error, "the worker cannot work; trying again", seconds=TROUBLE_SECONDS)
-            # What it had claimed would wait for the end of the lease; a collection, say, that makes room on that disk.
-            troubled = True
-            stop.wait(TROUBLE_SECONDS)
+    # A full disk fails the claim of a job, too; a worker that ends for it would end the server.
+    _go_on(
+        registry,
+        stop,
+        registry.node.bears("worker"),
+        lambda: _work(registry, stop, company),
+        "the worker cannot work; trying again",
+    )
     for thread in beside:
         thread.join()
     # One that waits for an answer from afar may be left behind, as by a crash: its job is done again when the lease ends.
     deadline = time.monotonic() + ANSWER_SECONDS
     for thread in replicating:
         thread.join(max(0, deadline - time.monotonic()))
+
+
+def _go_on(
+    registry: Registry, stop: threading.Event, name: str, turn: Callable[[], None], trouble: str, **about: str
+) -> None:
+    """Take turns until told to stop. What fails is told and tried again, and what the worker had claimed is given back first.
+
+    Else it would wait for the end of its lease: a collection, say, that makes room on the disk which was full.
+
+    Args:
+        registry: the registry.
+        stop: ends it, when the turn is over.
+        name: whose leases are given back.
+        turn: what to do.
+        trouble: the event of the log when it fails.
+        about: what is logged with it.
+    """
+    troubled = False
+    while not stop.is_set():
+        try:
+            if troubled:
+                registry.write_now(jobs.release, name)
+                troubled = False
+            turn()
+        except Exception as error:  # noqa: BLE001 it is told
+            tell(error, trouble, **about, seconds=TROUBLE_SECONDS)
+            troubled = True
+            stop.wait(TROUBLE_SECONDS)
 
 
 def _keep_company(company: Company, stop: threading.Event) -> None:
@@ -194,23 +217,17 @@ def _run_beside(
     work: Mapping[str, "Work"],
     first: Callable[[], object] | None,
 ) -> None:
-    troubled = False
-    while not stop.is_set():
-        try:
-            if troubled:
-                registry.write_now(jobs.release, name)
-                troubled = False
-            if first is not None:
-                first()
-                first = None
-            version = registry.database.version()
-            if company.is_clock_astray or not run_one(registry, name, work):
-                _wait_for_a_commit(registry, version, stop)
-        except Exception as error:  # noqa: BLE001 it is told
-            # The disk is full, say: the other jobs go on, and so will these.
-            tell(error, "a worker's thread cannot work; trying again", thread=name, seconds=TROUBLE_SECONDS)
-            troubled = True
-            stop.wait(TROUBLE_SECONDS)
+    def turn() -> None:
+        nonlocal first
+        if first is not None:
+            first()
+            first = None
+        version = registry.database.version()
+        if company.is_clock_astray or not run_one(registry, name, work):
+            _wait_for_a_commit(registry, version, stop)
+
+    # The disk is full, say: the other jobs go on, and so will these.
+    _go_on(registry, stop, name, turn, "a worker's thread cannot work; trying again", thread=name)
 
 
 def run_one(registry: Registry, worker: str, work: Mapping[str, "Work"] | None = None) -> bool:
