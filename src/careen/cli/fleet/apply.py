@@ -70,6 +70,7 @@ def apply(
 
     with refusing(json):
         made, selection = plans.read(plan or files.state / "plan.jsonl.gz"), where.selection()
+        _require_hash(made, accept)
         folder, about = files.state / "journals", applying.about(made, selection)
         begun = applying.unfinished(folder, about)
         if begun is None:  # what was begun is brought to its end
@@ -121,17 +122,27 @@ def _carry_out(
     return applied
 
 
-def _require_review(made: "Plan", changes: "Sequence[Change]", accept: str | None) -> None:
-    """Refuse a plan that nobody has looked at, where somebody must have looked at what is to be changed.
+def _require_hash(made: "Plan", accept: str | None) -> None:
+    """Refuse another plan than was reviewed, before anybody is asked anything.
 
     Raises:
-        careen.fleet.errors.Conflict: it is another than was reviewed, or was not.
+        careen.fleet.errors.Conflict: it is another.
     """
-    from careen.fleet import apply as applying
     from careen.fleet.errors import Conflict
 
     if accept is not None and accept != made.hash:
         raise Conflict(f"the plan is {made.hash}, and another was reviewed", "careen fleet plan")
+
+
+def _require_review(made: "Plan", changes: "Sequence[Change]", accept: str | None) -> None:
+    """Refuse a plan that nobody has looked at, where somebody must have looked at what is to be changed.
+
+    Raises:
+        careen.fleet.errors.Conflict: nobody has.
+    """
+    from careen.fleet import apply as applying
+    from careen.fleet.errors import Conflict
+
     objections = applying.objections(changes)
     if accept is None and objections:
         first, *others = objections
