@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import http.client
 import json
 import re
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -14,9 +17,9 @@ from structlog.testing import capture_logs
 
 from careen.registry.registry import Registry
 from careen.traffic import Traffic, is_request_id
-from tests.distribution.client import Client
+from tests.distribution.client import Client, answer
 from tests.distribution.test_again import Caller
-from tests.ecrapi.client import push
+from tests.ecrapi.client import push, signed
 from tests.images import image
 from tests.server import SECRET_ACCESS_KEY, Server
 from tests.waiting import found, until
@@ -72,6 +75,47 @@ def test_an_id_that_no_log_can_take_is_replaced(server: Server) -> None:
         answer = Client(server).send("GET", "/v2/", None, {"X-Request-Id": sent})
         assert UUID.fullmatch(answer.headers["x-request-id"])
     assert not is_request_id(b"a\nb")
+
+
+SEGMENTS = struct.Struct("@I")
+SEGMENTS_AT = 152
+"""Where Linux's struct tcp_info has tcpi_data_segs_in: how often something came that was not empty."""
+
+LARGE = 16 * 1024
+"""From so many bytes on the kernel may send one write in several pieces."""
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"repositoryNames":["not/there"]}'], ids=["an answer", "a refusal"]
+)
+def test_an_api_call_is_answered_in_one_write(server: Server, body: bytes) -> None:
+    """A server that is killed has answered or has not: botocore would take a head without its body for an answer."""
+    connection = Client(server).open()
+    connection.request("POST", "/", body, signed(server, "DescribeRepositories", body))
+    assert answer(connection).body.startswith(b"{")
+    assert segments(connection) == 1
+    connection.close()
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_short_answer_is_written_at_once(server: Server, method: str, path: str) -> None:
+    """Whichever surface it comes from, and as long as it says that it is."""
+    client = Client(server)
+    connection = client.open()
+    connection.request(method, path, headers={"Authorization": client.authorization})
+    got = answer(connection)
+    assert len(got.body) == (0 if method == "HEAD" else int(got.headers["content-length"]))
+    assert segments(connection) == 1 or len(got.body) > LARGE
+    connection.close()
+
+
+def segments(connection: http.client.HTTPConnection) -> int:
+    """In how many pieces the answers on a connection have come."""
+    (count,) = SEGMENTS.unpack_from(
+        connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192), SEGMENTS_AT
+    )
+    return int(count)
 
 
 def test_an_api_call_has_one_id(server: Server) -> None:

@@ -20,6 +20,7 @@ import structlog
 from careen import figures, tracing
 from careen.circumstances import circumstances_of
 from careen.counting import Bars, Series
+from careen.direct import EXTENSION, Direct
 from careen.registry.access import Principal
 from careen.registry.registry import Registry
 
@@ -94,6 +95,10 @@ class Served:
         self.began = time.perf_counter()
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._send = send
+        self.direct: Direct | None = scope.get("extensions", _NONE).get(EXTENSION)
+        """The connection; None: it is ASGI's alone."""
+        self._is_head = scope["method"] == "HEAD"
+        self._head: Any = None
 
     @property
     def id(self) -> str:
@@ -104,12 +109,27 @@ class Served:
         return self._id
 
     async def send(self, message: Any) -> None:
-        """ASGI's, which sees the status, the time and the bytes of an answer that does not go the direct way."""
+        """ASGI's. An answer whose head tells its length waits for its body, and if that is all of it, goes the direct way.
+
+        uvicorn writes the two apart. A process that dies between them would leave a head without its body, and botocore
+        takes what there is for the answer: a refusal without a code, or a success that says nothing.
+        """
         if message["type"] == "http.response.start":
             self.status, self.answered = message["status"], time.perf_counter()
             message = {**message, "headers": [*message["headers"], (REQUEST_ID, self.id.encode())]}
+            if self.direct is not None and any(name == b"content-length" for name, _ in message["headers"]):
+                self._head = message
+                return
         elif message["type"] == "http.response.body":
-            figures.SENT.series().add(len(message.get("body", b"")))
+            head, self._head, body = self._head, None, message.get("body", b"")
+            if head is not None and self.direct is not None and not message.get("more_body", False):
+                await self.direct.respond(
+                    head["status"], head["headers"], b"" if self._is_head else bytes(body)
+                )
+                return
+            if head is not None:
+                await self._send(head)
+            figures.SENT.series().add(len(body))
         await self._send(message)
 
 
@@ -175,8 +195,7 @@ class Traffic:
     def _end(self, found: Served, scope: Any) -> None:
         """It was answered, or its client went away before (status 0)."""
         answered, waited = found.answered, 0.0
-        direct = scope.get("extensions", _NONE).get("careen.direct")
-        if direct is not None:
+        if (direct := found.direct) is not None:
             waited = direct.waited
             if direct.status:
                 found.status, answered = direct.status, direct.answered

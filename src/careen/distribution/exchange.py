@@ -47,9 +47,9 @@ class Exchange:
         self._send = send
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self._direct = scope.get("extensions", {}).get("careen.direct")
         self.served: Served = served(scope)
         """What is noted of the request for figures and the log."""
+        self._direct = self.served.direct
         self.started = False
         self.version: Version = -1
         """The database's when the answering began (:attr:`careen.registry.fresh.Fresh.version`): what was decided is of it."""

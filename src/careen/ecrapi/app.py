@@ -101,8 +101,8 @@ class EcrApiApp:
                     if is_query
                     else self._answer_ecr(request, body, trail)
                 )
-        except (ClientDisconnect, ConnectionError):
-            return Response(status_code=400)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
         except Exception as error:  # noqa: BLE001 it is told
             wrong = trouble(error)
             if isinstance(error, EcrError):
@@ -282,15 +282,23 @@ def _limit(request: Request) -> int:
 
 
 async def _portions(request: Request) -> AsyncIterator[list[bytes]]:
-    """The body, as it arrives."""
-    direct = request.scope.get("extensions", {}).get("careen.direct")
+    """The body, as it arrives.
+
+    Raises:
+        ClientDisconnect: the client is gone.
+        TimeoutError: it is too slow.
+    """
+    direct = served(request.scope).direct
     if direct is None:
         async for part in request.stream():
             yield [part]
         return
     more = True
     while more:
-        portion, more = await direct.pieces()
+        try:
+            portion, more = await direct.pieces()
+        except ConnectionError:
+            raise ClientDisconnect from None
         yield portion
 
 
