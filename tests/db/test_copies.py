@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table
 
 from careen.db import bulk, copies, events, rules, schema, sqlite_bulk
 from careen.db.engine import Connection, Database, Place, name_of, opened
-from careen.db.postgres import PostgresDatabase
+from careen.db.postgres.database import PostgresDatabase
 from careen.db.tables import metadata
 from tests.begun import migrated
 from tests.db.steps import add, names
@@ -298,7 +298,7 @@ def test_nobody_may_have_one_of_them_open(
     ends: tuple[Place, Place], which: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is said that somebody has, and both are as they were; a while later it goes."""
-    monkeypatch.setattr("careen.db.postgres_bulk.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("careen.db.postgres.bulk.LOCK_SECONDS", 0.1)
     monkeypatch.setattr("careen.db.sqlite_bulk.LOCK_SECONDS", 0.1)
     somebody = open_it(ends[which])
     try:
@@ -316,7 +316,7 @@ def test_who_comes_in_the_middle_undoes_it(
     path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node that was just starting has looked before the move began: the move does not count."""
-    monkeypatch.setattr("careen.db.postgres_bulk.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("careen.db.postgres.bulk.LOCK_SECONDS", 0.1)
     server = postgres.database()
     late: list[Database] = []
     write(server, lambda rows: add(rows, "team/app"))

@@ -16,7 +16,8 @@ import pytest
 from careen.db import events, repositories, schema
 from careen.db.engine import Away, Connection, OutcomeUnknown
 from careen.db.failures import Failure, failure
-from careen.db.postgres import PostgresDatabase, translated
+from careen.db.postgres.database import PostgresDatabase
+from careen.db.postgres.dialect import translated
 from careen.db.tables import metadata
 from tests.db.steps import add, adding, names
 from tests.postgres import Postgres, needs_postgres, running
@@ -261,7 +262,8 @@ def test_a_commit_whose_answer_was_lost_is_said_to_be_unknown(
         add(rows, "alice")
         [(backend,)] = rows.execute("SELECT pg_backend_pid()").fetchall()
         monkeypatch.setattr(
-            "careen.db.postgres.reach", lambda _: _terminate(lone, backend) if len(runs) == 1 else None
+            "careen.db.postgres.database.reach",
+            lambda _: _terminate(lone, backend) if len(runs) == 1 else None,
         )
 
     with pytest.raises(OutcomeUnknown) as caught:

@@ -11,7 +11,7 @@ from typing import Any
 from careen import startup
 from careen.clock import DAY, Instant, parse_instant
 from careen.db.images import ImageRow
-from careen.db.postgres import PostgresDatabase
+from careen.db.postgres.database import PostgresDatabase
 from careen.db.tables import metadata
 from careen.oci import manifest as manifests
 from careen.oci.digest import digest_of

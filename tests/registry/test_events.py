@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from careen.clock import DAY
-from careen.db.postgres import PostgresDatabase
+from careen.db.postgres.database import PostgresDatabase
 from careen.ecr import events as ecr_events
 from careen.ecr.events import Event
 from careen.lifecycle.plan_hash import plan_hash

@@ -1,6 +1,6 @@
 """Whole tables, read and written in streams inside one transaction: what copies of a database are made with.
 
-``careen.db.sqlite_bulk`` and ``careen.db.postgres_bulk`` do it, in constant memory however many rows there are. Python's values are
+``careen.db.sqlite_bulk`` and ``careen.db.postgres.bulk`` do it, in constant memory however many rows there are. Python's values are
 the same in both databases: integers, text, bytes and None.
 """
 
@@ -63,7 +63,7 @@ class Bulk(Connection, Protocol):
 def snapshot(place: Place) -> AbstractContextManager[Bulk]:
     """The database as it is at one instant, to be read; others write meanwhile."""
     if is_url(place):
-        from careen.db import postgres_bulk  # noqa: PLC0415 the driver is an extra
+        from careen.db.postgres import bulk as postgres_bulk  # noqa: PLC0415 the driver is an extra
 
         return postgres_bulk.snapshot(str(place))
     from careen.db import sqlite_bulk  # noqa: PLC0415 it imports this module
@@ -78,7 +78,7 @@ def alone(place: Place) -> AbstractContextManager[Bulk]:
         InUse: somebody has.
     """
     if is_url(place):
-        from careen.db import postgres_bulk  # noqa: PLC0415
+        from careen.db.postgres import bulk as postgres_bulk  # noqa: PLC0415
 
         return postgres_bulk.alone(str(place))
     from careen.db import sqlite_bulk  # noqa: PLC0415

@@ -145,7 +145,7 @@ def name_of(place: Place) -> str:
 def opened(place: Place) -> Database:
     """The database at a place. Nothing is asked of it yet."""
     if is_url(place):
-        from careen.db.postgres import PostgresDatabase  # noqa: PLC0415 the driver is an extra, and ten megabytes
+        from careen.db.postgres.database import PostgresDatabase  # noqa: PLC0415 the driver is an extra, and ten megabytes
 
         return PostgresDatabase(str(place))
     from careen.db.sqlite import SqliteDatabase  # noqa: PLC0415 they import this module

@@ -10,7 +10,8 @@ import psycopg
 
 from careen.db import rules
 from careen.db.bulk import LAST, NUMBERS, InUse, Row, Unfit
-from careen.db.postgres import Driver, connect, translated
+from careen.db.postgres.connections import connect
+from careen.db.postgres.dialect import Driver, translated
 from careen.db.schema import AT_WORK
 from careen.db.words import SHIFT
 
