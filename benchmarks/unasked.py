@@ -5,7 +5,7 @@ from careen.distribution import auth
 from careen.distribution.exchange import Exchange
 from careen.iam import managed
 from careen.iam.managed import ManagedPolicy
-from careen.registry.access import ROOT, Principal
+from careen.registry.callers import ROOT, Principal
 from careen.registry.fresh import Fresh
 from careen.registry.registry import Registry
 

@@ -23,8 +23,9 @@ from careen.ecr.common_errors import AccessDenied, ExpiredToken, UnrecognizedCli
 from careen.ecrapi.trail import Trail
 from careen.iam import basic
 from careen.iam.tokens import TokenExpired
-from careen.registry import access, metrics
-from careen.registry.access import Action, Principal
+from careen.registry import access, callers, metrics
+from careen.registry.access import Action
+from careen.registry.callers import Principal
 from careen.registry.metrics import Metrics
 from careen.registry.registry import Registry
 from careen.traffic import served
@@ -85,7 +86,7 @@ class MetricsApp:
             raise UnrecognizedClient
         registry = self._registry
         try:
-            found = registry.read(access.by_password, registry, sent.user, sent.password, system_now())
+            found = registry.read(callers.by_password, registry, sent.user, sent.password, system_now())
         except TokenExpired:
             raise ExpiredToken from None
         if found is None:

@@ -21,7 +21,7 @@ from careen import figures, tracing
 from careen.circumstances import circumstances_of
 from careen.counting import Bars, Series
 from careen.direct import EXTENSION, Direct
-from careen.registry.access import Principal
+from careen.registry.callers import Principal
 from careen.registry.registry import Registry
 
 if TYPE_CHECKING:

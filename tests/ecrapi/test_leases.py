@@ -16,7 +16,8 @@ from careen.oci.digest import digest_of
 from careen.pull_through.importer import Importer
 from careen.pull_through.secrets import Secrets
 from careen.registry import gc
-from careen.registry.access import Circumstances, Principal
+from careen.registry.access import Circumstances
+from careen.registry.callers import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 from tests.registry.steps import Hands, blob, stored_bytes, upload, with_limits

@@ -13,7 +13,8 @@ from careen.iam.actions import action_of
 from careen.iam.policy import Kind, parse
 from careen.pull_through.importer import Importer
 from careen.pull_through.secrets import Secrets
-from careen.registry.access import Circumstances, Principal
+from careen.registry.access import Circumstances
+from careen.registry.callers import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 from tests.ecrapi.client import push, refusal

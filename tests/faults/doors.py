@@ -37,7 +37,8 @@ from careen.registry import (
     trash,
     webhooks,
 )
-from careen.registry.access import Circumstances, Principal
+from careen.registry.access import Circumstances
+from careen.registry.callers import Principal
 from careen.registry.events import Filter
 from careen.registry.identities import Kind
 from careen.registry.identity_policies import Inline

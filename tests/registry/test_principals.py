@@ -8,8 +8,9 @@ from careen.clock import HOUR, SECOND, system_now
 from careen.iam.managed import ManagedPolicy, documents
 from careen.iam.sigv4 import Claimant
 from careen.iam.tokens import TokenExpired
-from careen.registry import access, identities, principals, sessions
-from careen.registry.access import Action, Circumstances, Principal
+from careen.registry import access, callers, identities, principals, sessions
+from careen.registry.access import Action, Circumstances
+from careen.registry.callers import Principal
 from careen.registry.principals import NewKey
 from careen.registry.registry import Registry, RootKey
 from tests.registry.steps import dump_of
@@ -24,7 +25,7 @@ def make(registry: Registry, name: str, policy: ManagedPolicy = ManagedPolicy.FU
 
 def log_in(registry: Registry, user: str, password: str) -> Principal | None:
     """Who stands behind a Basic credential."""
-    return registry.read(access.by_password, registry, user, password, system_now())
+    return registry.read(callers.by_password, registry, user, password, system_now())
 
 
 def test_a_key_opens_the_registry_as_its_principal(registry: Registry) -> None:
@@ -35,7 +36,7 @@ def test_a_key_opens_the_registry_as_its_principal(registry: Registry) -> None:
     assert (principal.name, principal.access_key_id) == ("builder", key.access_key_id)
     assert principal.policies == documents(ManagedPolicy.POWER_USER)
     assert principal.arn == f"arn:aws:iam::{registry.id}:user/builder"
-    token = access.mint_authorization(registry, principal, system_now() + HOUR)
+    token = callers.mint_authorization(registry, principal, system_now() + HOUR)
     assert log_in(registry, "AWS", token) == principal
 
 
@@ -82,7 +83,7 @@ def test_the_settings_key_is_the_account_itself(registry: Registry) -> None:
     asked = (principal, Action.DELETE_REPOSITORY, "*", Circumstances(system_now()))
     assert rooted.read(access.judge, *asked).decision.allowed
     assert (
-        rooted.read(access.secret_of, rooted, Claimant(ROOT.access_key_id), system_now())
+        rooted.read(callers.secret_of, rooted, Claimant(ROOT.access_key_id), system_now())
         == ROOT.secret_access_key
     )
     assert log_in(registry, ROOT.access_key_id, ROOT.secret_access_key) is None
@@ -104,8 +105,8 @@ def test_a_token_ends_with_its_time_and_with_its_key(registry: Registry) -> None
     principal = log_in(registry, key.access_key_id, key.secret_access_key)
     assert principal is not None
     with pytest.raises(TokenExpired):
-        log_in(registry, "AWS", access.mint_authorization(registry, principal, system_now()))
-    token = access.mint_authorization(registry, principal, system_now() + HOUR)
+        log_in(registry, "AWS", callers.mint_authorization(registry, principal, system_now()))
+    token = callers.mint_authorization(registry, principal, system_now() + HOUR)
     registry.write_now(principals.delete_key, key.access_key_id)
     assert log_in(registry, "AWS", token) is None
 
@@ -113,16 +114,16 @@ def test_a_token_ends_with_its_time_and_with_its_key(registry: Registry) -> None
 def test_a_download_grant_is_for_one_blob_and_one_purpose(registry: Registry) -> None:
     """Not for another blob, repository or registry, not for longer, and not as a password."""
     later = system_now() + HOUR
-    token = access.mint_download(registry, "team/app", "sha256:one", later)
+    token = callers.mint_download(registry, "team/app", "sha256:one", later)
     stranger = dataclasses.replace(registry, master_key=bytes(32))
-    assert access.grants_download(registry, token, "team/app", "sha256:one", later - 1)
+    assert callers.grants_download(registry, token, "team/app", "sha256:one", later - 1)
     for by, repository, digest, now in (
         (registry, "team/app", "sha256:two", later - 1),
         (registry, "team/other", "sha256:one", later - 1),
         (registry, "team/app", "sha256:one", later),
         (stranger, "team/app", "sha256:one", later - 1),
     ):
-        assert not access.grants_download(by, token, repository, digest, now)
+        assert not callers.grants_download(by, token, repository, digest, now)
     assert log_in(registry, "AWS", token) is None
 
 
@@ -133,18 +134,20 @@ def test_who_has_assumed_a_role_is_known_by_it(registry: Registry) -> None:
         '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}'
     )
     role = registry.write_now(identities.create_role, "deploy", trust, path="/team/")
-    found = registry.read(access.principal_called, registry, role_arn)
+    found = registry.read(callers.principal_called, registry, role_arn)
     assert found is not None
     assert (found.identity_arn, found.caller.role_arn) == (role_arn, role_arn)
     assert found.arn == f"arn:aws:sts::{registry.id}:assumed-role/deploy/some-session"
     assert found.user_id == f"{role.unique_id}:some-session"
     told = f"arn:aws:sts::{registry.id}:assumed-role/deploy/release-7"
-    found = registry.read(access.principal_called, registry, told)
+    found = registry.read(callers.principal_called, registry, told)
     assert found is not None
     assert (found.arn, found.identity_arn) == (told, role_arn)
     for nobody in ("deploy", told.removesuffix("release-7"), told.replace("deploy", "gone")):
-        assert registry.read(access.principal_called, registry, nobody) is None
-    assert registry.read(access.principal_called, registry, f"arn:aws:iam::{registry.id}:role/deploy") is None
+        assert registry.read(callers.principal_called, registry, nobody) is None
+    assert (
+        registry.read(callers.principal_called, registry, f"arn:aws:iam::{registry.id}:role/deploy") is None
+    )
 
 
 def test_temporary_credentials_end_with_their_time(registry: Registry) -> None:
@@ -157,15 +160,15 @@ def test_temporary_credentials_end_with_their_time(registry: Registry) -> None:
     claimant = Claimant(made.access_key_id, made.session_token)
     later = made.expires_at
     assert later == now + 900 * SECOND
-    acting = registry.read(access.caller_of, registry, claimant, later - 1)
+    acting = registry.read(callers.caller_of, registry, claimant, later - 1)
     assert acting is not None
     assert (acting.arn, acting.expires_at) == (principal.arn, later)
-    password = access.mint_authorization(registry, acting, later + HOUR)
-    assert registry.read(access.by_password, registry, "AWS", password, later - 1) == acting
+    password = callers.mint_authorization(registry, acting, later + HOUR)
+    assert registry.read(callers.by_password, registry, "AWS", password, later - 1) == acting
     for read in (
-        lambda: registry.read(access.secret_of, registry, claimant, later),
-        lambda: registry.read(access.caller_of, registry, claimant, later),
-        lambda: registry.read(access.by_password, registry, "AWS", password, later),
+        lambda: registry.read(callers.secret_of, registry, claimant, later),
+        lambda: registry.read(callers.caller_of, registry, claimant, later),
+        lambda: registry.read(callers.by_password, registry, "AWS", password, later),
     ):
         with pytest.raises(TokenExpired):
             read()

@@ -14,7 +14,7 @@ from careen.iam import passwords
 from careen.iam.errors import PasswordPolicyViolation, TooManyAttempts
 from careen.iam.managed import ManagedPolicy
 from careen.registry import (
-    access,
+    callers,
     console_sessions,
     identities,
     identity_policies,
@@ -198,7 +198,7 @@ def test_the_account_itself_signs_in_with_the_settings_key(registry: Registry) -
     for secret in (by_key, by_link):
         found = signed_in(ours, secret)
         assert found is not None
-        assert found.principal == access.root(ours, ROOT.access_key_id)
+        assert found.principal == callers.root(ours, ROOT.access_key_id)
         for other in (None, RootKey(ROOT.access_key_id, "new"), RootKey("AKIANEW", ROOT.secret_access_key)):
             assert signed_in(dataclasses.replace(registry, root_key=other), secret) is None
 

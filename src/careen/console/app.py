@@ -51,7 +51,7 @@ from careen.console.visit import CSRF_FIELD, ROOT, SESSION_COOKIE, Form, House, 
 from careen.distribution import anonymous
 from careen.ecr.common_errors import AccessDenied
 from careen.ecr.errors import EcrError
-from careen.registry import access, console_sessions
+from careen.registry import callers, console_sessions
 from careen.registry.trouble import tell, trouble
 from careen.traffic import served
 
@@ -210,7 +210,7 @@ class Console:
         now = system_now()
         found = registry.read(console_sessions.caller, registry, secret, now) if secret else None
         if found is None:
-            return Visit(self._house, request, access.ANONYMOUS, "")
+            return Visit(self._house, request, callers.ANONYMOUS, "")
         await console_sessions.note_use(registry, found.session, now)
         return Visit(self._house, request, found.principal, csrf_of(secret), secret)
 

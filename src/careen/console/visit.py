@@ -28,8 +28,8 @@ from careen.iam.actions import action_of
 from careen.iamapi import app as iamapi
 from careen.issuers import Issuers
 from careen.pull_through.importer import Importer
-from careen.registry import access
-from careen.registry.access import Principal
+from careen.registry import access, callers
+from careen.registry.callers import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry
 
@@ -167,7 +167,7 @@ class Visit:
     @property
     def is_signed_in(self) -> bool:
         """Whether somebody is."""
-        return self.principal is not access.ANONYMOUS
+        return self.principal is not callers.ANONYMOUS
 
     @property
     def registry(self) -> Registry:

@@ -15,7 +15,7 @@ from careen.distribution.exchange import Exchange
 from careen.distribution.surface import Surface, in_a_file
 from careen.oci.errors import OciError
 from careen.registry import public
-from careen.registry.access import ANONYMOUS, Principal
+from careen.registry.callers import ANONYMOUS, Principal
 
 READABLE = frozenset({"blobs", "manifests", "referrers", "tags"})
 """The kinds of paths of a public repository that anybody may GET and HEAD."""

@@ -34,7 +34,7 @@ from careen.ecr.errors import EcrError
 from careen.oci.errors import OciError
 from careen.oci.manifest import InvalidManifest
 from careen.registry import layers, public
-from careen.registry.access import Principal
+from careen.registry.callers import Principal
 from careen.registry.images import ImageReferenced
 from careen.registry.layers import UploadBusy, UploadUnknown
 from careen.registry.trouble import Trouble, tell, trouble

@@ -14,8 +14,8 @@ from careen.ecr.common_errors import AccessDenied
 from careen.iam import basic
 from careen.iam.tokens import TokenExpired
 from careen.oci.errors import OciError
-from careen.registry import access
-from careen.registry.access import Principal
+from careen.registry import callers
+from careen.registry.callers import Principal
 from careen.registry.fresh import TOO_HEAVY, Fresh
 from careen.registry.registry import Registry
 
@@ -67,7 +67,7 @@ def _weight(principal: Principal | None) -> int:
 def may_download(registry: Registry, exchange: Exchange, name: str, digest: str) -> bool:
     """Whether the URL carries a grant for this very blob, as GetDownloadUrlForLayer hands out."""
     token = exchange.parameter("token")
-    return token is not None and access.grants_download(registry, token, name, digest, system_now())
+    return token is not None and callers.grants_download(registry, token, name, digest, system_now())
 
 
 def is_empty(exchange: Exchange) -> bool:
@@ -81,7 +81,7 @@ def _read(registry: Registry, header: str, now: Instant) -> Principal | None:
     if sent is None:
         return None
     try:
-        return registry.read(access.by_password, registry, sent.user, sent.password, now)
+        return registry.read(callers.by_password, registry, sent.user, sent.password, now)
     except TokenExpired:
         raise OciError("DENIED", EXPIRED) from None
 
@@ -137,7 +137,7 @@ async def hand_out_token(registry: Registry, fresh: Fresh, exchange: Exchange) -
         password = (
             sent.password
             if sent is not None and sent.user == TOKEN_USER
-            else access.mint_authorization(registry, principal, system_now() + HOUR)
+            else callers.mint_authorization(registry, principal, system_now() + HOUR)
         )
         token = base64.b64encode(f"{TOKEN_USER}:{password}".encode()).decode()
     body = {"token": token, "access_token": token, "expires_in": TOKEN_SECONDS}

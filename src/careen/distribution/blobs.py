@@ -9,7 +9,8 @@ from careen.distribution.surface import Surface
 from careen.oci import digest as digests
 from careen.oci.errors import OciError
 from careen.registry import layers, scrub
-from careen.registry.access import Action, Principal
+from careen.registry.access import Action
+from careen.registry.callers import Principal
 from careen.registry.fresh import TOO_HEAVY
 from careen.registry.layers import Blob, Elsewhere, FrontFile, OpenFile, Pieces
 

@@ -23,7 +23,8 @@ from careen.oci import media_types, names
 from careen.oci.errors import OciError
 from careen.pull_through import importer
 from careen.registry import images, pull_through, repositories, trash
-from careen.registry.access import ANONYMOUS, EVERY_REPOSITORY, Action, Principal
+from careen.registry.access import EVERY_REPOSITORY, Action
+from careen.registry.callers import ANONYMOUS, Principal
 from careen.registry.deletions import Cause
 from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY
 from careen.registry.images import Pullable

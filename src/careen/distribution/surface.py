@@ -13,7 +13,8 @@ from careen.oci import names
 from careen.oci.errors import OciError
 from careen.pull_through.importer import Importer
 from careen.registry import access, public, repositories
-from careen.registry.access import Action, Decision, Principal
+from careen.registry.access import Action, Decision
+from careen.registry.callers import Principal
 from careen.registry.fresh import MAX_WEIGHT, TOO_HEAVY, Fresh
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry

@@ -13,7 +13,7 @@ from careen.clock import system_now
 from careen.distribution.exchange import Exchange, Header
 from careen.ecr import trail
 from careen.oci.errors import OciError
-from careen.registry.access import Principal
+from careen.registry.callers import Principal
 from careen.registry.registry import Registry
 
 NAMES = {

@@ -11,7 +11,8 @@ from careen.oci import digest as digests
 from careen.oci import names
 from careen.oci.errors import OciError
 from careen.registry import layers
-from careen.registry.access import Action, Principal
+from careen.registry.access import Action
+from careen.registry.callers import Principal
 from careen.registry.layers import INLINE_BYTES, Upload
 from careen.registry.repositories import Repository
 

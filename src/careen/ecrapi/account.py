@@ -5,7 +5,7 @@ from typing import Any
 
 from careen.clock import system_now
 from careen.ecrapi.call import Call
-from careen.registry import access, account_settings, policies
+from careen.registry import account_settings, callers, policies
 from careen.registry.registry import Transaction
 
 Parameters = dict[str, Any]
@@ -20,7 +20,7 @@ async def get_authorization_token(call: Call, parameters: Parameters) -> Result:
     expires_at = system_now() + call.registry.limits.token_ttl
     if call.principal.expires_at is not None:
         expires_at = min(expires_at, call.principal.expires_at)
-    password = access.mint_authorization(call.registry, call.principal, expires_at)
+    password = callers.mint_authorization(call.registry, call.principal, expires_at)
     data = {
         "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
         "expiresAt": expires_at,

@@ -39,8 +39,8 @@ from careen.iam.tokens import TokenExpired
 from careen.iamapi import app as iamapi
 from careen.issuers import Issuers
 from careen.pull_through.importer import Importer
-from careen.registry import access
-from careen.registry.access import Principal
+from careen.registry import callers
+from careen.registry.callers import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import tell, trouble
@@ -239,13 +239,13 @@ class EcrApiApp:
             now=system_now(),
             global_region=GLOBAL_REGIONS.get(service, ""),
         )
-        principal = self._read_of(access.caller_of, signer.claimant)
+        principal = self._read_of(callers.caller_of, signer.claimant)
         if principal is None:  # deleted: the key between the two reads, or the role of a session before them
             raise UnrecognizedClient
         return principal
 
     def _secret_of(self, claimant: Claimant) -> str | None:
-        return self._read_of(access.secret_of, claimant)
+        return self._read_of(callers.secret_of, claimant)
 
     def _read_of(
         self, use_case: Callable[[Transaction, Registry, Claimant, Instant], T], claimant: Claimant

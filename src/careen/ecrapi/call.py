@@ -8,7 +8,8 @@ from careen.ecr.arn import RepositoryArn, public_repository_arn, registry_host
 from careen.oci import names
 from careen.pull_through.importer import Importer
 from careen.registry import access, repositories
-from careen.registry.access import Action, Circumstances, Principal
+from careen.registry.access import Action, Circumstances
+from careen.registry.callers import Principal
 from careen.registry.pulls import PullTimes
 from careen.registry.registry import Registry, Transaction
 

@@ -6,7 +6,7 @@ from careen.clock import HOUR, system_now
 from careen.ecr import errors
 from careen.ecrapi.call import Call
 from careen.oci import digest as digests
-from careen.registry import access, layers, repositories
+from careen.registry import callers, layers, repositories
 from careen.registry.layers import UploadBusy, UploadUnknown
 
 Parameters = dict[str, Any]
@@ -119,5 +119,5 @@ async def get_download_url_for_layer(call: Call, parameters: Parameters) -> Resu
         raise errors.LayerNotFound(name, call.registry.id, digest)
     if not call.registry.read(layers.is_needed, name, digest):
         raise errors.LayerInaccessible(name, call.registry.id, digest)
-    token = access.mint_download(call.registry, name, digest, system_now() + HOUR)
+    token = callers.mint_download(call.registry, name, digest, system_now() + HOUR)
     return {"downloadUrl": f"{call.base_url}/v2/{name}/blobs/{digest}?token={token}", "layerDigest": digest}

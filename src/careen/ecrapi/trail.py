@@ -10,7 +10,7 @@ from careen.circumstances import circumstances_of
 from careen.clock import system_now
 from careen.ecr import common_errors, trail
 from careen.ecr.errors import EcrError
-from careen.registry.access import Principal
+from careen.registry.callers import Principal
 from careen.registry.registry import Registry
 
 REFUSALS = (

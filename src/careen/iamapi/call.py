@@ -9,7 +9,8 @@ from careen.ecr.errors import InvalidParameter
 from careen.ecr.pages import Listing
 from careen.iam.errors import ValidationError
 from careen.issuers import Issuers
-from careen.registry.access import Circumstances, Principal
+from careen.registry.access import Circumstances
+from careen.registry.callers import Principal
 from careen.registry.registry import Registry
 
 Parameters = dict[str, Any]

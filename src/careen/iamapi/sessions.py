@@ -12,7 +12,7 @@ from careen.iamapi.call import Call, Parameters, Result
 from careen.iamapi.identities import refuse_what_is_not_kept
 from careen.issuers import Unreachable
 from careen.registry import providers, sessions
-from careen.registry.access import SessionPolicies
+from careen.registry.callers import SessionPolicies
 from careen.registry.identity_policies import by_arn
 from careen.registry.providers import Provider
 from careen.registry.sessions import Asked, Assumed, Credentials

@@ -15,8 +15,9 @@ from careen.db import console_sessions, principals
 from careen.db.console_sessions import SessionRow as SessionRow
 from careen.faults import Point, reach
 from careen.iam import keys
-from careen.registry import access
-from careen.registry.access import Circumstances, Principal
+from careen.registry import callers
+from careen.registry.access import Circumstances
+from careen.registry.callers import Principal
 from careen.registry.identities import PrincipalRow
 from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import trouble
@@ -113,9 +114,9 @@ def _holder(tx: Transaction, registry: Registry, session: SessionRow) -> Princip
     if session.principal_id is None:
         if registry.root_key is None or session.root_key != _root_key(registry):
             return None
-        return access.root(registry, registry.root_key.access_key_id)
+        return callers.root(registry, registry.root_key.access_key_id)
     user = principals.by_id(tx.rows, session.principal_id)
-    return None if user is None else access.user(tx, user, session.access_key_id or "")
+    return None if user is None else callers.user(tx, user, session.access_key_id or "")
 
 
 async def note_use(registry: Registry, session: SessionRow, security_now: Instant) -> None:
@@ -173,9 +174,9 @@ def holder_of_link(
     if found is None:
         return None
     if found[0] is None:
-        return None if registry.root_key is None else access.root(registry, registry.root_key.access_key_id)
+        return None if registry.root_key is None else callers.root(registry, registry.root_key.access_key_id)
     user = principals.by_id(tx.rows, found[0])
-    return None if user is None else access.user(tx, user)
+    return None if user is None else callers.user(tx, user)
 
 
 def begin_by_link(tx: Transaction, registry: Registry, secret: str, asked: Circumstances) -> str | None:

@@ -18,7 +18,7 @@ from careen.iam.errors import (
     MalformedPolicyDocument,
     NoSuchEntity,
 )
-from careen.registry.access import ROOT
+from careen.registry.callers import ROOT
 from careen.registry.registry import Transaction
 
 DEFAULT_SESSION = 3600

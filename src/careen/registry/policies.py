@@ -13,7 +13,8 @@ from careen.faults import Point, reach
 from careen.iam import policy
 from careen.iam.policy import Document, InvalidPolicy, Kind
 from careen.registry import access, repositories
-from careen.registry.access import V1_ACTIONS, Action, Circumstances, Principal, Scope
+from careen.registry.access import V1_ACTIONS, Action, Circumstances, Scope
+from careen.registry.callers import Principal
 from careen.registry.registry import Transaction
 from careen.registry.repositories import Repository
 

@@ -10,7 +10,7 @@ from careen.iam import keys
 from careen.iam.errors import LimitExceeded, NoSuchEntity
 from careen.iam.managed import ManagedPolicy
 from careen.registry import identities
-from careen.registry.access import ROOT
+from careen.registry.callers import ROOT
 from careen.registry.identities import Kind, PrincipalRow
 from careen.registry.registry import Transaction
 

@@ -19,7 +19,7 @@ from careen.db import pulls as pull_rows
 from careen.db import trash as trash_rows
 from careen.db.pulls import Exclusion as Exclusion
 from careen.ecr import arn, errors
-from careen.registry import access, events, images, repositories
+from careen.registry import callers, events, images, repositories
 from careen.registry.registry import Registry, Transaction
 from careen.registry.trouble import tell
 
@@ -115,7 +115,7 @@ class MissedPull(NamedTuple):
 
 
 def _write(tx: Transaction, tallies: Mapping[Pull, Tally], missed: Mapping[MissedPull, Tally]) -> None:
-    excluded = {arn.user_arn(tx.registry_id, access.SCANNER)} | {
+    excluded = {arn.user_arn(tx.registry_id, callers.SCANNER)} | {
         each.principal_arn for each in exclusions(tx)
     }
     counting = {pull: tally for pull, tally in tallies.items() if pull.principal_arn not in excluded}

@@ -29,7 +29,7 @@ from careen.findings.finding import Finding
 from careen.findings.report import Report, UnreadableReport
 from careen.oci import manifest as manifests
 from careen.oci.manifest import Manifest
-from careen.registry import access, events, scanning
+from careen.registry import callers, events, scanning
 from careen.registry.registry import Registry, Transaction
 from careen.scanners.scanner import ScanFailed, Target, Watch
 from careen.scanners.scanner import Stopped as Stopped
@@ -183,8 +183,8 @@ def run(
         row.digest,
         tag,
         row.media_type,
-        access.TOKEN_USER,
-        access.mint_pull(registry, repository, system_now() + lifetime),
+        callers.TOKEN_USER,
+        callers.mint_pull(registry, repository, system_now() + lifetime),
     )
     try:
         report = formats.read(scanner.scan(target, Watch(stop, keep)))

@@ -1,7 +1,7 @@
 """Temporary credentials: of a user itself, of a role that a user assumed, of a role that a web identity assumed.
 
 Nothing of them is stored. The session token carries, sealed, who acts and until when; what the role may do is read at each
-request, so that a change of its policies holds at once and its deletion ends them (``careen.registry.access``; docs/adr/0021).
+request, so that a change of its policies holds at once and its deletion ends them (``careen.registry.callers``; docs/adr/0021).
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,8 @@ from careen.iam.evaluate import Request
 from careen.iam.managed import ManagedPolicy
 from careen.iam.policy import Caller, NamedDocument, Reach
 from careen.registry import access
-from careen.registry.access import Action, Circumstances, Principal, SessionPolicies
+from careen.registry.access import Action, Circumstances
+from careen.registry.callers import Principal, SessionPolicies
 from careen.registry.identities import DEFAULT_SESSION, Kind, arn_of
 from careen.registry.registry import Registry, Transaction
 

@@ -11,7 +11,7 @@ from careen.db import access_keys, principals
 from careen.ecr import trail
 from careen.ecr.arn import user_arn
 from careen.iam.errors import PasswordPolicyViolation, TooManyAttempts
-from careen.registry import access, console_sessions, login_profiles, sign_in_attempts
+from careen.registry import callers, console_sessions, login_profiles, sign_in_attempts
 from careen.registry.access import Circumstances
 from careen.registry.console_sessions import Method
 from careen.registry.login_profiles import LoginProfileRow
@@ -137,7 +137,7 @@ def _begin_by_key(
     asked: Circumstances,
 ) -> str | None:
     sign_in_attempts.count(tx, attempt, asked.at)
-    principal = access.by_secret(tx, registry, access_key_id, secret, asked.at)
+    principal = callers.by_secret(tx, registry, access_key_id, secret, asked.at)
     if principal is None:
         return None
     sign_in_attempts.forgive(tx, attempt, asked.at)
@@ -193,7 +193,7 @@ def _record_user(
 
 def _record_key(registry: Registry, access_key_id: str, asked: Circumstances, error: str | None) -> None:
     if registry.root_key is not None and access_key_id == registry.root_key.access_key_id:
-        user = trail.identity(registry.id, access.root(registry).arn, access_key_id)
+        user = trail.identity(registry.id, callers.root(registry).arn, access_key_id)
     else:
         held = registry.read(lambda tx: access_keys.holder(tx.rows, access_key_id))
         arn = None if held is None else user_arn(registry.id, held.name, held.path)

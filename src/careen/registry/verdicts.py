@@ -6,7 +6,7 @@ from careen.db import policies as rows
 from careen.ecr import errors
 from careen.iam.policy import NamedDocument
 from careen.oci import names
-from careen.registry import access
+from careen.registry import access, callers
 from careen.registry.access import Action, Circumstances, Decision
 from careen.registry.registry import Registry, Transaction
 
@@ -38,7 +38,7 @@ def explain(
     Raises:
         careen.ecr.errors.InvalidParameter: there is no such principal or action here, or the resource is none of the three.
     """
-    principal = access.principal_called(tx, registry, called)
+    principal = callers.principal_called(tx, registry, called)
     if principal is None:
         raise errors.InvalidParameter("principal", f"There is no principal '{called}' in this registry")
     wanted = next((each for each in Action if each.lower() == action.lower()), None)
