@@ -2,7 +2,8 @@
 
 from hypothesis import strategies as st
 
-from careen.fleet.inventory import VERSION, Blob, Header, Image, Refusal, Repository, Scanned, Target, Use
+from careen.fleet.inventory import VERSION, Header
+from careen.fleet.scanned import Blob, Image, Refusal, Repository, Scanned, Target, Use
 from careen.fleet.selection import Selection
 from careen.lifecycle.image import ImageStatus
 

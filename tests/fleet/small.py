@@ -8,7 +8,8 @@ import msgspec
 
 from careen.clock import DAY
 from careen.fleet import inventory
-from careen.fleet.inventory import Blob, Image, Inventory, Refusal, Repository, Scanned, Target, Use
+from careen.fleet.inventory import Inventory
+from careen.fleet.scanned import Blob, Image, Refusal, Repository, Scanned, Target, Use
 from careen.lifecycle import policy as policies
 from careen.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from tests.fleet.samples import ACCOUNT, NOW, REGION, digest, header

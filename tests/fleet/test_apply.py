@@ -14,8 +14,8 @@ import pytest
 from moto.ecr.models import ecr_backends
 
 from careen.fleet import clients, journal, plan, rollback
-from careen.fleet.inventory import Target
 from careen.fleet.keep_rule import with_keep_rule
+from careen.fleet.scanned import Target
 from careen.lifecycle import policy as policies
 from tests import program
 from tests.ecrapi.client import push

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from careen.fleet import inventory
+from careen.fleet.scanned import Scanned
 from careen.oci.media_types import OCI_INDEX
 from tests.ecrapi.client import push
 from tests.fleet.conftest import Run
@@ -57,7 +58,7 @@ def reader(server: Server, run: Run) -> Reader:
     return Reader(server, run)
 
 
-def scanned(folder: Path) -> dict[str, inventory.Scanned]:
+def scanned(folder: Path) -> dict[str, Scanned]:
     """What the inventory has, by repository."""
     read = inventory.read(folder / "careen-fleet" / "inventory.jsonl.gz")
     return {each.repository.name: each for each in read.scanned()}

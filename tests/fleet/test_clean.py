@@ -12,8 +12,8 @@ import pytest
 from careen.clock import DAY, parse_instant, system_now
 from careen.fleet import clean, inventory, journal
 from careen.fleet.clean import Wish, mark
-from careen.fleet.inventory import Blob, Image, Scanned, Use
 from careen.fleet.journal import DeleteImages
+from careen.fleet.scanned import Blob, Image, Scanned, Use
 from careen.lifecycle import extension, policy, protection
 from careen.lifecycle.blast import Limits
 from careen.lifecycle.evaluate import evaluate

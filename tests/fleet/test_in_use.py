@@ -8,7 +8,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from careen.fleet.in_use import Seen, is_amazons, look_at_cluster, sort
-from careen.fleet.inventory import Target, Use
+from careen.fleet.scanned import Target, Use
 from careen.pins import batch
 from careen.pins.sighting import Sighting
 from careen.pins.sighting import Use as Pinned

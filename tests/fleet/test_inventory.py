@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from careen.fleet import inventory
 from careen.fleet.errors import BadInput
-from careen.fleet.inventory import Blob, Image, Refusal, Scanned, Use
+from careen.fleet.scanned import Blob, Image, Refusal, Scanned, Use
 from careen.fleet.selection import parse
 from careen.lifecycle.pin import Pin
 from tests.fleet.samples import ACCOUNT, HERE, NOW, REGION, digest, fleets, header, repository

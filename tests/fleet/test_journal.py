@@ -6,8 +6,8 @@ import pytest
 
 from careen.fleet import journal
 from careen.fleet.errors import BadInput, Conflict
-from careen.fleet.inventory import Target
 from careen.fleet.journal import Failure, Head, PutPolicy
+from careen.fleet.scanned import Target
 
 HERE = Target("123456789012", "eu-west-1")
 

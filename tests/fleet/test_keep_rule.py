@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from careen.clock import DAY, Instant, parse_instant
-from careen.fleet.inventory import Blob, Image, Scanned, Use
 from careen.fleet.journal import PutPolicy, PutTag
 from careen.fleet.keep_rule import COUNT, NoRoom, as_kept, with_keep_rule
 from careen.fleet.protect import Wish, tag_of, want
+from careen.fleet.scanned import Blob, Image, Scanned, Use
 from careen.lifecycle import image as lifecycle
 from careen.lifecycle import policy as policies
 from careen.lifecycle.evaluate import evaluate

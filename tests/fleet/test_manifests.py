@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from careen.demo import images
 from careen.fleet.errors import BadInput
-from careen.fleet.inventory import Blob
 from careen.fleet.manifests import Content, Manifests, content_of
+from careen.fleet.scanned import Blob
 
 _digests = st.binary(min_size=32, max_size=32).map(lambda data: f"sha256:{data.hex()}") | st.binary(
     min_size=64, max_size=64

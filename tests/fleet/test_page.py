@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from careen.fleet import page, report
-from careen.fleet.inventory import Scanned
+from careen.fleet.scanned import Scanned
 from tests.fleet.small import fleet, image, repository, written
 
 if TYPE_CHECKING:

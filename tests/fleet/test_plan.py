@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from careen.fleet import inventory, plan, planning, wishes
 from careen.fleet.errors import BadInput
-from careen.fleet.inventory import Scanned
 from careen.fleet.plan import Change, Plan, Unchanged, Why
+from careen.fleet.scanned import Scanned
 from careen.fleet.selection import Selection, parse
 from careen.fleet.wishes import Mode, Wish
 from careen.lifecycle import policy as policies

@@ -9,9 +9,9 @@ import pytest
 
 from careen.clock import DAY
 from careen.fleet import inventory, protect
-from careen.fleet.inventory import Blob, Image, Scanned, Use
 from careen.fleet.journal import PutPolicy, PutTag, RemoveTag
 from careen.fleet.protect import Deed, Wish, is_ours, tag_of, want
+from careen.fleet.scanned import Blob, Image, Scanned, Use
 from careen.lifecycle.image import ImageStatus
 from tests.ecrapi.client import push
 from tests.fleet.amazon import ACCOUNT, REGION, Amazon

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 
 from careen.fleet import inventory, report, sheets
 from careen.fleet.errors import BadInput
-from careen.fleet.inventory import Blob, Scanned
 from careen.fleet.report import EVERYTHING, Asked, Cost, Report
+from careen.fleet.scanned import Blob, Scanned
 from careen.fleet.selection import parse
 from careen.fleet.waste import Waste, waste
 from careen.fleet.wishes import Mode, Wish

@@ -11,7 +11,7 @@ import pytest
 from careen.fleet import inventory as inventories
 from careen.fleet import plan as plans
 from careen.fleet import previews
-from careen.fleet.inventory import Refusal
+from careen.fleet.scanned import Refusal
 from tests.ecrapi.client import push
 from tests.fleet.conftest import Run
 from tests.fleet.small import UNTAGGED, fleet, policy, repository, rule, written

@@ -13,10 +13,10 @@ from careen.clock import DAY, Instant, system_now
 from careen.fleet import inventory, targets
 from careen.fleet import scan as scanning
 from careen.fleet.errors import BadInput, Denied, FleetError, NotReached, Refused
-from careen.fleet.inventory import Scanned, Target
 from careen.fleet.permissions import PERMISSIONS
 from careen.fleet.progress import Progress
 from careen.fleet.scan import Asked, Outcome
+from careen.fleet.scanned import Blob, Scanned, Target
 from careen.fleet.selection import parse
 from careen.fleet.targets import Ways
 from careen.fleet.throttle import Throttle
@@ -155,7 +155,7 @@ def test_what_an_index_lists(amazon: Amazon, scan: Scan, found: Found) -> None:
         assert (images["amd64",].blobs is not None) == layers
 
 
-def _plain(blob: inventory.Blob) -> tuple[str, int]:
+def _plain(blob: Blob) -> tuple[str, int]:
     return blob.digest, blob.size
 
 

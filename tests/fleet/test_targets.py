@@ -8,7 +8,7 @@ import pytest
 
 from careen.fleet import targets
 from careen.fleet.errors import BadInput, Denied, FleetError, NotReached
-from careen.fleet.inventory import Refusal
+from careen.fleet.scanned import Refusal
 from careen.fleet.selection import parse
 from careen.fleet.targets import Fleet, Listed, Ways
 from tests.fleet.amazon import ACCOUNT, REGION, Amazon, repository

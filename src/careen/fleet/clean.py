@@ -19,8 +19,9 @@ from careen.clock import Instant
 from careen.fleet import clients, listing
 from careen.fleet.errors import Denied, FleetError
 from careen.fleet.images import AT_ONCE
-from careen.fleet.inventory import Inventory, Repository, Scanned
+from careen.fleet.inventory import Inventory
 from careen.fleet.journal import DeleteImages, Failure, Gone, Journal
+from careen.fleet.scanned import Repository, Scanned
 from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet
 from careen.fleet.together import together

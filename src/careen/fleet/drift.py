@@ -9,10 +9,10 @@ import msgspec
 from careen.fleet import clients, listing, scan
 from careen.fleet.clean import failure
 from careen.fleet.errors import FleetError
-from careen.fleet.inventory import Repository, Scanned
 from careen.fleet.journal import Failure
 from careen.fleet.plan import Plan, Why
 from careen.fleet.planning import resolve
+from careen.fleet.scanned import Repository, Scanned
 from careen.fleet.selecting import Place
 from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet

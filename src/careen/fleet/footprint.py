@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from careen.fleet.inventory import Scanned
+from careen.fleet.scanned import Scanned
 from careen.lifecycle.image import Image
 from careen.lifecycle.projection import Blobs
 

@@ -14,8 +14,8 @@ from botocore.parsers import ResponseParserError
 
 from careen.clock import Instant, parse_instant
 from careen.fleet import clients
-from careen.fleet.inventory import Blob, Image
 from careen.fleet.manifests import Content, content_of
+from careen.fleet.scanned import Blob, Image
 from careen.lifecycle.image import ImageStatus
 from careen.oci import media_types
 

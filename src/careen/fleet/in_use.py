@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 
 from careen.fleet import clients
 from careen.fleet.errors import Denied, FleetError
-from careen.fleet.inventory import Refusal, Target, Use
+from careen.fleet.scanned import Refusal, Target, Use
 from careen.fleet.targets import Fleet
 from careen.pins import apprunner, batch, ecs, functions, reference, sighting
 

@@ -25,7 +25,7 @@ import msgspec
 from careen import durable
 from careen.clock import Instant, to_datetime
 from careen.fleet.errors import BadInput, Conflict
-from careen.fleet.inventory import Target
+from careen.fleet.scanned import Target
 
 VERSION = 1
 """Of the form. A reader refuses one that it does not know."""

@@ -7,8 +7,8 @@ import msgspec
 
 from careen.fleet import clients, images
 from careen.fleet.errors import Refused
-from careen.fleet.inventory import Image, Scanned
 from careen.fleet.keep_rule import NoRoom, as_kept
+from careen.fleet.scanned import Image, Scanned
 from careen.lifecycle import policy as policies
 from careen.lifecycle.policy import InvalidLifecyclePolicy
 from careen.oci import media_types

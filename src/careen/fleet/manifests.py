@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from careen.fleet.errors import BadInput
-from careen.fleet.inventory import Blob
+from careen.fleet.scanned import Blob
 from careen.oci import manifest
 from careen.oci.manifest import Descriptor, InvalidManifest
 

@@ -23,7 +23,7 @@ import msgspec
 
 from careen.clock import Instant
 from careen.fleet.errors import BadInput
-from careen.fleet.inventory import Repository, Target
+from careen.fleet.scanned import Repository, Target
 from careen.fleet.wishes import Wish
 from careen.lifecycle.blast import Breach
 from careen.lifecycle.image import Image

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from careen.clock import Instant
 from careen.fleet.footprint import Footprint
-from careen.fleet.inventory import Inventory, Scanned
+from careen.fleet.inventory import Inventory
 from careen.fleet.keep_rule import NoRoom, is_keep_rule, with_keep_rule
 from careen.fleet.merge import merge
 from careen.fleet.plan import DAYS, Change, Going, InUse, Plan, Taken, Unchanged, Why, world
+from careen.fleet.scanned import Scanned
 from careen.fleet.selection import Selection
 from careen.fleet.wishes import Mode, Wish, chosen
 from careen.lifecycle import policy as policies

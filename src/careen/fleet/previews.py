@@ -15,11 +15,12 @@ import msgspec
 from careen.clock import Clock
 from careen.fleet import clients, listing
 from careen.fleet.errors import FleetError, NotReached, Refused
-from careen.fleet.inventory import Inventory, Refusal, Scanned
+from careen.fleet.inventory import Inventory
 from careen.fleet.plan import Change, Plan
 from careen.fleet.planning import readable
 from careen.fleet.progress import Progress
 from careen.fleet.scan import refusal
+from careen.fleet.scanned import Refusal, Scanned
 from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet
 from careen.lifecycle import policy as policies

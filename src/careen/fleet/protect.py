@@ -19,9 +19,10 @@ from careen.clock import DAY, Instant
 from careen.fleet import clients, listing
 from careen.fleet.clean import failure, not_done
 from careen.fleet.errors import FleetError, Refused
-from careen.fleet.inventory import Image, Inventory, Repository, Scanned
+from careen.fleet.inventory import Inventory
 from careen.fleet.journal import Failure, Journal, PutPolicy, PutTag, RemoveTag
 from careen.fleet.keep_rule import COUNT, PREFIX, NoRoom, with_keep_rule
+from careen.fleet.scanned import Image, Repository, Scanned
 from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet
 from careen.fleet.together import together

@@ -14,9 +14,10 @@ import msgspec
 from careen.clock import Instant
 from careen.fleet.duplicates import Duplicate, Duplicates
 from careen.fleet.footprint import Footprint
-from careen.fleet.inventory import Inventory, Refusal, Scanned
+from careen.fleet.inventory import Inventory
 from careen.fleet.plan import DAYS, NOTHING, InUse, Taken, summed
 from careen.fleet.planning import in_use, readable, resolve
+from careen.fleet.scanned import Refusal, Scanned
 from careen.fleet.selection import Selection
 from careen.fleet.waste import STALE_DAYS, Waste, waste
 from careen.fleet.wishes import Mode, Wish

@@ -23,9 +23,10 @@ from careen import durable
 from careen.clock import DAY, Clock, Instant, from_datetime
 from careen.fleet import clients, images, in_use, inventory, listing
 from careen.fleet.errors import BadInput, Denied, FleetError, Refused
-from careen.fleet.inventory import Complete, Header, Image, Refusal, Repository, Scanned, Target, Use
+from careen.fleet.inventory import Complete, Header
 from careen.fleet.manifests import Content, Manifests
 from careen.fleet.progress import Progress
+from careen.fleet.scanned import Image, Refusal, Repository, Scanned, Target, Use
 from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet
 from careen.fleet.together import together

@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from careen.fleet import clients, scan
 from careen.fleet.errors import BadInput, Refused
-from careen.fleet.inventory import Target
+from careen.fleet.scanned import Target
 from careen.fleet.selection import Selection
 from careen.fleet.targets import Fleet
 from careen.fleet.together import together

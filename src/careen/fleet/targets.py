@@ -25,7 +25,7 @@ from botocore.session import Session
 
 from careen.fleet import clients
 from careen.fleet.errors import BadInput, FleetError
-from careen.fleet.inventory import Refusal, Target
+from careen.fleet.scanned import Refusal, Target
 from careen.fleet.selection import Selection
 from careen.fleet.throttle import Throttle
 

@@ -22,7 +22,7 @@ import msgspec
 
 from careen.fleet import selection
 from careen.fleet.errors import BadInput
-from careen.fleet.inventory import Repository, is_selected
+from careen.fleet.scanned import Repository, is_selected
 from careen.fleet.selection import Selection
 from careen.lifecycle import policy
 from careen.lifecycle.policy import InvalidLifecyclePolicy, LifecyclePolicy

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from careen.clock import Instant
-    from careen.fleet.inventory import Inventory, Repository, Target
+    from careen.fleet.inventory import Inventory
     from careen.fleet.journal import Deed, Failure, Journal
     from careen.fleet.plan import Change
+    from careen.fleet.scanned import Repository, Target
     from careen.fleet.status import Status
     from careen.fleet.targets import Fleet
 
