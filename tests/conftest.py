@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import uuid
 from collections.abc import Callable, Iterator
@@ -130,3 +131,12 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
     opened = startup.open_registry(settings)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[int]:
+    """Files may not grow beyond so many bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    yield 100_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -5,7 +5,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -124,15 +124,6 @@ def test_commits_in_threads_and_new_uploads_do_not_disturb_each_other(
             for _ in range(200)
         ]
     assert len({done.result() for done in commits}) == 200
-
-
-@pytest.fixture
-def small_disk() -> Iterator[int]:
-    """Files may not grow beyond so many bytes, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    yield 100_000
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_leaves_an_upload_that_can_go_on(

@@ -1,5 +1,6 @@
 """OCI image layouts: one in a folder or a tar, as skopeo and Docker write them, and one for each repository, as zot does."""
 
+import gzip
 import json
 import tarfile
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from careen.importing.compressed import uncompressed
 from careen.importing.opening import opened
 from careen.importing.reading import Reader
 from careen.importing.source import CannotRead
@@ -15,6 +17,7 @@ from tests.clients.client import needs
 from tests.images import Built, image, index, write_layout
 from tests.importing.steps import bring_from, pushed, tags
 from tests.importing.store import Store
+from tests.server import Server
 
 ONE, TWO = image("base", "one", size=90_000), image("base", "two")
 BOTH = index(ONE, TWO)
@@ -146,7 +149,7 @@ def _bad_index(folder: Path) -> Path:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "a folder of something else": (_nothing, "neither the storage of a distribution registry"),
-    "a compressed tar": (_compressed, "unpack it"),
+    "a compressed tar, in place": (_compressed, "unpack it"),
     "an index.json that is none": (_bad_index, "index.json is not the index"),
     "a layout without a name": (lambda folder: layout(folder, latest=ONE), "give --name"),
 }
@@ -158,3 +161,52 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, case: str) -> None:
     make, said = REFUSED[case]
     with pytest.raises(CannotRead, match=said):
         opened(make(tmp_path / "in"))
+
+
+@pytest.mark.parametrize("form", ["gz", "bz2", "xz"])
+def test_a_compressed_tar_is_uncompressed_first(registry: Registry, tmp_path: Path, form: str) -> None:
+    """As `docker save … | gzip` writes it, whatever its name says; nothing of that is left."""
+    source = tarred(layout(tmp_path / "in", latest=ONE), f"w:{form}")
+    told: list[int] = []
+    with uncompressed(source, told.append) as readable:
+        assert not bring_from(registry, opened(readable, "team/app")).faults
+        assert sum(told) == readable.stat().st_size > source.stat().st_size
+    assert tags(registry, "team/app") == {"latest": ONE.digest}
+    assert not readable.parent.exists()
+
+
+def test_what_is_not_compressed_is_read_where_it_is(tmp_path: Path) -> None:
+    """A folder, a tar, and what is not there, which is for others to say."""
+    folder = layout(tmp_path / "in", latest=ONE)
+    for path in (folder, tarred(folder), tmp_path / "nothing"):
+        with uncompressed(path) as readable:
+            assert readable == path
+
+
+@pytest.mark.parametrize("form", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize("damage", ["broken off", "overwritten"])
+def test_a_damaged_one_is_said(tmp_path: Path, form: str, damage: str) -> None:
+    """And not imported as far as it goes."""
+    path = tarred(layout(tmp_path / "in", latest=ONE), f"w:{form}")
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes(data[:half] if damage == "broken off" else data[:half] + b"-" * 100 + data[half + 100 :])
+    with pytest.raises(CannotRead, match="is damaged"), uncompressed(path):
+        pass
+
+
+def test_no_room_for_what_is_in_it_is_said(tmp_path: Path, small_disk: int) -> None:
+    """With where it would have gone, and how it goes elsewhere."""
+    path = tmp_path / "large.tar.gz"
+    path.write_bytes(gzip.compress(bytes(2 * small_disk)))
+    with pytest.raises(CannotRead, match=r"cannot be uncompressed into .*TMPDIR"), uncompressed(path):
+        pass
+
+
+def test_what_docker_saved_and_gzip_compressed(server: Server, tmp_path: Path) -> None:
+    """`docker save app | gzip > app.tar.gz`; the report comes first, as of anything."""
+    path = tarred(layout(tmp_path / "in", latest=ONE), "w:gz")
+    done = server.careen("import", str(path), "--name", "saved/app", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "bytes uncompressed: " in done.stderr
+    assert "imported 1 image and 1 tag" in done.stdout

@@ -58,7 +58,7 @@ def import_(
     2 bad input, 3 something was left out, and is named, 130 broken off.
 
     Args:
-        source: The folder: with docker/registry/v2 in it, a layout, or a folder of layouts. Or a tar of a layout.
+        source: A folder: with docker/registry/v2 in it, a layout, or one of layouts. Or a tar of a layout, also compressed.
         prefix: What goes before every repository's name: `old` makes `old/team/app` of `team/app`.
         name: The repository of a single layout, if that does not say it.
         tagged: Leave images behind to which no tag leads.
@@ -75,8 +75,8 @@ def import_(
     selection = Selection(tuple(repository or ()), prefix, tagged)
     result = None
     try:
-        found = opened_source(source, name)
         with contextlib.ExitStack() as stack:
+            found = opened_source(_readable(source, stack), name)
             registry = None if dry_run else stack.enter_context(opened(data))
             with shown() as progress:
                 progress.begin("repositories read")
@@ -109,6 +109,23 @@ def import_(
         print("\n".join(_outcome(result)))
     if surveyed.faults if result is None else result.faults:
         sys.exit(INCOMPLETE)
+
+
+def _readable(source: Path, stack: contextlib.ExitStack) -> Path:
+    """Where the source can be read: what is compressed is uncompressed first, until the stack is closed."""
+    from careen.importing.compressed import uncompressed
+
+    has_begun = False
+    with shown() as progress:
+
+        def told(count: int) -> None:
+            nonlocal has_begun
+            if not has_begun:
+                progress.begin("bytes uncompressed")
+                has_begun = True
+            progress.step(count)
+
+        return stack.enter_context(uncompressed(source, told))
 
 
 def _import(

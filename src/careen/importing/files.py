@@ -99,7 +99,7 @@ def _file(name: str, found: os.stat_result) -> File:
 
 
 class Tar:
-    """A tar that is not compressed, so that any file of it can be read without those before it.
+    """A tar that is not compressed (see ``careen.importing.compressed``): any file of it can be read without those before it.
 
     Raises:
         tarfile.TarError: it is none, or compressed.

@@ -25,7 +25,7 @@ def opened(path: Path, name: str | None = None) -> Source:
             return _layouts(Tar(path), path, name)
         except tarfile.TarError:
             raise CannotRead(
-                f"{path} is not a tar that can be read in place: unpack it (or uncompress it) and name the folder"
+                f"{path} is no tar, or one in a compression that is not known here: unpack it and name the folder"
             ) from None
     root = _distribution(path)
     if root is None:
