@@ -11,11 +11,12 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from careen import settings, startup
 from careen.db import engine
@@ -24,6 +25,9 @@ from careen.ecr.model import OWN_MODELS
 from tests import backend, program
 from tests.begun import begin
 from tests.waiting import PATIENCE, until
+
+if TYPE_CHECKING:
+    import uvicorn
 
 ACCESS_KEY_ID = "AKIATESTTESTTESTTEST"
 SECRET_ACCESS_KEY = "a-secret-for-tests-only"
@@ -254,6 +258,20 @@ def wait_for_port(port: int) -> None:
 def running(data: Path, **settings: Any) -> "contextlib.AbstractContextManager[Server]":
     """A server for the length of a ``with`` block."""
     return serving(Server(data, **settings))
+
+
+@contextlib.contextmanager
+def here(http: "uvicorn.Server", port: int) -> Iterator[None]:
+    """Let an application answer in this process, where its objects and its log can be looked at, for a ``with`` block."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        serving = threading.Thread(target=http.run, kwargs={"sockets": [listener]})
+        serving.start()
+        until(lambda: http.started, "it does not start")
+        try:
+            yield
+        finally:
+            http.should_exit = True
+            serving.join()
 
 
 @contextlib.contextmanager

@@ -1,8 +1,6 @@
 """What a request leaves behind it: nothing, so that memory does not grow with how much is asked."""
 
 import gc
-import socket
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +14,7 @@ from careen.protocol import Protocol
 from tests.distribution.client import Client, answer
 from tests.ecrapi.client import signed
 from tests.images import image
-from tests.server import Server
+from tests.server import Server, here
 from tests.waiting import until
 
 APP = "team/app"
@@ -30,24 +28,19 @@ ALIVE = 3
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A caller of an application as an HTTP process has it, in this process, whose objects can be counted."""
-    here = Server(tmp_path_factory.mktemp("here") / "data")
-    loaded = settings.load(environ=here.environment())
+    place = Server(tmp_path_factory.mktemp("here") / "data")
+    loaded = settings.load(environ=place.environment())
     own = counting._own
     startup.prepare(loaded)
     application = server.application(loaded, startup.begin(loaded), Draining())
     http = uvicorn.Server(uvicorn.Config(application, http=Protocol, lifespan="on", log_config=None))
-    with socket.create_server(("127.0.0.1", here.port)) as listener:
-        serving = threading.Thread(target=http.run, kwargs={"sockets": [listener]})
-        serving.start()
-        until(lambda: http.started, "it does not start")
-        try:
-            client = Client(here)
+    client = Client(place)
+    try:
+        with here(http, place.port):
             client.push(APP, BUILT, "1")
             yield client
-        finally:
-            http.should_exit = True
-            serving.join()
-            counting._own = own
+    finally:
+        counting._own = own
 
 
 REQUESTS: dict[str, tuple[str, str, bytes]] = {

@@ -7,21 +7,24 @@ import json
 import re
 import socket
 import struct
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
 from structlog.testing import capture_logs
 
+from careen.protocol import Protocol
 from careen.registry.registry import Registry
 from careen.traffic import Traffic, is_request_id
 from tests.distribution.client import Client, answer
 from tests.distribution.test_again import Caller
 from tests.ecrapi.client import push, signed
 from tests.images import image
-from tests.server import SECRET_ACCESS_KEY, Server
+from tests.server import SECRET_ACCESS_KEY, Server, free_port, here
 from tests.waiting import found, until
 
 UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}")
@@ -85,18 +88,23 @@ LARGE = 16 * 1024
 """From so many bytes on the kernel may send one write in several pieces."""
 
 
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="it reads what Linux knows of a connection")
+
+
+@needs_linux
 @pytest.mark.parametrize(
-    "body", [b"{}", b'{"repositoryNames":["not/there"]}'], ids=["an answer", "a refusal"]
+    "sent", [b"{}", b'{"repositoryNames":["not/there"]}'], ids=["an answer", "a refusal"]
 )
-def test_an_api_call_is_answered_in_one_write(server: Server, body: bytes) -> None:
+def test_an_api_call_is_answered_in_one_write(server: Server, sent: bytes) -> None:
     """A server that is killed has answered or has not: botocore would take a head without its body for an answer."""
     connection = Client(server).open()
-    connection.request("POST", "/", body, signed(server, "DescribeRepositories", body))
+    connection.request("POST", "/", sent, signed(server, "DescribeRepositories", sent))
     assert answer(connection).body.startswith(b"{")
     assert segments(connection) == 1
     connection.close()
 
 
+@needs_linux
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_short_answer_is_written_at_once(server: Server, method: str, path: str) -> None:
@@ -202,3 +210,60 @@ def test_a_slow_client_is_not_a_slow_request(registry: Registry, waited: float, 
             traffic.serve("oci", answer, scope | {"extensions": {"careen.direct": direct}}, None, None)
         )
     assert [line["event"] for line in logs] == ["slow request"] * is_slow
+
+
+def head(**headers: str) -> dict[str, Any]:
+    """ASGI's message that begins an answer."""
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": 200, "headers": raw}
+
+
+def body(data: bytes, *, more: bool = False) -> dict[str, Any]:
+    """ASGI's message that goes on with it."""
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+ANSWERS: dict[str, tuple[list[dict[str, Any] | Exception], int, bytes]] = {
+    "whole": ([head(content_length="5"), body(b"whole")], 200, b"whole"),
+    "nothing": ([head(content_length="0"), body(b"")], 200, b""),
+    "in pieces": ([head(content_length="6"), body(b"one", more=True), body(b"two")], 200, b"onetwo"),
+    "of no known length": ([head(), body(b"one", more=True), body(b"two")], 200, b"onetwo"),
+    "broken off after the head": ([head(content_length="5"), EOFError()], 500, b"Internal Server Error"),
+    "ended after the head": ([head(content_length="5")], 500, b"Internal Server Error"),
+    "too short": ([head(content_length="9"), body(b"short")], 500, b"Internal Server Error"),
+    "too long": ([head(content_length="2"), body(b"long")], 500, b"Internal Server Error"),
+}
+"""What an application sends or raises, and what its client gets."""
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("case", ANSWERS)
+def test_what_is_told_is_what_was_sent(registry: Registry, case: str, method: str) -> None:
+    """Of a head that waited in vain nothing was sent; a body that is not as long as its head says would be the next answer's."""
+    messages, status, content = ANSWERS[case]
+    if method == "HEAD" and case in {"too short", "too long"}:
+        status = 200  # its body goes nowhere
+    traffic = Traffic(registry, slow=0, has_access_log=True)
+
+    async def answer_with(_scope: Any, _receive: Any, send: Callable[..., Awaitable[None]]) -> None:
+        for each in messages:
+            if isinstance(each, Exception):
+                raise each
+            await send(each)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await traffic.serve("other", answer_with, scope, receive, send)
+
+    config = uvicorn.Config(application, http=Protocol, lifespan="off", log_config=None)
+    port = free_port()
+    with capture_logs() as logs, here(uvicorn.Server(config), port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for _ in range(2):  # the second on the same connection, if that stays open
+            connection.request(method, "/")
+            got = connection.getresponse()
+            assert (got.status, got.read()) == (status, b"" if method == "HEAD" else content)
+        connection.close()
+        told = found(
+            lambda: [line["status"] for line in logs if line["event"] == "request"][1:], "it is not told"
+        )
+    assert told == [status]

@@ -27,7 +27,8 @@ CONNECTIONS = Gauge("careen_http_connections", "Open connections of clients.")
 SURPLUS = Counter("careen_http_surplus_connections", "Connections beyond max_connections.")
 RECEIVED = Counter("careen_http_received_bytes", "Bytes that clients sent.")
 SENT = Counter(
-    "careen_http_sent_bytes", "Bytes that clients were sent; of pages and API calls without their heads."
+    "careen_http_sent_bytes",
+    "Bytes that clients were sent; of answers in several pieces without their heads.",
 )
 FEEDS = Gauge("careen_event_feeds", "Feeds of events that are being read.")
 REFUSALS = Counter(

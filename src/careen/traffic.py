@@ -12,7 +12,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -109,28 +109,51 @@ class Served:
         return self._id
 
     async def send(self, message: Any) -> None:
-        """ASGI's. An answer whose head tells its length waits for its body, and if that is all of it, goes the direct way.
+        """ASGI's. A head that tells its length waits for the body, and if that comes whole, both go out in one write.
 
         uvicorn writes the two apart. A process that dies between them would leave a head without its body, and botocore
         takes what there is for the answer: a refusal without a code, or a success that says nothing.
+
+        Raises:
+            ValueError: the body has another length than its head says; nothing is written then.
         """
         if message["type"] == "http.response.start":
-            self.status, self.answered = message["status"], time.perf_counter()
             message = {**message, "headers": [*message["headers"], (REQUEST_ID, self.id.encode())]}
-            if self.direct is not None and any(name == b"content-length" for name, _ in message["headers"]):
+            if self.direct is not None and _length(message["headers"]) is not None:
                 self._head = message
+            else:
+                await self._send_head(message)
+            return
+        head, self._head = self._head, None
+        if head is not None:
+            if self.direct is not None and not message.get("more_body", False):
+                await self._send_whole(self.direct, head, message.get("body", b""))
                 return
-        elif message["type"] == "http.response.body":
-            head, self._head, body = self._head, None, message.get("body", b"")
-            if head is not None and self.direct is not None and not message.get("more_body", False):
-                await self.direct.respond(
-                    head["status"], head["headers"], b"" if self._is_head else bytes(body)
-                )
-                return
-            if head is not None:
-                await self._send(head)
-            figures.SENT.series().add(len(body))
+            await self._send_head(head)
+        figures.SENT.series().add(len(message.get("body", b"")))
         await self._send(message)
+
+    async def _send_head(self, head: Any) -> None:
+        self.status, self.answered = head["status"], time.perf_counter()
+        await self._send(head)
+
+    async def _send_whole(self, direct: Direct, head: Any, body: bytes) -> None:
+        headers = head["headers"]
+        if self._is_head:
+            body = b""
+        elif len(body) != _length(headers):
+            raise ValueError(f"a body of {len(body)} bytes for a head that says {_length(headers)}")
+        await direct.respond(head["status"], headers, bytes(body))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the head of an answer waits for a body. In the end that is one that never came, and nothing was sent."""
+        return self._head is not None
+
+
+def _length(headers: Sequence[tuple[bytes, bytes]]) -> int | None:
+    """What a head says of its body's bytes."""
+    return next((int(value) for name, value in headers if name == b"content-length"), None)
 
 
 def served(scope: Any) -> Served:
@@ -180,6 +203,8 @@ class Traffic:
         span = tracing.begin_request(scope["method"], scope["headers"]) if is_traced else None
         try:
             await answer(scope, receive, found.send)
+            if found.is_held:
+                found.status = 500  # as for an exception
         except Exception:
             found.status = found.status or 500  # uvicorn says so
             raise

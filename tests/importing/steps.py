@@ -36,10 +36,14 @@ def bring(registry: Registry, folder: Folder, selection: Selection | None = None
 
 
 def bring_from(
-    registry: Registry, source: Source, selection: Selection | None = None, **options: Any
+    registry: Registry,
+    source: contextlib.AbstractContextManager[Source],
+    selection: Selection | None = None,
+    **options: Any,
 ) -> Result:
     """Import whatever there is."""
-    return asyncio.run(transfer(registry, source, selection or Selection(), **options))
+    with source as found:
+        return asyncio.run(transfer(registry, found, selection or Selection(), **options))
 
 
 def pushed(registry: Registry, repository: str) -> dict[str, Instant]:

@@ -139,7 +139,8 @@ def test_the_report_says_what_nobody_needs(one_store: Store, target: Server) -> 
 
 def test_damage_in_place_is_seen_by_reading_alone(one_store: Store) -> None:
     """The report compares sizes unless it is asked to read everything."""
-    seen = {fault.what for fault in Reader(opened(one_store.data)).read(BROKEN).faults}
+    with opened(one_store.data) as source:
+        seen = {fault.what for fault in Reader(source).read(BROKEN).faults}
     assert DAMAGED.digest not in seen
     assert CUT.digest in seen
 

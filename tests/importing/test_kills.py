@@ -1,6 +1,5 @@
 """Killed at any step, an import leaves nothing half done; the same command goes on."""
 
-import asyncio
 import multiprocessing
 import os
 import signal
@@ -11,14 +10,12 @@ import pytest
 from careen import faults, startup
 from careen.faults import Point
 from careen.importing.opening import opened
-from careen.importing.selection import Selection
-from careen.importing.transfer import transfer
 from careen.registry import gc, storage
 from careen.settings import Settings
 from tests import backend
 from tests.images import artifact, image, index
 from tests.importing.folder import Folder, day
-from tests.importing.steps import bring, opened_registry, pushed, tags
+from tests.importing.steps import bring, bring_from, opened_registry, pushed, tags
 from tests.waiting import PATIENCE
 
 IMAGES = [image("base", f"{number}", size=80_000) for number in range(4)]
@@ -53,7 +50,7 @@ def import_and_die(source: Path, chosen: Settings, point: Point, passing: int) -
 
     registry = startup.open_registry(chosen)
     faults.arm(at)
-    asyncio.run(transfer(registry, opened(source), Selection()))
+    bring_from(registry, opened(source))
 
 
 @pytest.mark.disk

@@ -1,14 +1,15 @@
 """OCI image layouts: one in a folder or a tar, as skopeo and Docker write them, and one for each repository, as zot does."""
 
+import errno
 import gzip
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from careen.importing.compressed import uncompressed
 from careen.importing.opening import opened
 from careen.importing.reading import Reader
 from careen.importing.source import CannotRead
@@ -127,7 +128,8 @@ def test_podman_writes_a_whole_reference(registry: Registry, tmp_path: Path) -> 
 def test_what_images_are_called(tmp_path: Path, called: str, found: list[str], faults: list[str]) -> None:
     """What is no tag is said, and its image comes without one."""
     source = layout(tmp_path / "in", **{called: ONE})
-    contents = Reader(opened(source, "team/app")).read("team/app")
+    with opened(source, "team/app") as found_there:
+        contents = Reader(found_there).read("team/app")
     assert [tag.name for each in contents.images for tag in each.tags] == found
     assert [fault.kind for fault in contents.faults] == faults
     assert [each.digest for each in contents.images] == [ONE.digest]
@@ -139,7 +141,9 @@ def _nothing(folder: Path) -> Path:
 
 
 def _compressed(folder: Path) -> Path:
-    return tarred(layout(folder, latest=ONE), "w:gz")
+    path = tarred(layout(folder, latest=ONE))
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + path.read_bytes())
+    return path
 
 
 def _bad_index(folder: Path) -> Path:
@@ -149,7 +153,7 @@ def _bad_index(folder: Path) -> Path:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "a folder of something else": (_nothing, "neither the storage of a distribution registry"),
-    "a compressed tar, in place": (_compressed, "unpack it"),
+    "a tar that zstd compressed": (_compressed, "unpack it"),
     "an index.json that is none": (_bad_index, "index.json is not the index"),
     "a layout without a name": (lambda folder: layout(folder, latest=ONE), "give --name"),
 }
@@ -159,31 +163,24 @@ REFUSED: dict[str, tuple[Any, str]] = {
 def test_what_cannot_be_read_is_said(tmp_path: Path, case: str) -> None:
     """With what to do instead."""
     make, said = REFUSED[case]
-    with pytest.raises(CannotRead, match=said):
-        opened(make(tmp_path / "in"))
+    with pytest.raises(CannotRead, match=said), opened(make(tmp_path / "in")):
+        pass
 
 
-@pytest.mark.parametrize("form", ["gz", "bz2", "xz"])
+FORMS = ["gz", "bz2", "xz"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_compressed_tar_is_uncompressed_first(registry: Registry, tmp_path: Path, form: str) -> None:
-    """As `docker save … | gzip` writes it, whatever its name says; nothing of that is left."""
+    """As `docker save … | gzip` writes it, whatever its name says."""
     source = tarred(layout(tmp_path / "in", latest=ONE), f"w:{form}")
     told: list[int] = []
-    with uncompressed(source, told.append) as readable:
-        assert not bring_from(registry, opened(readable, "team/app")).faults
-        assert sum(told) == readable.stat().st_size > source.stat().st_size
+    assert not bring_from(registry, opened(source, "team/app", registry.scratch, told.append)).faults
     assert tags(registry, "team/app") == {"latest": ONE.digest}
-    assert not readable.parent.exists()
+    assert sum(told) > source.stat().st_size
 
 
-def test_what_is_not_compressed_is_read_where_it_is(tmp_path: Path) -> None:
-    """A folder, a tar, and what is not there, which is for others to say."""
-    folder = layout(tmp_path / "in", latest=ONE)
-    for path in (folder, tarred(folder), tmp_path / "nothing"):
-        with uncompressed(path) as readable:
-            assert readable == path
-
-
-@pytest.mark.parametrize("form", ["gz", "bz2", "xz"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("damage", ["broken off", "overwritten"])
 def test_a_damaged_one_is_said(tmp_path: Path, form: str, damage: str) -> None:
     """And not imported as far as it goes."""
@@ -191,22 +188,38 @@ def test_a_damaged_one_is_said(tmp_path: Path, form: str, damage: str) -> None:
     data = path.read_bytes()
     half = len(data) // 2
     path.write_bytes(data[:half] if damage == "broken off" else data[:half] + b"-" * 100 + data[half + 100 :])
-    with pytest.raises(CannotRead, match="is damaged"), uncompressed(path):
+    with pytest.raises(CannotRead, match="is damaged"), opened(path, "team/app"):
         pass
 
 
 def test_no_room_for_what_is_in_it_is_said(tmp_path: Path, small_disk: int) -> None:
-    """With where it would have gone, and how it goes elsewhere."""
+    """With where it would have been kept."""
     path = tmp_path / "large.tar.gz"
     path.write_bytes(gzip.compress(bytes(2 * small_disk)))
-    with pytest.raises(CannotRead, match=r"cannot be uncompressed into .*TMPDIR"), uncompressed(path):
+    with pytest.raises(CannotRead, match=r"File too large.*TMPDIR"), opened(path, "team/app"):
         pass
 
 
-def test_what_docker_saved_and_gzip_compressed(server: Server, tmp_path: Path) -> None:
-    """`docker save app | gzip > app.tar.gz`; the report comes first, as of anything."""
+def test_a_disk_that_fails_is_not_taken_for_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor for a lack of room: what the system says is handed on."""
+
+    def read(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
     path = tarred(layout(tmp_path / "in", latest=ONE), "w:gz")
-    done = server.careen("import", str(path), "--name", "saved/app", "--yes")
+    monkeypatch.setattr(gzip.GzipFile, "read", read)
+    with pytest.raises(OSError, match="Input/output error"), opened(path, "team/app"):
+        pass
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_docker_saved_and_gzip_compressed(server: Server, tmp_path: Path, *, dry_run: bool) -> None:
+    """`docker save app | gzip > app.tar.gz`: the report comes first, as of anything; no message names another file."""
+    path = tarred(layout(tmp_path / "in", latest=ONE), "w:gz")
+    how = ["--dry-run"] if dry_run else ["--yes"]
+    done = server.careen("import", str(path), "--name", "saved/app", *how)
     assert done.returncode == 0, done.stderr
     assert "bytes uncompressed: " in done.stderr
-    assert "imported 1 image and 1 tag" in done.stdout
+    assert ("imported 1 image and 1 tag" in done.stdout) is not dry_run
+    done = server.careen("import", str(path), *how)
+    assert (done.returncode, f"{path} does not say" in done.stderr) == (2, True)

@@ -51,7 +51,8 @@ def test_layouts_have_such_names_too(tmp_path: Path, form: str) -> None:
         with tarfile.open(tmp_path / "in.tar", "w") as tar:
             tar.add(path, ".")
         path = tmp_path / "in.tar"
-    found = survey(opened(path), Selection(), keep_newest(10), day(1))
+    with opened(path) as source:
+        found = survey(source, Selection(), keep_newest(10), day(1))
     (fault,), (surveyed,) = found.faults, found.repositories
     assert str(fault).startswith(f"{SHOWN}: ")
     assert (surveyed.name, surveyed.target, fault.kind) == (SHOWN, SHOWN, "name")

@@ -40,7 +40,8 @@ def folder(tmp_path: Path) -> Folder:
 
 def look(registry: Registry, folder: Folder, selection: Selection | None = None) -> Survey:
     """The report."""
-    return survey(opened(folder.data), selection or Selection(), keep_newest(NEWEST), registry.clock())
+    with opened(folder.data) as source:
+        return survey(source, selection or Selection(), keep_newest(NEWEST), registry.clock())
 
 
 def test_the_bytes_are_those_that_come(registry: Registry, folder: Folder) -> None:

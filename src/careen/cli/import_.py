@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from careen.cli.fleet.shown import shown
 from careen.cli.output import agrees, fail, plural, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from careen.importing.fault import Fault
     from careen.importing.selection import Selection
@@ -67,7 +68,6 @@ def import_(
         verify: Compare every blob with its digest for the report, too; an import always does.
     """
     from careen.clock import system_now
-    from careen.importing.opening import opened as opened_source
     from careen.importing.selection import Selection
     from careen.importing.source import CannotRead
     from careen.importing.survey import keep_newest, survey
@@ -76,8 +76,8 @@ def import_(
     result = None
     try:
         with contextlib.ExitStack() as stack:
-            found = opened_source(_readable(source, stack), name)
             registry = None if dry_run else stack.enter_context(opened(data))
+            found = stack.enter_context(_source(source, name, registry))
             with shown() as progress:
                 progress.begin("repositories read")
                 surveyed = survey(
@@ -111,21 +111,25 @@ def import_(
         sys.exit(INCOMPLETE)
 
 
-def _readable(source: Path, stack: contextlib.ExitStack) -> Path:
-    """Where the source can be read: what is compressed is uncompressed first, until the stack is closed."""
-    from careen.importing.compressed import uncompressed
+@contextlib.contextmanager
+def _source(path: Path, name: str | None, registry: "Registry | None") -> "Iterator[Source]":
+    """The source, and how far it is if that takes long. What is in a compressed tar waits where the registry has room."""
+    from careen.importing.opening import opened as opened_source
 
     has_begun = False
-    with shown() as progress:
+    scratch = tempfile.TemporaryFile if registry is None else registry.scratch
+    with contextlib.ExitStack() as stack:
+        with shown() as progress:
 
-        def told(count: int) -> None:
-            nonlocal has_begun
-            if not has_begun:
-                progress.begin("bytes uncompressed")
-                has_begun = True
-            progress.step(count)
+            def told(count: int) -> None:
+                nonlocal has_begun
+                if not has_begun:
+                    progress.begin("bytes uncompressed")
+                    has_begun = True
+                progress.step(count)
 
-        return stack.enter_context(uncompressed(source, told))
+            found = stack.enter_context(opened_source(path, name, scratch, told))
+        yield found
 
 
 def _import(

@@ -116,7 +116,7 @@ class DistributionApp:
             await auth.challenge(self._surface.registry, exchange)
         except Exception as error:
             if exchange.started:
-                raise  # the server closes the connection: the client must not take what it has for the whole
+                raise  # the server closes the connection: nobody must take what is out, if anything is, for the whole
             await _refuse(exchange, error, trail)
 
     async def _renew(self) -> None:

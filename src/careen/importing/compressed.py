@@ -1,13 +1,11 @@
-"""A tar that is compressed, as `docker save … | gzip` writes it: uncompressed beside, for as long as it is read."""
+"""A tar that is compressed, as `docker save … | gzip` writes it, uncompressed first: its blobs are read where they lie."""
 
 import bz2
 import contextlib
 import gzip
 import lzma
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,42 +22,47 @@ _PIECE = 1 << 20
 
 
 @contextlib.contextmanager
-def uncompressed(path: Path, told: Callable[[int], None] = lambda _: None) -> Iterator[Path]:
-    """Where a source can be read in place: at ``path`` itself, or, if that is a compressed file, in a temporary folder.
+def uncompressed(
+    path: Path, scratch: Callable[[], IO[bytes]], told: Callable[[int], object]
+) -> Iterator[IO[bytes]]:
+    """A file, open, of which every byte can be read without those before it.
 
     Args:
-        path: a file or a folder, or nothing that is there.
+        path: the file.
+        scratch: makes an empty file without a name, for what is in a compressed one. It is closed after the block, or with the
+            process, however that ends.
         told: called with the bytes of each piece that was uncompressed: a large file takes minutes.
-
-    Yields:
-        ``path``, or a file of the same name that is gone after the block.
 
     Raises:
         CannotRead: it is damaged, or there is no room for what is in it.
+        OSError: it cannot be read.
     """
-    opener = _opener(path)
-    if opener is None:
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="careen-import-") as folder:
-        copy = Path(folder, path.name)
-        try:
-            with opener(path) as packed, copy.open("wb") as file:
-                for piece in iter(partial(packed.read, _PIECE), b""):
-                    told(file.write(piece))
-        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise CannotRead(
-                    f"{path} is compressed, and cannot be uncompressed into {folder}: {error.strerror}."
-                    " TMPDIR names a folder with more room"
-                ) from None
-            raise CannotRead(f"{path} is damaged: {error}") from None
-        yield copy
-
-
-def _opener(path: Path) -> Callable[..., IO[Any]] | None:
-    if not path.is_file():
-        return None
     with path.open("rb") as file:
         begins = file.read(max(map(len, _FORMS)))
-    return next((opener for first, opener in _FORMS.items() if begins.startswith(first)), None)
+        opener = next((opener for first, opener in _FORMS.items() if begins.startswith(first)), None)
+        if opener is None:
+            yield file
+            return
+    with scratch() as plain:
+        for piece in _pieces(path, opener):
+            try:
+                plain.write(piece)
+            except OSError as error:
+                raise CannotRead(
+                    f"{path} is compressed, and what is in it cannot be kept: {error.strerror}. It needs room in the data folder"
+                    " or, with --dry-run, below TMPDIR; uncompressed it needs none"
+                ) from None
+            told(len(piece))
+        plain.flush()
+        yield plain
+
+
+def _pieces(path: Path, opener: Callable[..., IO[bytes]]) -> Iterator[bytes]:
+    try:
+        with opener(path) as packed:
+            while piece := packed.read(_PIECE):
+                yield piece
+    except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk; those that bz2 and gzip make of a damaged file have no number
+        raise CannotRead(f"{path} is damaged: {error}") from None

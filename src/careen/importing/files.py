@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from careen.clock import SECOND, Instant
 
@@ -101,17 +101,21 @@ def _file(name: str, found: os.stat_result) -> File:
 class Tar:
     """A tar that is not compressed (see ``careen.importing.compressed``): any file of it can be read without those before it.
 
+    Args:
+        file: open for as long as anything is read. Threads may read at the same time.
+
     Raises:
         tarfile.TarError: it is none, or compressed.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._at: dict[str, tuple[int, File]] = {}
         """Of each file: where its bytes begin, and what is known of it."""
         self._in: dict[str, set[str]] = {}
         """Of each folder: the names of the folders in it."""
-        with tarfile.open(path, "r:") as tar:
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 if member.isreg():
                     self._add(member)
@@ -134,9 +138,7 @@ class Tar:
         if found is None:
             raise FileNotFoundError(path)
         at, about = found
-        file = self._path.open("rb", buffering=0)
-        file.seek(at)
-        return BufferedReader(_Part(file, about.size))
+        return BufferedReader(_Part(self._file, at, about.size))
 
     def look(self, path: str) -> File | None:
         """See :class:`Files`."""
@@ -155,10 +157,10 @@ class Tar:
 
 
 class _Part(io.RawIOBase):
-    """Some bytes of an open file, from where it stands on."""
+    """Some bytes of an open file, from somewhere on. Whoever else reads the file does not move it."""
 
-    def __init__(self, file: io.FileIO, size: int) -> None:
-        self._file, self._left = file, size
+    def __init__(self, file: IO[bytes], at: int, size: int) -> None:
+        self._file, self._at, self._end = file, at, at + size
 
     def readable(self) -> bool:
         """It is."""
@@ -166,12 +168,7 @@ class _Part(io.RawIOBase):
 
     def readinto(self, buffer: object, /) -> int:
         """The next bytes, as many as are left."""
-        view = memoryview(buffer)[: self._left]  # type: ignore[arg-type]
-        count = self._file.readinto(view) or 0
-        self._left -= count
+        view = memoryview(buffer)[: self._end - self._at]  # type: ignore[arg-type]
+        count = os.preadv(self._file.fileno(), [view], self._at)
+        self._at += count
         return count
-
-    def close(self) -> None:
-        """Close the file, too."""
-        self._file.close()
-        super().close()

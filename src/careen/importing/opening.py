@@ -1,32 +1,53 @@
 """Which kind of source a path leads to."""
 
+import contextlib
 import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from careen.importing import layout
+from careen.importing.compressed import uncompressed
 from careen.importing.distribution import VERSION_2, DistributionFolder
 from careen.importing.files import Files, Folder, Tar
 from careen.importing.layout import Layouts, Place
 from careen.importing.source import CannotRead, Source
 
 
-def opened(path: Path, name: str | None = None) -> Source:
-    """The source at a path: a folder of a registry's, a layout, a folder of layouts, or a tar of any of the latter two.
+@contextlib.contextmanager
+def opened(
+    path: Path,
+    name: str | None = None,
+    scratch: Callable[[], IO[bytes]] = tempfile.TemporaryFile,
+    told: Callable[[int], object] = lambda _: None,
+) -> Iterator[Source]:
+    """The source at a path, for a ``with`` block: a folder of a registry's, a layout, a folder of layouts, or a tar of either.
 
     Args:
         path: where it is. The storage of a distribution registry is found below it, too.
         name: the repository of a single layout; None: what the layout says.
+        scratch: makes an empty file without a name, for what is in a compressed tar.
+        told: called with the bytes of each piece that was uncompressed.
 
     Raises:
         CannotRead: it is none of them, or a layout that does not say of which repository it is.
+        OSError: it cannot be read.
     """
-    if path.is_file():
+    if not path.is_file():
+        yield _folder(path, name)
+        return
+    with uncompressed(path, scratch, told) as file:
         try:
-            return _layouts(Tar(path), path, name)
+            tar = Tar(file)
         except tarfile.TarError:
             raise CannotRead(
-                f"{path} is no tar, or one in a compression that is not known here: unpack it and name the folder"
+                f"{path} is no tar, or in a compression that is not known here: unpack it and name the folder"
             ) from None
+        yield _layouts(tar, path, name)
+
+
+def _folder(path: Path, name: str | None) -> Source:
     root = _distribution(path)
     if root is None:
         return _layouts(Folder(path), path, name)

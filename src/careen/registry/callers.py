@@ -1,4 +1,4 @@
-"""Who is calling: the account, a user, a role in a session, a scanner, or nobody that is known. And their temporary credentials."""
+"""Who is calling: the account, a user, a role in a session, a scanner, or nobody that is known. And the tokens they are given."""
 
 import hmac
 import json

@@ -65,7 +65,7 @@ def connect(url: str, settings: str) -> Driver:
     Raises:
         psycopg.OperationalError: it cannot be had.
     """
-    adapters = SEEKING if settings is READING else ADAPTERS
+    adapters = SEEKING if settings == READING else ADAPTERS
     driver = psycopg.connect(url, autocommit=True, context=adapters, **_KEEPALIVES)
     driver.prepared_max = PREPARED
     try:
