@@ -205,7 +205,8 @@ class Direct:
             raise Gone
 
     def delete_blob(self, repository: str, digest: str) -> None:
-        self._registry.write_now(layers.delete, repository, digest)
+        if not self._registry.write_now(layers.delete, repository, digest):
+            raise Gone
 
     def put(self, repository: str, built: Built, tag: str | None) -> None:
         try:
@@ -389,7 +390,8 @@ class Http:
             raise Gone
 
     def delete_blob(self, repository: str, digest: str) -> None:
-        self._ask("DELETE", f"/v2/{repository}/blobs/{digest}", None, 202, 404)
+        if self._ask("DELETE", f"/v2/{repository}/blobs/{digest}", None, 202, 404).status == 404:
+            raise Gone
 
     def put(self, repository: str, built: Built, tag: str | None) -> None:
         path = f"/v2/{repository}/manifests/{tag or built.digest}"

@@ -1,7 +1,9 @@
 """A script that passes every fault point, step by step, and what each step does to what clients can see."""
 
+import contextlib
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,14 +82,30 @@ def _create(repository: str) -> Step:
     )
 
 
-def _mount(digest: str) -> Step:
-    def do(door: Door) -> None:
-        try:
-            door.mount(B, digest, A)
-        except Gone:
-            door.upload(B, ALONE)
+def _insist(do: Callable[[], object], *anew: Callable[[], object]) -> None:
+    """Do something, and if the collector was quicker, what it needs and it again: what it passes has to be passed."""
+    while True:
+        with contextlib.suppress(Gone):
+            do()
+            return
+        for each in anew:
+            each()
 
-    return Step("mount", do, lambda state: state.blobs.add((B, digest)))
+
+def _mount(digest: str) -> Step:
+    return Step(
+        "mount",
+        lambda door: _insist(lambda: door.mount(B, digest, A), lambda: door.upload(A, ALONE)),
+        lambda state: state.blobs.add((B, digest)),
+    )
+
+
+def _delete_blob(digest: str) -> Step:
+    return Step(
+        "delete a blob",
+        lambda door: _insist(lambda: door.delete_blob(A, digest), lambda: door.upload(A, ALONE)),
+        lambda state: state.blobs.discard((A, digest)),
+    )
 
 
 def _forget(state: State, repository: str, *digests: str) -> None:
@@ -106,12 +124,10 @@ def _delete_two() -> Step:
 
 
 def _bring_two_back() -> Step:
+    again = [*_push(A, TWO, "keep"), *_push(A, SIGNATURE, None), _delete_two()]
+
     def do(door: Door) -> None:
-        try:
-            door.bring_back(A, TWO.digest)
-        except Gone:  # the collector emptied the trash: as any client would
-            for step in [*_push(A, TWO, "keep"), *_push(A, SIGNATURE, None)]:
-                step.do(door)
+        _insist(lambda: door.bring_back(A, TWO.digest), *(partial(step.do, door) for step in again))
 
     def then(state: State) -> None:
         state.images |= {(A, TWO.digest), (A, SIGNATURE.digest)}
@@ -156,11 +172,7 @@ STEPS: Sequence[Step] = [
     *_push(B, ONE, "b"),
     _put(A, TWO, "keep"),
     Step("untag", lambda door: door.untag(A, "keep-2"), lambda state: state.tags.pop((A, "keep-2"), None)),
-    Step(
-        "delete a blob",
-        lambda door: door.delete_blob(A, digest_of(ALONE)),
-        lambda state: state.blobs.discard((A, digest_of(ALONE))),
-    ),
+    _delete_blob(digest_of(ALONE)),
     _delete_two(),
     _bring_two_back(),
     *(step for number, built in enumerate(PASSING) for step in _push(A, built, f"tmp-{number}")),
