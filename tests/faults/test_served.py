@@ -66,11 +66,7 @@ def test_a_server_killed_at_a_point(served: ForkedServer, point: Point) -> None:
     door = Http(Client(served), served.boto(), served.boto("careen"), served.boto("iam"))
     served.start(Kill((point,)))
     with pytest.raises((OSError, http.client.HTTPException, BotoCoreError, httpx2.TransportError)):
-        script.go_through(door, journal)
-        until(
-            lambda: not served.is_alive(), "nobody passes it"
-        )  # a worker that has much to do comes to it later
-        raise ConnectionResetError
+        go_until_it_dies(served, door, journal)
     served.crash()
     step, before, after = script.progress(journal)
     if step > script.POLICY_SET:  # the worker needs no step to run it
