@@ -8,6 +8,7 @@ import re
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from tests.distribution.test_again import Caller
 from tests.ecrapi.client import push, signed
 from tests.images import image
 from tests.server import SECRET_ACCESS_KEY, Server, free_port, here
-from tests.waiting import found, until
+from tests.waiting import PATIENCE, found, until
 
 UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -264,3 +265,25 @@ def test_what_is_told_is_what_was_sent(registry: Registry, case: str, method: st
             lambda: [line["status"] for line in logs if line["event"] == "request"][1:], "it is not told"
         )
     assert told == [status]
+
+
+def test_who_is_gone_before_the_first_piece_is_no_matter(registry: Registry) -> None:
+    """Then nothing more is read, and the answer ends before it is as long as it says."""
+    traffic, ended = Traffic(registry, slow=0, has_access_log=True), threading.Event()
+
+    async def answer_nobody(_scope: Any, receive: Any, send: Callable[..., Awaitable[None]]) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await send(head(content_length="5"))
+        await send(body(b""))
+        ended.set()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await traffic.serve("other", answer_nobody, scope, receive, send)
+
+    port = free_port()
+    config = uvicorn.Config(application, http=Protocol, lifespan="off", log_config=None)
+    with here(uvicorn.Server(config), port):
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            connection.request("GET", "/")
+        assert ended.wait(PATIENCE)
