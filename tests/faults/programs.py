@@ -19,7 +19,7 @@ from careen.faults import Point
 from careen.settings import Settings
 from tests.forks import FORKS
 from tests.server import Server, wait_for_port
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 
 class Kill(NamedTuple):
@@ -100,8 +100,22 @@ class Life(NamedTuple):
         self.process.join(seconds)
         assert self.process.exitcode in {0, -signal.SIGKILL}, self.process.exitcode
         assert self.lifeline.poll(seconds), "some of it is still alive"
+        # The kernel closes a dead process's files one after the other: the lifeline may end before a lock does.
+        until(lambda: not _is_any_left(self.pid), "some of it is still being ended")
         self.lifeline.close()
         return self.process.exitcode != 0
+
+
+def _is_any_left(group: int) -> bool:
+    """Whether a process of a group has its files yet: it is no zombie, or has threads that are none."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it is gone by now
+            _, _, rest = status.read_text().rpartition(")")
+            state, _, its_group, *_ = rest.split()
+            threads = len(list((status.parent / "task").iterdir()))
+            if int(its_group) == group and (state not in {"Z", "X"} or threads > 1):
+                return True
+    return False
 
 
 def start(program: Callable[..., None], *arguments: Any, kill: Kill | Path | None = None) -> Life:
