@@ -99,6 +99,7 @@ class Served:
         """The connection; None: it is ASGI's alone."""
         self._is_head = scope["method"] == "HEAD"
         self._head: Any = None
+        self._length: int | None = None
 
     @property
     def id(self) -> str:
@@ -119,7 +120,8 @@ class Served:
         """
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message["headers"], (REQUEST_ID, self.id.encode())]}
-            if self.direct is not None and _length(message["headers"]) is not None:
+            self._length = _length(message["headers"])
+            if self.direct is not None and self._length is not None:
                 self._head = message
             else:
                 await self._send_head(message)
@@ -138,12 +140,11 @@ class Served:
         await self._send(head)
 
     async def _send_whole(self, direct: Direct, head: Any, body: bytes) -> None:
-        headers = head["headers"]
         if self._is_head:
             body = b""
-        elif len(body) != _length(headers) and not direct.is_gone:  # for nobody any body will do
-            raise ValueError(f"a body of {len(body)} bytes for a head that says {_length(headers)}")
-        await direct.respond(head["status"], headers, bytes(body))
+        elif len(body) != self._length and not direct.is_gone:  # for nobody any body will do
+            raise ValueError(f"a body of {len(body)} bytes for a head that says {self._length}")
+        await direct.respond(head["status"], head["headers"], bytes(body))
 
     @property
     def is_held(self) -> bool:
