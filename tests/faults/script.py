@@ -55,12 +55,8 @@ def _upload(repository: str, data: bytes) -> Step:
 
 def _put(repository: str, built: Built, tag: str | None) -> Step:
     def do(door: Door) -> None:
-        try:
-            door.put(repository, built, tag)
-        except Gone:  # the collector was quicker than we: as any client would
-            for data in built.blobs:
-                door.upload(repository, data)
-            door.put(repository, built, tag)
+        again = (partial(door.upload, repository, data) for data in built.blobs)
+        _insist(lambda: door.put(repository, built, tag), *again)
 
     def then(state: State) -> None:
         state.images.add((repository, built.digest))
