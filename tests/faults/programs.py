@@ -18,7 +18,7 @@ from careen.cli import serving
 from careen.faults import Point
 from careen.settings import Settings
 from tests.forks import FORKS
-from tests.server import Server, wait_for_port
+from tests.server import Server
 from tests.waiting import PATIENCE, until
 
 
@@ -189,7 +189,6 @@ class ForkedServer(Server):
         if self._life is not None:
             self._life.kill()
             assert self._life.was_killed()
-            wait_for_port(self.port)  # which its children hold for as long as the kernel takes to end them
             self._life = None
 
     def is_alive(self) -> bool:
